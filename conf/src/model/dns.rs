@@ -1,0 +1,43 @@
+//! The DNS server and its zones, as far as the config file itself goes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Record;
+use crate::{Span, Spanned};
+
+/// The DNS server.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    /// UDP and TCP addresses; at least one.
+    pub binds: Vec<Spanned<SocketAddr>>,
+    /// Where `[dns]` stands, if it does.
+    pub span: Option<Span>,
+    /// TTL in seconds of records that give none, aliases to listeners and groups included.
+    pub ttl: u32,
+    /// Idle time after which a TCP connection is closed (RFC 7766 section 6.2.3).
+    pub tcp_idle_timeout: Duration,
+    /// Open TCP connections at most.
+    pub tcp_max_connections: usize,
+    /// In the order of the files: `[[zone]]` entries, then files of `zone-files` in path order.
+    pub zones: Vec<Zone>,
+}
+
+/// One zone.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    /// Unique among zones: as given, else the name.
+    pub id: String,
+    /// The origin, as written, with or without the final dot. For a file of `zone-files` the
+    /// file's stem, which an `$ORIGIN` or the SOA record's owner in the file overrides.
+    pub name: Spanned<String>,
+    /// True when `name` was taken from a file's name.
+    pub name_from_file: bool,
+    /// BIND-format file (path resolved against the config file's folder), and where it is named.
+    pub file: Option<Spanned<PathBuf>>,
+    /// `[[zone.record]]` entries.
+    pub records: Vec<Record>,
+    /// Where the zone stands.
+    pub span: Span,
+}

@@ -1,0 +1,114 @@
+//! Target groups and targets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::TargetHealthCheck;
+use crate::Span;
+
+/// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupIdx(pub usize);
+
+/// What a group's targets speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GroupProtocol {
+    /// HTTP/1.1 in clear text; for `http` listeners.
+    Http,
+    /// Any byte stream; for `tcp` listeners.
+    Tcp,
+}
+
+impl GroupProtocol {
+    /// The name in config, API, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// How a target is chosen among the eligible ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Smooth weighted round robin.
+    RoundRobin,
+    /// Fewest connections (or requests in flight) per weight.
+    LeastConnections,
+}
+
+impl Algorithm {
+    /// The name in config, API, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+        }
+    }
+}
+
+/// A floor under the number of healthy targets; breached when either limit is (ELB
+/// `target_group_health.*.minimum_healthy_targets`). Percentages are of registered targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinimumHealthy {
+    /// At least this many; 0 = off.
+    pub count: u32,
+    /// At least this share in percent, 1-100; 0 = off.
+    pub percentage: u8,
+}
+
+impl MinimumHealthy {
+    /// True when `healthy` of `registered` targets satisfy both limits.
+    pub fn is_met(self, healthy: usize, registered: usize) -> bool {
+        healthy >= self.count as usize && healthy * 100 >= usize::from(self.percentage) * registered
+    }
+}
+
+/// One service address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where the target stands in the file.
+    pub span: Span,
+    /// Share of new work, 0-1000; 0 = no new work.
+    pub weight: u16,
+    /// Availability zone, or empty.
+    pub availability_zone: String,
+    /// Used only when no target that is not a backup can be.
+    pub backup: bool,
+}
+
+/// Targets with one algorithm, health check and attributes.
+#[derive(Debug, Clone)]
+pub struct TargetGroup {
+    /// Unique among groups.
+    pub name: String,
+    /// Where `name` stands.
+    pub span: Span,
+    /// What its targets speak.
+    pub protocol: GroupProtocol,
+    /// How a target is chosen.
+    pub algorithm: Algorithm,
+    /// In the order of the file; no address twice.
+    pub targets: Vec<Target>,
+    /// How long a deregistered target may finish its work (ELB `deregistration_delay`).
+    pub deregistration_delay: Duration,
+    /// How long a request waits for a target to recover before 503.
+    pub hold: Duration,
+    /// How long a connect to a target may take.
+    pub connect_timeout: Duration,
+    /// How long an http target may be silent while an answer is due: 504 after it (ELB: the idle
+    /// timeout).
+    pub response_timeout: Duration,
+    /// Ends flows of a target when its deregistration delay has passed, and when probes found it
+    /// unhealthy.
+    pub connection_termination: bool,
+    /// Below this, all registered targets are used (fail-open).
+    pub unhealthy_state_routing: MinimumHealthy,
+    /// Below this, DNS treats the group as unhealthy. Never below `unhealthy_state_routing`.
+    pub dns_failover: MinimumHealthy,
+    /// How its targets are probed.
+    pub health_check: TargetHealthCheck,
+}

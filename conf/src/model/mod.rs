@@ -1,0 +1,71 @@
+//! The resolved model: what a valid file means, every reference an index, every default filled in.
+//!
+//! Built by the resolver only; read by every plane. Immutable once built. Enums hold what this
+//! version serves, nothing else: a value the model cannot express is a diagnostic, not a variant.
+
+mod dns;
+mod group;
+mod health;
+mod listener;
+mod process;
+mod record;
+
+pub use dns::{Dns, Zone};
+pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
+pub use health::{
+    CheckIdx, HealthCheck, HealthCheckKind, Matcher, TargetHealthCheck, TargetHealthCheckKind,
+};
+pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
+pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
+pub use record::{
+    Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
+};
+
+/// Everything one configuration says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whose defaults and ranges apply.
+    pub profile: Profile,
+    /// Where the process keeps what must outlive it.
+    pub state_dir: std::path::PathBuf,
+    /// The admin surface.
+    pub admin: Admin,
+    /// Threads and shutdown.
+    pub runtime: Runtime,
+    /// Where logs go.
+    pub logs: Logs,
+    /// In the order of the file; [`ListenerIdx`] points here.
+    pub listeners: Vec<Listener>,
+    /// In the order of the file; [`GroupIdx`] points here.
+    pub target_groups: Vec<TargetGroup>,
+    /// Standalone checks, in the order of the file; [`CheckIdx`] points here.
+    pub health_checks: Vec<HealthCheck>,
+    /// The DNS server; `None` when nothing asks for one.
+    pub dns: Option<Dns>,
+}
+
+impl Config {
+    /// The group an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn group(&self, index: GroupIdx) -> &TargetGroup {
+        &self.target_groups[index.0]
+    }
+
+    /// The listener an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn listener(&self, index: ListenerIdx) -> &Listener {
+        &self.listeners[index.0]
+    }
+
+    /// The standalone check an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn health_check(&self, index: CheckIdx) -> &HealthCheck {
+        &self.health_checks[index.0]
+    }
+}

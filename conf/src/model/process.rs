@@ -1,0 +1,59 @@
+//! The process itself: profile, admin surface, threads, shutdown, logs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{Span, Spanned};
+
+/// Whose defaults and ranges apply where the file is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Quick checks and short delays, for services on one machine. The default.
+    #[default]
+    Local,
+    /// ELB's and Route 53's documented defaults and ranges.
+    Aws,
+}
+
+/// The admin surface: page, JSON API, metrics, liveness.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// TCP address, loopback only in this version.
+    pub bind: Spanned<SocketAddr>,
+    /// Unix socket, made with mode 0600.
+    pub socket: PathBuf,
+    /// Host names, beside loopback and the bind address, that requests may carry.
+    pub hosts: Vec<String>,
+}
+
+/// Threads and shutdown.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// Worker threads; 0 = one per usable CPU.
+    pub workers: usize,
+    /// How long running work may go on after accepting stopped.
+    pub grace: Duration,
+    /// How long to go on accepting after /readyz turned 503 and the listeners left DNS.
+    pub shutdown_delay: Duration,
+    /// Where `[runtime]` stands, if it does.
+    pub span: Option<Span>,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// Logs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// Access log, JSON lines.
+    pub access: AccessLog,
+}

@@ -1,0 +1,218 @@
+//! The immutable health table: what every plane reads.
+//!
+//! Published by the board as one `Arc` per generation; never changed afterwards. Dense: an id is an
+//! index. Cost of a read: one bounds check, no hashing, no lock. Cost of a publication: one `Arc`
+//! clone per slot.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::{CheckId, GroupId, OperatorState, ReasonCode, SlotId, Source, TargetState};
+
+/// Publications a table remembers the changes of; a reader that missed more compiles anew.
+const REMEMBERED_PUBLICATIONS: usize = 64;
+
+/// One target's health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// ELB state, operator and registration taken into account.
+    pub state: TargetState,
+    /// ELB reason code; `None` when healthy.
+    pub reason: Option<ReasonCode>,
+    /// Who brought the state about.
+    pub source: Source,
+    /// What the operator wants.
+    pub operator: OperatorState,
+    /// The operator's weight, else the configured one.
+    pub weight: u16,
+    /// False once deregistered: then `state` is draining until the delay has passed, then unused.
+    pub registered: bool,
+    /// What was last seen, for people: `connection refused`, `HTTP/1.1 503 Service Unavailable`.
+    pub description: Arc<str>,
+    /// When `state` was entered.
+    pub since: SystemTime,
+}
+
+/// One group's roll-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GroupHealth {
+    /// Registered targets, drained ones included.
+    pub registered: u32,
+    /// Healthy targets that take new work (not draining).
+    pub healthy: u32,
+    /// Targets whose first probe has not decided yet.
+    pub initial: u32,
+    /// True when `healthy` is below `unhealthy-state-routing`: all registered, not draining
+    /// targets are used.
+    pub fail_open: bool,
+    /// True when `dns-failover` is met and at least one target is registered.
+    pub dns_healthy: bool,
+}
+
+/// One standalone check's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckHealth {
+    /// Healthy; a new check is (Route 53).
+    pub healthy: bool,
+    /// What was last seen.
+    pub description: Arc<str>,
+    /// When `healthy` last changed.
+    pub since: SystemTime,
+}
+
+/// What one publication changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Targets whose health differs.
+    pub targets: Vec<SlotId>,
+    /// Groups whose roll-up differs.
+    pub groups: Vec<GroupId>,
+    /// Checks whose result differs.
+    pub checks: Vec<CheckId>,
+}
+
+/// Every target's, group's and check's health at one generation.
+#[derive(Debug, Clone, Default)]
+pub struct HealthTable {
+    generation: u64,
+    config_generation: u64,
+    targets: Vec<Option<Arc<TargetHealth>>>,
+    groups: Vec<Option<GroupHealth>>,
+    checks: Vec<Option<Arc<CheckHealth>>>,
+    history: VecDeque<Arc<Changes>>,
+}
+
+impl HealthTable {
+    /// The number of this publication; grows by one each time.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The configuration generation whose targets it holds (with those still draining out).
+    pub fn config_generation(&self) -> u64 {
+        self.config_generation
+    }
+
+    /// A target's health; `None` for a slot not in use.
+    pub fn target(&self, slot: SlotId) -> Option<&TargetHealth> {
+        self.targets.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// A group's roll-up; `None` for a slot not in use.
+    pub fn group(&self, group: GroupId) -> Option<GroupHealth> {
+        *self.groups.get(group.0 as usize)?
+    }
+
+    /// A check's result; `None` for a slot not in use.
+    pub fn check(&self, check: CheckId) -> Option<&CheckHealth> {
+        self.checks.get(check.0 as usize)?.as_deref()
+    }
+
+    /// What changed after publication `since`, oldest first; `None` when that is too long ago
+    /// (or ahead of this table): then compile from scratch.
+    pub fn changes_since(&self, since: u64) -> Option<impl Iterator<Item = &Changes>> {
+        let missed = usize::try_from(self.generation.checked_sub(since)?).ok()?;
+        let skip = self.history.len().checked_sub(missed)?;
+        Some(self.history.iter().skip(skip).map(|changes| &**changes))
+    }
+
+    /// A builder for the next publication.
+    pub fn next(&self) -> TableBuilder {
+        TableBuilder {
+            table: self.clone(),
+            changes: Changes::default(),
+        }
+    }
+}
+
+/// Makes the next [`HealthTable`] from the last one. Used by the board, and by the tests of the
+/// planes to play health.
+#[derive(Debug)]
+pub struct TableBuilder {
+    table: HealthTable,
+    changes: Changes,
+}
+
+impl TableBuilder {
+    /// Sets the configuration generation.
+    pub fn config_generation(&mut self, generation: u64) {
+        self.table.config_generation = generation;
+    }
+
+    /// Sets (or frees) a target's slot; counts as a change only when it differs.
+    pub fn target(&mut self, slot: SlotId, health: Option<TargetHealth>) {
+        let place = place(&mut self.table.targets, slot.0);
+        if place.as_deref() != health.as_ref() {
+            *place = health.map(Arc::new);
+            self.changes.targets.push(slot);
+        }
+    }
+
+    /// Sets (or frees) a group's roll-up; counts as a change only when it differs.
+    pub fn group(&mut self, group: GroupId, health: Option<GroupHealth>) {
+        let place = place(&mut self.table.groups, group.0);
+        if *place != health {
+            *place = health;
+            self.changes.groups.push(group);
+        }
+    }
+
+    /// Sets (or frees) a check's result; counts as a change only when it differs.
+    pub fn check(&mut self, check: CheckId, health: Option<CheckHealth>) {
+        let place = place(&mut self.table.checks, check.0);
+        if place.as_deref() != health.as_ref() {
+            *place = health.map(Arc::new);
+            self.changes.checks.push(check);
+        }
+    }
+
+    /// True when nothing differs from the table it began with.
+    pub fn is_unchanged(&self) -> bool {
+        self.changes == Changes::default()
+    }
+
+    /// The next publication.
+    pub fn publish(mut self) -> Arc<HealthTable> {
+        self.table.generation += 1;
+        if self.table.history.len() == REMEMBERED_PUBLICATIONS {
+            self.table.history.pop_front();
+        }
+        self.table.history.push_back(Arc::new(self.changes));
+        Arc::new(self.table)
+    }
+}
+
+/// The place of `index`, made when it is not there yet.
+fn place<T>(slots: &mut Vec<Option<T>>, index: u32) -> &mut Option<T> {
+    let index = index as usize;
+    if slots.len() <= index {
+        slots.resize_with(index + 1, || None);
+    }
+    &mut slots[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_since_tells_what_was_missed_or_that_too_much_was() {
+        let mut table = Arc::new(HealthTable::default());
+        for n in 0..70 {
+            let mut next = table.next();
+            next.group(GroupId(n), Some(GroupHealth::default()));
+            next.group(GroupId(n), Some(GroupHealth::default()));
+            table = next.publish();
+        }
+        let missed: Vec<_> = table
+            .changes_since(68)
+            .unwrap()
+            .flat_map(|c| c.groups.clone())
+            .collect();
+        assert_eq!(missed, [GroupId(68), GroupId(69)]);
+        assert!(table.changes_since(70).unwrap().next().is_none());
+        assert!(table.changes_since(1).is_none());
+        assert!(table.changes_since(71).is_none());
+    }
+}
