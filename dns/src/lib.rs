@@ -1,1 +1,12 @@
-//! DNS.
+//! Authoritative DNS: zones and records as text, policies, compiled answers, servers.
+//!
+//! The root package loads zones with it, starts it and publishes health through it. Knows `conf`
+//! and `healthcheck`, never the balancer.
+
+mod load;
+mod name;
+
+pub use load::{
+    ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource, Zones,
+};
+pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
