@@ -28,7 +28,12 @@ pub struct TargetHealth {
     pub weight: u16,
     /// False once deregistered: then `state` is draining until the delay has passed, then unused.
     pub registered: bool,
-    /// What was last seen, for people: `connection refused`, `HTTP/1.1 503 Service Unavailable`.
+    /// True while probes, by the unhealthy threshold, find it down. A mark by traffic alone does
+    /// not set it: connection termination acts on this, not on `state`.
+    pub probed_unhealthy: bool,
+    /// When the deregistration delay ends; `None` unless `state` is draining by deregistration.
+    pub deadline: Option<tokio::time::Instant>,
+    /// Why, for people: `Health checks failed: connection refused`, or what a passed probe saw.
     pub description: Arc<str>,
     /// When `state` was entered.
     pub since: SystemTime,
