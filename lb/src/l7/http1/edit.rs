@@ -1,0 +1,200 @@
+//! Heads written for the other side: what came in, less what is hop-by-hop, plus what we add.
+//!
+//! Called once per request and once per response. Field lines that are kept are copied as they
+//! came, name case, order and blanks included, in as few copies as there are runs of them.
+//! Cost: no allocation once the output has grown to its working size.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use super::fields::{KnownField, line_start};
+use super::head::{RequestHead, Version};
+use super::refusal::reason_phrase;
+use super::response_head::ResponseHead;
+
+/// An address as text, made once per connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress {
+    text: [u8; 45],
+    length: u8,
+}
+
+impl ClientAddress {
+    /// The text of `address`; an IPv4-mapped one is written as IPv4.
+    pub fn new(address: IpAddr) -> Self {
+        let mut text = [0; 45];
+        let room = text.len();
+        let mut rest = &mut text[..];
+        // 45 bytes hold every address, so writing cannot fail.
+        let written = match write!(rest, "{}", address.to_canonical()) {
+            Ok(()) => room - rest.len(),
+            Err(_) => 0,
+        };
+        Self {
+            text,
+            length: u8::try_from(written).unwrap_or_default(),
+        }
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
+    }
+}
+
+/// What is told to targets about the client's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Forwarding<'a> {
+    /// Goes to the end of X-Forwarded-For.
+    pub client: &'a ClientAddress,
+    /// X-Forwarded-Proto.
+    pub scheme: &'a str,
+    /// The address the client connected to; its port is X-Forwarded-Port, and the whole stands in
+    /// for a Host that an HTTP/1.0 client did not send.
+    pub local: std::net::SocketAddr,
+}
+
+/// Appends the head to send to a target: always HTTP/1.1, always persistent.
+pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: Forwarding<'_>) {
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    if head.target.starts_with('?') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(head.target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    match head.host {
+        Some(host) if head.absolute => push_field(out, "Host", host.as_bytes()),
+        Some(_) => {}
+        None => {
+            out.extend_from_slice(b"Host: ");
+            push_display(out, forwarding.local);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    push_kept(out, head.bytes, head.fields, head.removed);
+    push_forwarded(out, head, forwarding);
+    match (head.upgrade, head.trailers) {
+        (true, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: Upgrade, TE\r\n"),
+        (true, false) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
+        (false, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n"),
+        (false, false) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The X-Forwarded fields as ELB writes them: For appended to, Proto and Port our own.
+fn push_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: Forwarding<'_>) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if head.removed != 0 {
+        for field in head.fields {
+            if KnownField::of(field.name) == KnownField::ForwardedFor && !field.value.is_empty() {
+                out.extend_from_slice(field.value);
+                out.extend_from_slice(b", ");
+            }
+        }
+    }
+    out.extend_from_slice(forwarding.client.as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(forwarding.scheme.as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+    push_number(out, u64::from(forwarding.local.port()));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How a response head changes on its way to the client.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseEdit {
+    /// What the client speaks.
+    pub client: Version,
+    /// True when the client's connection ends with this response.
+    pub close: bool,
+}
+
+/// Appends the head to send to the client: always HTTP/1.1. Chunked coding is not announced to
+/// an HTTP/1.0 client.
+pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edit: ResponseEdit) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(head.status_line);
+    if head.status_line.len() == 3 {
+        // The blank after the status is not optional (RFC 9112 section 4).
+        out.push(b' ');
+    }
+    out.extend_from_slice(b"\r\n");
+    let removed = match edit.client {
+        Version::Http10 => head.removed | head.encoding,
+        Version::Http11 => head.removed,
+    };
+    push_kept(out, head.bytes, head.fields, removed);
+    if head.status == 101 {
+        out.extend_from_slice(b"Connection: Upgrade\r\n");
+    } else if !head.is_interim() {
+        push_connection(out, edit);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_connection(out: &mut Vec<u8>, edit: ResponseEdit) {
+    match (edit.close, edit.client) {
+        (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (false, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (false, Version::Http11) => {}
+    }
+}
+
+/// Appends an answer of our own: `text` as plain text, kept back when the request was HEAD.
+pub fn write_answer(out: &mut Vec<u8>, status: u16, text: &str, edit: ResponseEdit, to_head: bool) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    push_number(out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+    push_number(out, text.len() as u64 + 1);
+    out.extend_from_slice(b"\r\n");
+    push_connection(out, edit);
+    out.extend_from_slice(b"\r\n");
+    if !to_head {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Copies the lines of the fields that are not removed.
+fn push_kept(out: &mut Vec<u8>, head: &[u8], fields: &[httparse::Header<'_>], removed: u128) {
+    let Some(first) = fields.first() else {
+        return;
+    };
+    let end = head.len().saturating_sub(2);
+    let mut run = line_start(head, first);
+    if removed != 0 {
+        for (index, field) in fields.iter().enumerate() {
+            if removed & (1 << index) == 0 {
+                continue;
+            }
+            let start = line_start(head, field);
+            out.extend_from_slice(head.get(run..start).unwrap_or_default());
+            run = fields
+                .get(index + 1)
+                .map_or(end, |next| line_start(head, next));
+        }
+    }
+    out.extend_from_slice(head.get(run..end).unwrap_or_default());
+}
+
+fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    push_display(out, number);
+}
+
+fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{value}");
+}
