@@ -1,0 +1,104 @@
+//! Connecting to a target, and telling health when that fails.
+//!
+//! Called by the TCP and HTTP data paths through [`WorkerContext::connect`]. A failure that is the
+//! target's marks it suspect for all workers and makes the board probe it at once; a local one
+//! (no port, no descriptor) says nothing about the target.
+//!
+//! Cost: socket, setsockopt x2, connect, and one timer only while the connect is pending.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthcheck::{PassiveEvent, PassiveFailure};
+use rustix::io::Errno;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
+
+use crate::context::WorkerContext;
+use crate::metrics::RetryReason;
+use crate::target::Target;
+
+/// Ports the kernel picks from when a connection does not name its own (the default
+/// `ip_local_port_range` begins here): only there can a socket connect to itself.
+const FIRST_EPHEMERAL_PORT: u16 = 32_768;
+
+/// Why a target could not be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The target's doing; it has been marked suspect.
+    #[error("{}", .0.as_str())]
+    Target(PassiveFailure),
+    /// This machine's doing.
+    #[error("cannot connect: {0}")]
+    Local(#[source] std::io::Error),
+}
+
+impl ConnectError {
+    /// The reason to count when another target is tried.
+    pub fn retry_reason(&self) -> RetryReason {
+        match self {
+            Self::Target(PassiveFailure::Refused) => RetryReason::Refused,
+            Self::Target(PassiveFailure::Unreachable) => RetryReason::Unreachable,
+            Self::Target(PassiveFailure::ConnectTimeout) => RetryReason::ConnectTimeout,
+            Self::Local(_) => RetryReason::Local,
+        }
+    }
+}
+
+impl WorkerContext {
+    /// A connection to `target`, with `TCP_NODELAY` and keep-alive set, within `timeout`.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; the failure has already been reported to health when it is the target's.
+    pub async fn connect(
+        &self,
+        target: &Arc<Target>,
+        timeout: Duration,
+    ) -> Result<TcpStream, ConnectError> {
+        let attempt = open(target.address());
+        let error = match tokio::time::timeout(timeout, attempt).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => classify(error),
+            Err(_elapsed) => ConnectError::Target(PassiveFailure::ConnectTimeout),
+        };
+        if let ConnectError::Target(failure) = error {
+            let event = PassiveEvent {
+                slot: target.slot(),
+                failure,
+                at: Instant::now(),
+            };
+            self.reporter().report(target.signal(), event);
+        }
+        Err(error)
+    }
+}
+
+async fn open(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    if address.port() >= FIRST_EPHEMERAL_PORT && stream.local_addr()? == address {
+        // Nobody listens there and the kernel chose that very port for us: a socket that talks
+        // to itself, and that would keep the target from ever coming back.
+        return Err(Errno::CONNREFUSED.into());
+    }
+    Ok(stream)
+}
+
+fn classify(error: std::io::Error) -> ConnectError {
+    match Errno::from_io_error(&error) {
+        Some(Errno::CONNREFUSED | Errno::CONNRESET) => {
+            ConnectError::Target(PassiveFailure::Refused)
+        }
+        Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
+            ConnectError::Target(PassiveFailure::Unreachable)
+        }
+        Some(Errno::TIMEDOUT) => ConnectError::Target(PassiveFailure::ConnectTimeout),
+        _ => ConnectError::Local(error),
+    }
+}

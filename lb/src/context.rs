@@ -1,0 +1,210 @@
+//! What one worker's tasks share: the snapshot cache, choosing and holding, work in hand, counters,
+//! the log ring, buffers.
+//!
+//! One per worker, behind an `Rc`; every data path gets it. Single-threaded: nothing here may be
+//! borrowed across an await.
+//!
+//! Cost: reading the snapshot is one atomic load; choosing adds what the picker costs.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use healthcheck::Reporter;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::access_log::LogRing;
+use crate::balance::{Pick, Tried};
+use crate::l4::{CopyBuffer, PipePool};
+use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::snapshot::{Route, Snapshot};
+use crate::target::{Target, WorkKind};
+use crate::work::{Work, WorkTable};
+
+/// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
+/// without any state changing.
+const HOLD_RECHECK: Duration = Duration::from_millis(100);
+
+/// What one worker's tasks share.
+#[derive(Debug)]
+pub struct WorkerContext {
+    worker: usize,
+    snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    changed: Notify,
+    draining: Cell<bool>,
+    rng: RefCell<SmallRng>,
+    reporter: Reporter,
+    counters: PerWorker<WorkerCounters>,
+    work: WorkTable,
+    log: LogRing,
+    fate_epoch: Cell<u64>,
+    copy_buffer: CopyBuffer,
+    pipes: PipePool,
+}
+
+/// A chosen target, and its group's timeouts.
+#[derive(Debug)]
+pub struct Choice {
+    /// The target.
+    pub target: Arc<Target>,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// How long the target may be silent while an answer is due.
+    pub response_timeout: Duration,
+}
+
+/// What one request or flow remembers between choices. Starts empty; lives on the stack.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// The targets that failed it.
+    pub tried: Tried,
+    hold_until: Option<Instant>,
+}
+
+impl WorkerContext {
+    /// A context for worker number `worker`.
+    pub(crate) fn new(
+        worker: usize,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        reporter: Reporter,
+        counters: PerWorker<WorkerCounters>,
+        log: LogRing,
+    ) -> Self {
+        Self {
+            worker,
+            snapshot: RefCell::new(Cache::new(snapshot)),
+            changed: Notify::new(),
+            draining: Cell::new(false),
+            rng: RefCell::new(SmallRng::from_os_rng()),
+            reporter,
+            work: WorkTable::default(),
+            log,
+            fate_epoch: Cell::new(0),
+            copy_buffer: CopyBuffer::default(),
+            pipes: PipePool::new(counters.clone(), worker),
+            counters,
+        }
+    }
+
+    /// This worker's number, for [`PerWorker::of`].
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Reads the newest snapshot. `read` must not call back into the context's snapshot methods.
+    pub fn with_snapshot<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
+        read(self.snapshot.borrow_mut().load())
+    }
+
+    /// Chooses a target for `route`, holding while none can be used. After a failed attempt, add
+    /// the target to `attempts.tried` and call again.
+    ///
+    /// # Errors
+    /// The reason to refuse the work with (503): no target registered, or none recovered in time.
+    pub async fn choose(
+        &self,
+        route: &Route,
+        attempts: &mut Attempts,
+    ) -> Result<Choice, RejectReason> {
+        loop {
+            let hold = match self.try_choose(route, &attempts.tried) {
+                Ok(choice) => return Ok(choice),
+                Err(None) => return Err(RejectReason::NoTarget),
+                Err(Some(hold)) => hold,
+            };
+            let now = Instant::now();
+            let until = *attempts.hold_until.get_or_insert(now + hold);
+            if now >= until {
+                return Err(RejectReason::HoldExpired);
+            }
+            self.wait_for_change(until).await;
+            attempts.tried.held();
+        }
+    }
+
+    /// One choice without waiting; `Err` holds how long the group's work may wait, or `None` when
+    /// no target is registered.
+    fn try_choose(&self, route: &Route, tried: &Tried) -> Result<Choice, Option<Duration>> {
+        self.with_snapshot(|snapshot| {
+            let group = snapshot.group(route).ok_or(None)?;
+            match group.pick(&mut self.rng.borrow_mut(), tried) {
+                Pick::Target(target) => Ok(Choice {
+                    target: target.clone(),
+                    connect_timeout: group.settings.connect_timeout,
+                    response_timeout: group.settings.response_timeout,
+                }),
+                Pick::Hold => Err(Some(group.settings.hold)),
+                Pick::None => Err(None),
+            }
+        })
+    }
+
+    /// Waits until this worker adopts another snapshot, at most until `deadline`; may return
+    /// early, so look again.
+    pub async fn wait_for_change(&self, deadline: Instant) {
+        let recheck = Instant::now() + HOLD_RECHECK;
+        let changed = self.changed.notified();
+        // Either way the caller looks again.
+        let _ = tokio::time::timeout_at(deadline.min(recheck), changed).await;
+    }
+
+    /// Counts work that begins on a target, and registers it to be told of its target's end.
+    pub fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
+        self.work.begin(target, kind)
+    }
+
+    /// True once the process is shutting down: answer with `Connection: close`, close idle
+    /// connections. When it turns true every connection's task is woken once, so a `poll_fn`
+    /// that checks it needs no waiting of its own.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// How to tell the board about real traffic. [`WorkerContext::connect`] does so by itself.
+    pub fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// This worker's own counters.
+    pub fn counters(&self) -> &WorkerCounters {
+        self.counters.of(self.worker)
+    }
+
+    /// The access log.
+    pub fn log(&self) -> &LogRing {
+        &self.log
+    }
+
+    /// The buffer all of this worker's copying goes through; see [`CopyBuffer::with`].
+    pub fn copy_buffer(&self) -> &CopyBuffer {
+        &self.copy_buffer
+    }
+
+    /// Pipes for bulk flows.
+    pub(crate) fn pipes(&self) -> &PipePool {
+        &self.pipes
+    }
+
+    /// Adopts the newest snapshot: tells work whose target's fate changed and wakes held requests.
+    /// Returns the configuration and health generations now in use.
+    pub(crate) fn adopt(&self) -> (u64, u64) {
+        let (generations, fate_epoch) = self.with_snapshot(|snapshot| {
+            let generations = (snapshot.config_generation(), snapshot.health_generation());
+            (generations, snapshot.fate_epoch)
+        });
+        if self.fate_epoch.replace(fate_epoch) != fate_epoch {
+            self.work.tell_ends();
+        }
+        self.changed.notify_waiters();
+        generations
+    }
+
+    /// Turns [`WorkerContext::is_draining`] on.
+    pub(crate) fn start_draining(&self) {
+        self.draining.set(true);
+    }
+}

@@ -1,0 +1,234 @@
+//! Copies bytes both ways between two TCP streams until both have said everything.
+//!
+//! Driven by `tcp` (and by upgraded HTTP connections) inside one task. Passes half-closes on as
+//! they come; a reset is told to the caller, who resets the other side. Never buffers more than
+//! one read per direction, and that only while the other side's send queue is full.
+//!
+//! Cost: per message one read and one write. The read clears the readiness when it was short, so
+//! no second read finds the socket empty. No allocation unless the other side is slow; no timer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::splice::Pipe;
+use crate::context::WorkerContext;
+
+/// Reads of at least this many bytes count as bulk.
+const BULK_READ: usize = 16 * 1024;
+
+/// Bulk bytes in a row after which a direction is spliced: fewer do not repay the pipe.
+const BULK_BYTES: usize = 256 * 1024;
+
+/// Small rounds in a row after which a spliced direction is copied again: splicing small messages
+/// costs two syscalls more than copying them.
+const SMALL_ROUNDS: u32 = 8;
+
+/// Which stream failed, and how.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Reading from or writing to the client.
+    Client(std::io::Error),
+    /// Reading from or writing to the target.
+    Target(std::io::Error),
+}
+
+/// Two streams and what is between them.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    client: TcpStream,
+    target: TcpStream,
+    inward: Direction,
+    outward: Direction,
+}
+
+impl Copy {
+    /// Nothing copied yet.
+    pub(crate) fn new(client: TcpStream, target: TcpStream) -> Self {
+        Self {
+            client,
+            target,
+            inward: Direction::default(),
+            outward: Direction::default(),
+        }
+    }
+
+    /// Bytes from client to target and from target to client so far, handed to the kernel.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.inward.bytes, self.outward.bytes)
+    }
+
+    /// Copies what can be copied now; ready when both directions have ended.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        context: &WorkerContext,
+    ) -> Poll<Result<(), Fault>> {
+        let inward = self
+            .inward
+            .poll(&mut self.client, &mut self.target, cx, context);
+        let inward = inward.map_err(|error| match error {
+            Side::Source(error) => Fault::Client(error),
+            Side::Sink(error) => Fault::Target(error),
+        })?;
+        let outward = self
+            .outward
+            .poll(&mut self.target, &mut self.client, cx, context);
+        let outward = outward.map_err(|error| match error {
+            Side::Source(error) => Fault::Target(error),
+            Side::Sink(error) => Fault::Client(error),
+        })?;
+        ready!(inward);
+        ready!(outward);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Makes both streams close with a reset, so that neither side takes the end for a whole one.
+    pub(crate) fn reset(&self) {
+        // Fails only on sockets that are gone already.
+        let _ = self.client.set_zero_linger();
+        let _ = self.target.set_zero_linger();
+    }
+}
+
+enum Side {
+    Source(std::io::Error),
+    Sink(std::io::Error),
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// The source has ended; what is left must go out before the sink is shut down.
+    Ending,
+    Closed,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Direction {
+    phase: Phase,
+    /// What the sink would not take at once, from `written` on. Its memory goes back when empty.
+    leftover: Vec<u8>,
+    written: usize,
+    bytes: u64,
+    bulk: usize,
+    small_rounds: u32,
+    pipe: Option<Pipe>,
+}
+
+impl Direction {
+    fn poll(
+        &mut self,
+        source: &mut TcpStream,
+        sink: &mut TcpStream,
+        cx: &mut Context<'_>,
+        context: &WorkerContext,
+    ) -> Poll<Result<(), Side>> {
+        loop {
+            ready!(self.poll_flush(sink, cx)).map_err(Side::Sink)?;
+            match self.phase {
+                Phase::Closed => return Poll::Ready(Ok(())),
+                Phase::Ending => {
+                    ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(Side::Sink)?;
+                    self.phase = Phase::Closed;
+                    self.pipe = None;
+                }
+                Phase::Open if self.pipe.is_some() => {
+                    ready!(self.poll_splice(source, cx)).map_err(Side::Source)?;
+                }
+                Phase::Open => ready!(self.poll_copy(source, sink, cx, context))?,
+            }
+        }
+    }
+
+    /// Sends what is left from before.
+    fn poll_flush(
+        &mut self,
+        sink: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        while self.written < self.leftover.len() {
+            let rest = self.leftover.get(self.written..).unwrap_or_default();
+            self.written += ready!(Pin::new(&mut *sink).poll_write(cx, rest))?;
+        }
+        if self.written > 0 {
+            (self.leftover, self.written) = (Vec::new(), 0);
+        }
+        match &mut self.pipe {
+            Some(pipe) if pipe.held() > 0 => pipe.poll_empty(sink, cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// One read and the write that follows.
+    fn poll_copy(
+        &mut self,
+        source: &mut TcpStream,
+        sink: &mut TcpStream,
+        cx: &mut Context<'_>,
+        context: &WorkerContext,
+    ) -> Poll<Result<(), Side>> {
+        context.copy_buffer().with(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            ready!(Pin::new(source).poll_read(cx, &mut read)).map_err(Side::Source)?;
+            let bytes = read.filled();
+            if bytes.is_empty() {
+                self.phase = Phase::Ending;
+                return Poll::Ready(Ok(()));
+            }
+            self.count_copied(bytes.len(), context);
+            let sent = match Pin::new(sink).poll_write(cx, bytes) {
+                Poll::Ready(sent) => sent.map_err(Side::Sink)?,
+                Poll::Pending => 0,
+            };
+            if let Some(rest @ [_, ..]) = bytes.get(sent..) {
+                self.leftover = rest.to_vec();
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    fn count_copied(&mut self, moved: usize, context: &WorkerContext) {
+        self.bytes += moved as u64;
+        if moved < BULK_READ {
+            self.bulk = 0;
+            return;
+        }
+        self.bulk += moved;
+        if self.bulk >= BULK_BYTES {
+            // What was read goes out first: the pipe is filled only after the flush.
+            self.pipe = context.pipes().take();
+            (self.bulk, self.small_rounds) = (0, 0);
+        }
+    }
+
+    /// Fills the pipe once; the flush that comes next empties it.
+    fn poll_splice(
+        &mut self,
+        source: &TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.small_rounds >= SMALL_ROUNDS {
+            self.pipe = None;
+            return Poll::Ready(Ok(()));
+        }
+        let Some(pipe) = &mut self.pipe else {
+            return Poll::Ready(Ok(()));
+        };
+        let moved = ready!(pipe.poll_fill(source, cx))?;
+        self.bytes += moved as u64;
+        self.small_rounds = if moved < BULK_READ {
+            self.small_rounds + 1
+        } else {
+            0
+        };
+        if moved == 0 {
+            self.phase = Phase::Ending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,13 @@
+//! Layer 4: TCP flows.
+//!
+//! The worker hands each connection of a `tcp` listener to [`serve`]; HTTP's upgraded connections
+//! use [`Copy`](copy::Copy) as well. Knows nothing of HTTP.
+
+mod buffer;
+mod copy;
+mod splice;
+mod tcp;
+
+pub use buffer::CopyBuffer;
+pub(crate) use splice::PipePool;
+pub(crate) use tcp::serve;

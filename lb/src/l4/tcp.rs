@@ -1,0 +1,186 @@
+//! One TCP flow: choose a target, connect (another one when that fails), copy until the end.
+//!
+//! Called by the worker for every connection of a `tcp` listener; the future owns the flow and
+//! logs it when it ends or is dropped. Never reads a byte before a target is connected, so any
+//! number of targets may be tried.
+//!
+//! Cost: see `connect` and `copy`; per flow one timer that re-arms itself four times per idle
+//! timeout, and two clock reads.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::SystemTime;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::copy::{Copy, Fault};
+use crate::access_log::{FlowEnd, FlowRecord};
+use crate::context::{Attempts, WorkerContext};
+use crate::metrics::RejectReason;
+use crate::snapshot::Listener;
+use crate::target::WorkKind;
+use crate::work::Work;
+
+/// Parts an idle timeout is watched in: a flow ends after one to 1.25 timeouts of silence.
+const IDLE_PARTS: u32 = 4;
+
+/// Serves a client's connection to its end.
+pub(crate) async fn serve(
+    client: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<Listener>,
+    context: Rc<WorkerContext>,
+) {
+    let mut flow = Flow::new(peer, listener, context);
+    flow.end = match flow.open().await {
+        Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
+        Err(reason) => {
+            flow.listener
+                .counters
+                .of(flow.context.worker())
+                .reject(reason);
+            // A reset tells the client that nobody was there; a close would look like an answer.
+            let _ = client.set_zero_linger();
+            match reason {
+                RejectReason::HoldExpired => FlowEnd::HoldExpired,
+                _ => FlowEnd::NoTarget,
+            }
+        }
+    };
+}
+
+/// What is known of a flow; logs it when dropped.
+struct Flow {
+    context: Rc<WorkerContext>,
+    listener: Arc<Listener>,
+    peer: SocketAddr,
+    accepted: Instant,
+    connected: Option<Instant>,
+    target: Option<Arc<str>>,
+    bytes: (u64, u64),
+    retries: u32,
+    end: FlowEnd,
+}
+
+impl Flow {
+    fn new(peer: SocketAddr, listener: Arc<Listener>, context: Rc<WorkerContext>) -> Self {
+        Self {
+            context,
+            listener,
+            peer,
+            accepted: Instant::now(),
+            connected: None,
+            target: None,
+            bytes: (0, 0),
+            retries: 0,
+            // What a flow dropped before its end was ended by.
+            end: FlowEnd::Shutdown,
+        }
+    }
+
+    /// A connected target, each tried once.
+    async fn open(&mut self) -> Result<(Work, TcpStream), RejectReason> {
+        let mut attempts = Attempts::default();
+        loop {
+            let route = &self.listener.default_route;
+            let choice = self.context.choose(route, &mut attempts).await?;
+            let work = self.context.begin(&choice.target, WorkKind::Flow);
+            self.target = Some(choice.target.name().clone());
+            let connect = self.context.connect(&choice.target, choice.connect_timeout);
+            match connect.await {
+                Ok(stream) => {
+                    self.connected = Some(Instant::now());
+                    return Ok((work, stream));
+                }
+                Err(error) => {
+                    self.context.counters().retry(error.retry_reason());
+                    self.retries += 1;
+                    attempts.tried.add(&choice.target);
+                }
+            }
+        }
+    }
+
+    /// Copies until both sides have ended, one failed, the flow fell silent, or the target's fate
+    /// ends it.
+    async fn run(&mut self, work: Work, mut copy: Copy) -> FlowEnd {
+        let part = self.listener.idle_timeout / IDLE_PARTS;
+        let mut timer = pin!(tokio::time::sleep(part));
+        let mut silent_parts = 0;
+        let mut last = copy.bytes();
+        let mut armed = false;
+        let end = poll_fn(|cx| {
+            let copied = copy.poll(cx, &self.context);
+            self.count(copy.bytes());
+            match copied {
+                Poll::Ready(Ok(())) => return Poll::Ready(FlowEnd::Finished),
+                Poll::Ready(Err(Fault::Client(_))) => return Poll::Ready(FlowEnd::ClientReset),
+                Poll::Ready(Err(Fault::Target(_))) => return Poll::Ready(FlowEnd::TargetReset),
+                Poll::Pending => {}
+            }
+            if let Poll::Ready(end) = work.poll_end(cx) {
+                return Poll::Ready(FlowEnd::Target(end));
+            }
+            // Once armed the timer holds this task's waker: looking whether it fired is enough.
+            while !armed || timer.is_elapsed() {
+                if timer.as_mut().poll(cx).is_pending() {
+                    armed = true;
+                    break;
+                }
+                silent_parts = if copy.bytes() == last {
+                    silent_parts + 1
+                } else {
+                    0
+                };
+                if silent_parts >= IDLE_PARTS {
+                    return Poll::Ready(FlowEnd::IdleTimeout);
+                }
+                last = copy.bytes();
+                timer.as_mut().reset(Instant::now() + part);
+                armed = false;
+            }
+            Poll::Pending
+        });
+        let end = end.await;
+        if end != FlowEnd::Finished {
+            copy.reset();
+        }
+        end
+    }
+
+    /// Adds what was copied since the last call to the listener's counters.
+    fn count(&mut self, bytes: (u64, u64)) {
+        let counters = self.listener.counters.of(self.context.worker());
+        counters.bytes_in.add(bytes.0 - self.bytes.0);
+        counters.bytes_out.add(bytes.1 - self.bytes.1);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        if !self.context.log().is_on() {
+            return;
+        }
+        let duration = self.accepted.elapsed();
+        let time = SystemTime::now();
+        self.context.log().flow(&FlowRecord {
+            time: time.checked_sub(duration).unwrap_or(time),
+            listener: &self.listener.name,
+            target_group: &self.listener.default_route.group_name,
+            client: self.peer,
+            target: self.target.as_deref(),
+            bytes_in: self.bytes.0,
+            bytes_out: self.bytes.1,
+            connect: self.connected.map(|at| at - self.accepted),
+            duration,
+            retries: self.retries,
+            termination: self.end,
+        });
+    }
+}

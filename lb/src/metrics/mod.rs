@@ -1,0 +1,280 @@
+//! Counters of the data path: one set per worker, merged when somebody scrapes.
+//!
+//! Workers write through [`PerWorker::of`] (single writer, relaxed, no hashing); `collect` sums.
+//! Sets are kept by name in the [`Registry`], so that they survive reloads. Nothing here decides
+//! anything.
+//!
+//! Cost: a count is one relaxed load and one relaxed store on a line of this worker's own.
+
+mod collect;
+mod histogram;
+mod names;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use histogram::Histogram;
+
+use crate::target::Padded;
+pub(crate) use collect::collect;
+
+/// A number that one worker adds to and anybody reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. For the one worker that owns the counter.
+    pub fn add(&self, n: u64) {
+        let sum = self.0.load(Ordering::Relaxed).wrapping_add(n);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
+    /// What was counted so far.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One `T` per worker, each on cache lines of its own.
+#[derive(Debug)]
+pub struct PerWorker<T>(Arc<[Padded<T>]>);
+
+impl<T> Clone for PerWorker<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Default> PerWorker<T> {
+    /// A set for `workers` workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| Padded::default()).collect())
+    }
+}
+
+impl<T> PerWorker<T> {
+    /// The part of worker number `worker`. Only that worker may write to it.
+    ///
+    /// # Panics
+    /// On a worker number that was never given out.
+    pub fn of(&self, worker: usize) -> &T {
+        &self.0[worker].0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|padded| &padded.0)
+    }
+
+    /// The sum over the workers of what `pick` reads.
+    pub(crate) fn sum(&self, pick: impl Fn(&T) -> u64) -> u64 {
+        self.iter().map(pick).sum()
+    }
+}
+
+/// Why something was refused or ended early by the balancer itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RejectReason {
+    /// The listener has `max-connections` open.
+    MaxConnections,
+    /// The group has no registered target.
+    NoTarget,
+    /// No target recovered within `hold`.
+    HoldExpired,
+    /// Every attempt to connect failed and waiting was not possible.
+    ConnectFailed,
+    /// The request broke HTTP's rules.
+    BadRequest,
+    /// The request head is over `max-header-bytes`.
+    HeaderTooLarge,
+    /// The request head was not complete within `header-timeout`.
+    HeaderTimeout,
+    /// The process is shutting down.
+    Shutdown,
+}
+
+impl RejectReason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::MaxConnections,
+        Self::NoTarget,
+        Self::HoldExpired,
+        Self::ConnectFailed,
+        Self::BadRequest,
+        Self::HeaderTooLarge,
+        Self::HeaderTimeout,
+        Self::Shutdown,
+    ];
+
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxConnections => "max-connections",
+            Self::NoTarget => "no-target",
+            Self::HoldExpired => "hold-expired",
+            Self::ConnectFailed => "connect-failed",
+            Self::BadRequest => "bad-request",
+            Self::HeaderTooLarge => "header-too-large",
+            Self::HeaderTimeout => "header-timeout",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Why another target was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RetryReason {
+    /// The connection was refused.
+    Refused,
+    /// No route, or the network is down.
+    Unreachable,
+    /// The connect timed out.
+    ConnectTimeout,
+    /// A kept connection was closed before the request was on it.
+    StaleConnection,
+    /// Something local (no port, no descriptor).
+    Local,
+}
+
+impl RetryReason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Refused,
+        Self::Unreachable,
+        Self::ConnectTimeout,
+        Self::StaleConnection,
+        Self::Local,
+    ];
+
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::StaleConnection => "stale-connection",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// What one worker counts for one listener.
+#[derive(Debug, Default)]
+pub struct ListenerCounters {
+    /// Connections accepted.
+    pub connections: Counter,
+    /// Bytes received from clients.
+    pub bytes_in: Counter,
+    /// Bytes sent to clients.
+    pub bytes_out: Counter,
+    rejected: [Counter; RejectReason::ALL.len()],
+}
+
+impl ListenerCounters {
+    /// Counts a refusal.
+    pub fn reject(&self, reason: RejectReason) {
+        self.rejected[reason as usize].add(1);
+    }
+
+    /// Refusals for `reason`.
+    pub fn rejected(&self, reason: RejectReason) -> u64 {
+        self.rejected[reason as usize].value()
+    }
+}
+
+/// Labels of `requests_total{code_class}`; the last one for exchanges the client never got an
+/// answer to (ELB logs them as 000).
+pub const CODE_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+/// What one worker counts for one (listener, group).
+#[derive(Debug, Default)]
+pub struct ExchangeCounters {
+    requests: [Counter; CODE_CLASSES.len()],
+    /// Time from a request's first byte to its end, in seconds.
+    pub duration: Histogram,
+}
+
+impl ExchangeCounters {
+    /// Counts an exchange answered with `status` (0 = not answered) after `duration`.
+    pub fn exchange(&self, status: u16, duration: std::time::Duration) {
+        let class = match status / 100 {
+            class @ 1..=5 => usize::from(class) - 1,
+            _ => CODE_CLASSES.len() - 1,
+        };
+        self.requests[class].add(1);
+        self.duration.observe(duration);
+    }
+
+    /// Exchanges of the class at this place of [`CODE_CLASSES`].
+    pub(crate) fn requests(&self, class: usize) -> u64 {
+        self.requests.get(class).map_or(0, Counter::value)
+    }
+}
+
+/// What one worker counts for itself.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    retries: [Counter; RetryReason::ALL.len()],
+    /// Times accepting paused because the process had no descriptor to spare.
+    pub accept_pauses: Counter,
+    /// Access-log records dropped because the ring was full.
+    pub log_dropped: Counter,
+    /// Pipes open for spliced flows, as a level: opened.
+    pub pipes_opened: Counter,
+    /// Pipes closed again.
+    pub pipes_closed: Counter,
+}
+
+impl WorkerCounters {
+    /// Counts an attempt that made another target necessary.
+    pub fn retry(&self, reason: RetryReason) {
+        self.retries[reason as usize].add(1);
+    }
+
+    /// Retries for `reason`.
+    pub fn retries(&self, reason: RetryReason) -> u64 {
+        self.retries[reason as usize].value()
+    }
+}
+
+/// Every set of counters, by name. Owned by the control plane; grows by one entry for each
+/// listener name and (listener, group) pair the process has ever served.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    workers: usize,
+    pub(crate) by_worker: PerWorker<WorkerCounters>,
+    pub(crate) listeners: HashMap<Arc<str>, PerWorker<ListenerCounters>>,
+    pub(crate) exchanges: HashMap<(Arc<str>, Arc<str>), PerWorker<ExchangeCounters>>,
+}
+
+impl Registry {
+    /// An empty registry for `workers` workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            by_worker: PerWorker::new(workers),
+            listeners: HashMap::new(),
+            exchanges: HashMap::new(),
+        }
+    }
+
+    /// The counters of a listener.
+    pub(crate) fn listener(&mut self, name: &Arc<str>) -> PerWorker<ListenerCounters> {
+        let workers = self.workers;
+        let entry = self.listeners.entry(name.clone());
+        entry.or_insert_with(|| PerWorker::new(workers)).clone()
+    }
+
+    /// The counters of a (listener, group) pair.
+    pub(crate) fn exchange(
+        &mut self,
+        listener: &Arc<str>,
+        group: &Arc<str>,
+    ) -> PerWorker<ExchangeCounters> {
+        let workers = self.workers;
+        let entry = self.exchanges.entry((listener.clone(), group.clone()));
+        entry.or_insert_with(|| PerWorker::new(workers)).clone()
+    }
+}

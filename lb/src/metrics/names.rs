@@ -1,0 +1,14 @@
+//! The names of this crate's metrics: scripts and dashboards rely on them.
+
+pub(super) const REQUESTS: &str = "pointsman_requests_total";
+pub(super) const REQUEST_DURATION: &str = "pointsman_request_duration_seconds";
+pub(super) const CONNECTIONS_ACTIVE: &str = "pointsman_connections_active";
+pub(super) const CONNECTIONS: &str = "pointsman_connections_total";
+pub(super) const BYTES: &str = "pointsman_bytes_total";
+pub(super) const TARGET_IN_FLIGHT: &str = "pointsman_target_in_flight";
+pub(super) const TARGET_SELECTED: &str = "pointsman_target_selected_total";
+pub(super) const RETRIES: &str = "pointsman_retries_total";
+pub(super) const REJECTED: &str = "pointsman_rejected_total";
+pub(super) const ACCEPT_PAUSES: &str = "pointsman_accept_pauses_total";
+pub(super) const LOG_DROPPED: &str = "pointsman_access_log_dropped_total";
+pub(super) const SPLICE_PIPES: &str = "pointsman_splice_pipes";

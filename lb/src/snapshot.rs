@@ -1,0 +1,232 @@
+//! The immutable compiled view every worker reads: listeners, routes, groups and their tiers.
+//!
+//! Made by `compile`, published by the control task in one swap, read by workers through
+//! [`WorkerContext::with_snapshot`](crate::WorkerContext::with_snapshot). Holds no sockets and no
+//! tasks; live numbers are behind `Arc`s that outlive it.
+//!
+//! Cost: a route or group is an index into a slice; no hashing per request.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use conf::{Algorithm, GroupProtocol, ListenerProtocol};
+use healthcheck::{GroupId, SlotId};
+
+use crate::balance::Picker;
+use crate::limits::ListenerLoad;
+use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
+use crate::sockets::SocketKey;
+use crate::target::{Fate, Padded, Target};
+
+/// Index of a group in one snapshot's configuration generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupIndex(pub(crate) usize);
+
+/// A compiled listener. Shared by every snapshot of one configuration generation.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its place in the file it was compiled from.
+    pub(crate) index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it speaks.
+    pub protocol: ListenerProtocol,
+    /// Where everything goes that no rule claims.
+    pub default_route: Route,
+    /// A client connection without a byte for this long is closed.
+    pub idle_timeout: Duration,
+    /// A request head must be complete this long after its first byte.
+    pub header_timeout: Duration,
+    /// Request heads over this many bytes are refused with 431.
+    pub max_header_bytes: usize,
+    /// Addresses it accepts on, with the ports the kernel chose for port 0.
+    pub bound: Vec<SocketAddr>,
+    /// Open connections and their limit; survives reloads by name.
+    pub load: Arc<ListenerLoad>,
+    /// Counters by worker; survive reloads by name.
+    pub counters: PerWorker<ListenerCounters>,
+}
+
+/// One destination of a listener: a group, and the counters of (listener, group).
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The group; good for snapshots of the listener's configuration generation.
+    pub group: GroupIndex,
+    /// The group's name.
+    pub group_name: Arc<str>,
+    /// Counters by worker; survive reloads by (listener name, group name).
+    pub counters: PerWorker<ExchangeCounters>,
+}
+
+/// What of a target's health matters to choosing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Probes have not decided yet.
+    Initial,
+    /// Takes work.
+    Healthy,
+    /// Takes work only when the group fails open.
+    Unhealthy,
+    /// Takes no new work, whatever happens.
+    Draining,
+}
+
+/// A registered target as one snapshot sees it.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its live numbers.
+    pub target: Arc<Target>,
+    /// Share of new work; 0 = none.
+    pub weight: u16,
+    /// Used only when no target that is not a backup can be.
+    pub backup: bool,
+    /// What its health says.
+    pub condition: Condition,
+    /// What is to happen to work in hand.
+    pub(crate) fate: Fate,
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.target, &other.target)
+            && (self.weight, self.backup, self.condition, self.fate)
+                == (other.weight, other.backup, other.condition, other.fate)
+    }
+}
+
+/// What a group's file entry says of the data path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its targets speak.
+    pub protocol: GroupProtocol,
+    /// How a target is chosen.
+    pub algorithm: Algorithm,
+    /// How long work waits for a target to recover.
+    pub hold: Duration,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// How long a target may be silent while an answer is due.
+    pub response_timeout: Duration,
+    /// Ends flows with the deregistration delay and on probed unhealthiness.
+    pub connection_termination: bool,
+}
+
+/// A target group compiled for choosing. See [`Group::pick`] (in `balance`) for the order.
+#[derive(Debug)]
+pub struct Group {
+    /// What the file says.
+    pub settings: GroupSettings,
+    /// Every registered target, in the order of the file.
+    pub members: Vec<Member>,
+    /// True when too few targets are healthy: all registered, not draining targets are used.
+    pub fail_open: bool,
+    /// Healthy targets that are not backups.
+    pub(crate) primaries: Picker,
+    /// Healthy backups.
+    pub(crate) backups: Picker,
+    /// All registered targets that take work at all, whatever probes say; initial ones left out.
+    pub(crate) last_resort: Picker,
+    /// The place in the rotation; survives reloads by name, shared by all workers.
+    pub(crate) cursor: Arc<Padded<AtomicU64>>,
+}
+
+impl Group {
+    /// The group's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+}
+
+/// Everything workers need to know, at one configuration and one health generation.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) health_generation: u64,
+    /// In the order of the plan's configuration.
+    pub(crate) groups: Vec<Arc<Group>>,
+    /// Targets that left the configuration and whose deregistration delay still runs.
+    pub(crate) departing: Vec<Departing>,
+    /// Grows whenever some target's fate changed: workers then look at the work they have in hand.
+    pub(crate) fate_epoch: u64,
+}
+
+/// A target that is no longer configured but may still finish its work.
+#[derive(Debug, Clone)]
+pub(crate) struct Departing {
+    pub(crate) target: Arc<Target>,
+    pub(crate) connection_termination: bool,
+}
+
+/// What depends on the configuration alone: made once per configuration generation.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) config: Arc<conf::Config>,
+    pub(crate) generation: u64,
+    pub(crate) slots: Arc<healthcheck::SlotMap>,
+    /// In the order of the configuration.
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    /// Which listener a socket belongs to.
+    pub(crate) routes: HashMap<SocketKey, usize>,
+    /// Names for people asking; never used per request.
+    pub(crate) group_names: HashMap<Arc<str>, usize>,
+    /// Which group to compile anew when a slot changes.
+    pub(crate) groups_by_slot: HashMap<SlotId, usize>,
+    /// Which group to compile anew when a roll-up changes.
+    pub(crate) groups_by_id: HashMap<GroupId, usize>,
+}
+
+impl Snapshot {
+    /// The configuration generation it was compiled from.
+    pub fn config_generation(&self) -> u64 {
+        self.plan.generation
+    }
+
+    /// The health table's generation it was compiled from.
+    pub fn health_generation(&self) -> u64 {
+        self.health_generation
+    }
+
+    /// The listeners, in the order of the file.
+    pub fn listeners(&self) -> &[Arc<Listener>] {
+        &self.plan.listeners
+    }
+
+    /// The groups, in the order of the file.
+    pub fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
+    }
+
+    /// What `listener` is in this snapshot: itself, its successor of the same name after a
+    /// reload, or `None` once it is no longer configured (finish the work in hand, then close).
+    pub fn current(&self, listener: &Listener) -> Option<&Arc<Listener>> {
+        let same_place = self.plan.listeners.get(listener.index);
+        same_place
+            .filter(|found| found.name == listener.name)
+            .or_else(|| self.plan.listeners.iter().find(|l| l.name == listener.name))
+    }
+
+    /// The group a route leads to. `None` when the route was made for another configuration
+    /// generation and the group is gone: ask the listener's current route, or answer 503.
+    pub fn group(&self, route: &Route) -> Option<&Arc<Group>> {
+        let group = self.groups.get(route.group.0)?;
+        if Arc::ptr_eq(group.name(), &route.group_name) || **group.name() == *route.group_name {
+            return Some(group);
+        }
+        self.group_named(&route.group_name)
+    }
+
+    /// The group of this name.
+    pub fn group_named(&self, name: &str) -> Option<&Arc<Group>> {
+        self.groups.get(*self.plan.group_names.get(name)?)
+    }
+
+    /// The listener that a socket's connections belong to.
+    pub(crate) fn listener_of(&self, key: &SocketKey) -> Option<&Arc<Listener>> {
+        self.plan.listeners.get(*self.plan.routes.get(key)?)
+    }
+}

@@ -1,0 +1,169 @@
+//! One target's live numbers: what must be exact for the process and survive reloads.
+//!
+//! Made by `compile`, shared by `Arc` between snapshots and the work in hand; written by workers
+//! (in flight, selected) and, for the fate alone, by the control task. Never decides health.
+//!
+//! Cost: `begin` two atomic additions on one cache line of this target, `end` one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use healthcheck::{Signal, SlotId};
+
+/// A value alone on its pair of cache lines, so that writing it slows no neighbour down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Padded<T>(pub T);
+
+/// What is to happen to work in hand on a target. Set by the control task only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Fate {
+    /// Work in hand goes on.
+    #[default]
+    Serving = 0,
+    /// Probes found it unhealthy and the group has `connection-termination`: flows end.
+    Unhealthy = 1,
+    /// The deregistration delay has passed, with `connection-termination`: everything ends.
+    Deregistered = 2,
+    /// The deregistration delay has passed, without `connection-termination`: exchanges end,
+    /// flows go on.
+    DeregisteredKeepingFlows = 3,
+}
+
+/// What kind of work is in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkKind {
+    /// An HTTP exchange.
+    Exchange,
+    /// A TCP flow (or an upgraded connection).
+    Flow,
+}
+
+/// Why work was ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Probes found the target unhealthy.
+    TargetUnhealthy,
+    /// The target's deregistration delay has passed.
+    TargetDeregistered,
+}
+
+impl Fate {
+    fn from_bits(bits: u8) -> Self {
+        match bits {
+            1 => Self::Unhealthy,
+            2 => Self::Deregistered,
+            3 => Self::DeregisteredKeepingFlows,
+            _ => Self::Serving,
+        }
+    }
+
+    /// Whether, and why, this fate ends work of `kind`.
+    pub fn ends(self, kind: WorkKind) -> Option<End> {
+        match (self, kind) {
+            (Self::Unhealthy, WorkKind::Flow) => Some(End::TargetUnhealthy),
+            (Self::Deregistered, _) | (Self::DeregisteredKeepingFlows, WorkKind::Exchange) => {
+                Some(End::TargetDeregistered)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Live numbers of one target; identity is (group, address).
+#[derive(Debug)]
+pub struct Target {
+    group: Arc<str>,
+    address: SocketAddr,
+    /// `address` as text, for logs and labels.
+    name: Arc<str>,
+    slot: SlotId,
+    signal: Arc<Signal>,
+    load: Padded<Load>,
+    fate: AtomicU8,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    in_flight: AtomicU32,
+    selected: AtomicU64,
+}
+
+impl Target {
+    /// A target with nothing in flight.
+    pub fn new(group: Arc<str>, address: SocketAddr, slot: SlotId, signal: Arc<Signal>) -> Self {
+        Self {
+            group,
+            address,
+            name: address.to_string().into(),
+            slot,
+            signal,
+            load: Padded::default(),
+            fate: AtomicU8::new(Fate::Serving as u8),
+        }
+    }
+
+    /// The name of its group.
+    pub fn group(&self) -> &Arc<str> {
+        &self.group
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as text, for logs and labels.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its place in the health table.
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The live marks it shares with the board.
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    /// True while some worker found it unreachable and no later probe has passed.
+    pub fn is_suspect(&self) -> bool {
+        self.signal.is_suspect()
+    }
+
+    /// Exchanges and flows running on it, over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.load.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Times work was begun on it since it was registered.
+    pub fn selected(&self) -> u64 {
+        self.load.0.selected.load(Ordering::Relaxed)
+    }
+
+    /// What is to happen to work in hand.
+    pub fn fate(&self) -> Fate {
+        Fate::from_bits(self.fate.load(Ordering::Acquire))
+    }
+
+    /// Decides what is to happen to work in hand; workers act on it when they next adopt a
+    /// snapshot whose fate epoch differs.
+    pub(crate) fn set_fate(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::Release);
+    }
+
+    /// Counts work that begins; `end` must follow.
+    pub(crate) fn begin(&self) {
+        self.load.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.load.0.selected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts work that ended.
+    pub(crate) fn end(&self) {
+        self.load.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
