@@ -70,6 +70,7 @@ struct Server {
     connections: HashMap<usize, Connection>,
     next_token: usize,
     buffer: Vec<u8>,
+    zeros: Vec<u8>,
     answer: Vec<u8>,
 }
 
@@ -94,6 +95,7 @@ impl Server {
             listeners,
             connections: HashMap::new(),
             buffer: vec![0; CHUNK],
+            zeros: vec![0; CHUNK],
             answer: http_answer(),
         })
     }
@@ -143,7 +145,7 @@ impl Server {
         };
         let stream = &mut connection.stream;
         if connection.kind == Kind::Source {
-            return pass_would_block(stream.write(&self.buffer)).map(drop);
+            return pass_would_block(stream.write(&self.zeros)).map(drop);
         }
         let Some(read) = pass_would_block(stream.read(&mut self.buffer))? else {
             return Ok(());

@@ -1,0 +1,218 @@
+"""The programs that are compared: how each is started from its template in `peers/`.
+
+A contender turns a `Scene` (what to balance over, which zones to serve) into a running server with
+known ports. Nothing here measures; nothing here knows a workload.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Callable, Mapping
+
+import zones
+from processes import CannotRun, Child, Workspace, accepts_tcp, free_port
+
+PEERS = Path(__file__).parent / "peers"
+NGINX_STREAM_MODULES = (
+    Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
+    Path("/usr/lib64/nginx/modules/ngx_stream_module.so"),
+)
+
+
+class PercentTemplate(Template):
+    """`%{name}`: nginx and gdnsd have their own use for the dollar sign."""
+
+    delimiter = "%"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every contender of a run works on."""
+
+    workspace: Workspace
+    server_cpu: int
+    zones: Path
+    gdnsd_zones: Path
+    targets: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running contender and its port per role: http, tcp, bulk, dns."""
+
+    name: str
+    child: Child
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A program that can take part, and the roles it can play."""
+
+    name: str
+    program: str
+    roles: frozenset[str]
+    version_flags: tuple[str, ...]
+    start: Callable[[Scene], Server]
+
+    def missing(self) -> str | None:
+        """What stands in the way of running it, if anything."""
+        return None if shutil.which(self.program) else f"{self.program} is not installed"
+
+    def version(self) -> str:
+        """The program's own words about its version."""
+        done = subprocess.run(
+            [self.program, *self.version_flags], capture_output=True, text=True, check=False
+        )
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        numbered = [line for line in lines if re.search(r"\d+\.\d+", line)]
+        return (numbered or lines or ["unknown"])[0].strip()
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """A template of `peers/` with its places filled; an unknown place is a mistake."""
+    return PercentTemplate((PEERS / template).read_text()).substitute(values)
+
+
+def launch(
+    scene: Scene,
+    name: str,
+    template: str,
+    command: Callable[[Path], list[str]],
+    roles: tuple[str, ...],
+    extra: Mapping[str, object],
+) -> Server:
+    """Writes the configuration into a folder of its own, starts the program, waits for it."""
+    folder = scene.workspace.folder(name)
+    ports = {role: free_port() for role in roles}
+    config = folder / ("config" if name == "gdnsd" else template)
+    values = {"directory": folder, "zones": scene.zones, "static_zone": zones.STATIC_ZONE}
+    config.write_text(render(template, {**values, **ports, **extra}))
+    child = scene.workspace.start(name, command(config), scene.server_cpu)
+    child.wait_until(lambda: all(answers(role, port) for role, port in ports.items()))
+    return Server(name, child, ports)
+
+
+def answers(role: str, port: int) -> bool:
+    """Whether a server plays its role already."""
+    if role != "dns":
+        return accepts_tcp(port)
+    try:
+        return zones.ask(port, zones.static_name(0)).rcode == 0
+    except OSError:
+        return False
+
+
+def start_nginx(scene: Scene) -> Server:
+    """nginx as it comes from Debian, with the stream module."""
+    modules = [path for path in NGINX_STREAM_MODULES if path.exists()]
+    if not modules:
+        raise CannotRun("nginx has no stream module: install libnginx-mod-stream")
+    lists = {
+        f"{kind}_targets": " ".join(f"server {address};" for address in addresses)
+        for kind, addresses in scene.targets.items()
+    }
+    return launch(
+        scene,
+        "nginx",
+        "nginx.conf",
+        lambda config: ["nginx", "-c", str(config), "-p", str(config.parent)],
+        ("http", "tcp", "bulk"),
+        {"module": modules[0], **lists},
+    )
+
+
+def start_haproxy(scene: Scene) -> Server:
+    """HAProxy as one process in the foreground."""
+    lists = {
+        f"{kind}_targets": "\n    ".join(
+            f"server t{index} {address}" for index, address in enumerate(addresses)
+        )
+        for kind, addresses in scene.targets.items()
+    }
+    return launch(
+        scene,
+        "haproxy",
+        "haproxy.cfg",
+        lambda config: ["haproxy", "-q", "-db", "-f", str(config)],
+        ("http", "tcp", "bulk"),
+        lists,
+    )
+
+
+def start_gdnsd(scene: Scene) -> Server:
+    """gdnsd with the static zone and, through its weighted plugin, the weighted one."""
+    folder = scene.workspace.directory / "gdnsd"
+
+    def command(config: Path) -> list[str]:
+        (folder / "zones").symlink_to(scene.gdnsd_zones)
+        return ["gdnsd", "-c", str(config.parent), "start"]
+
+    weights = {
+        "blue": zones.BLUE[0],
+        "blue_weight": zones.BLUE[1],
+        "green": zones.GREEN[0],
+        "green_weight": zones.GREEN[1],
+    }
+    return launch(scene, "gdnsd", "gdnsd.conf", command, ("dns",), weights)
+
+
+def start_nsd(scene: Scene) -> Server:
+    """NSD in the foreground."""
+    command: Callable[[Path], list[str]] = lambda config: ["nsd", "-d", "-c", str(config)]
+    return launch(scene, "nsd", "nsd.conf", command, ("dns",), {})
+
+
+def start_knot(scene: Scene) -> Server:
+    """Knot DNS in the foreground."""
+    command: Callable[[Path], list[str]] = lambda config: ["knotd", "-c", str(config)]
+    return launch(scene, "knot", "knot.conf", command, ("dns",), {})
+
+
+def start_pointsman(scene: Scene, program: str) -> Server:
+    """Pointsman with every plane on, in one process."""
+    lists = {
+        f"{kind}_targets": ", ".join(f'"{address}"' for address in addresses)
+        for kind, addresses in scene.targets.items()
+    }
+    extra = {
+        "admin": free_port(),
+        "weighted_zone": zones.WEIGHTED_ZONE,
+        "weighted_records": zones.weighted_records(),
+    }
+    return launch(
+        scene,
+        "pointsman",
+        "pointsman.toml",
+        lambda config: [program, "run", "-c", str(config)],
+        ("http", "tcp", "bulk", "dns"),
+        {**lists, **extra},
+    )
+
+
+BALANCES = frozenset({"http", "tcp", "bulk"})
+
+
+def pointsman(program: str) -> Contender:
+    """The contender that is compared with all others."""
+    return Contender(
+        "pointsman",
+        program,
+        BALANCES | {"dns", "weighted"},
+        ("version",),
+        lambda scene: start_pointsman(scene, program),
+    )
+
+
+PEER_CONTENDERS = (
+    Contender("nginx", "nginx", BALANCES, ("-v",), start_nginx),
+    Contender("haproxy", "haproxy", BALANCES, ("-v",), start_haproxy),
+    Contender("gdnsd", "gdnsd", frozenset({"dns", "weighted"}), ("-?",), start_gdnsd),
+    Contender("nsd", "nsd", frozenset({"dns"}), ("-v",), start_nsd),
+    Contender("knot", "knotd", frozenset({"dns"}), ("-V",), start_knot),
+)
