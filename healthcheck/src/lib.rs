@@ -4,11 +4,25 @@
 //! traffic saw. Nothing outside the board ever decides a state.
 #![forbid(unsafe_code)]
 
+mod allocation;
+mod board;
+mod details;
+mod machine;
+mod metrics;
+mod observation;
+mod probe;
+mod rollup;
+mod roster;
+mod schedule;
 mod signal;
 mod slots;
 mod state;
 mod table;
 
+pub use board::{Board, BoardHandle, BoardSettings, Prepared, UnknownTarget, start};
+pub use details::{CheckDetails, ObservationDetails, TargetDetails};
+pub use observation::{Observation, Outcome};
+pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};
 pub use state::{OperatorState, ReasonCode, Source, TargetState};

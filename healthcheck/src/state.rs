@@ -1,6 +1,20 @@
 //! The words of health: states, reason codes, sources, operator states, with ELB's names.
 //!
-//! Used by the board, both planes, the API, logs and metrics. Pure data.
+//! Used by the board, both planes, the API, logs and metrics. Pure data; serialized as their names.
+
+use serde::{Serialize, Serializer};
+
+macro_rules! serialized_by_name {
+    ($($word:ident),*) => {$(
+        impl Serialize for $word {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    )*};
+}
+
+serialized_by_name!(TargetState, ReasonCode, Source, OperatorState);
 
 /// What a target is, in ELB's words (`TargetHealthStateEnum`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +87,20 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
+    /// Every reason code.
+    pub const ALL: [Self; 10] = [
+        Self::RegistrationInProgress,
+        Self::InitialHealthChecking,
+        Self::InternalError,
+        Self::ResponseCodeMismatch,
+        Self::Timeout,
+        Self::FailedHealthChecks,
+        Self::NotRegistered,
+        Self::NotInUse,
+        Self::DeregistrationInProgress,
+        Self::HealthCheckDisabled,
+    ];
+
     /// The name in API, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

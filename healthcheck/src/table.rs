@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{CheckId, GroupId, OperatorState, ReasonCode, SlotId, Source, TargetState};
+use crate::{CheckId, GroupId, OperatorState, ReasonCode, Roster, SlotId, Source, TargetState};
 
 /// Publications a table remembers the changes of; a reader that missed more compiles anew.
 const REMEMBERED_PUBLICATIONS: usize = 64;
@@ -48,8 +48,9 @@ pub struct GroupHealth {
     pub healthy: u32,
     /// Targets whose first probe has not decided yet.
     pub initial: u32,
-    /// True when `healthy` is below `unhealthy-state-routing`: all registered, not draining
-    /// targets are used.
+    /// True when `healthy` is below `unhealthy-state-routing` and at least one target is
+    /// unhealthy: all registered, not draining targets are used. False while every target that
+    /// is not healthy is initial: the balancer holds for those.
     pub fail_open: bool,
     /// True when `dns-failover` is met and at least one target is registered.
     pub dns_healthy: bool,
@@ -86,6 +87,7 @@ pub struct HealthTable {
     groups: Vec<Option<GroupHealth>>,
     checks: Vec<Option<Arc<CheckHealth>>>,
     history: VecDeque<Arc<Changes>>,
+    roster: Arc<Roster>,
 }
 
 impl HealthTable {
@@ -112,6 +114,11 @@ impl HealthTable {
     /// A check's result; `None` for a slot not in use.
     pub fn check(&self, check: CheckId) -> Option<&CheckHealth> {
         self.checks.get(check.0 as usize)?.as_deref()
+    }
+
+    /// The names behind the ids, as of this table.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// What changed after publication `since`, oldest first; `None` when that is too long ago
@@ -170,6 +177,11 @@ impl TableBuilder {
             *place = health.map(Arc::new);
             self.changes.checks.push(check);
         }
+    }
+
+    /// Sets the names behind the ids. Not a change by itself: names come and go with their ids.
+    pub fn roster(&mut self, roster: Arc<Roster>) {
+        self.table.roster = roster;
     }
 
     /// True when nothing differs from the table it began with.

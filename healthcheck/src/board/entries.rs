@@ -1,0 +1,172 @@
+//! What the board knows of each target, group and check.
+//!
+//! Pure data and what can be read from it; made by `reload`, changed by the other files here.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::details::ObservationDetails;
+use crate::machine::{CheckMachine, Machine};
+use crate::probe::ProbePlan;
+use crate::rollup::Floors;
+use crate::{CheckHealth, GroupHealth, Observation, OperatorState, Signal, SlotId, TargetHealth};
+
+/// Observations kept for details.
+const KEPT_OBSERVATIONS: usize = 5;
+
+/// How long a target that is gone stays in the table: a plane that ends flows with the delay
+/// must see `unused` there, not an empty or reused place.
+const KEPT_WHEN_GONE: Duration = Duration::from_secs(10);
+
+/// A target's identity.
+pub(super) type TargetKey = (String, SocketAddr);
+
+/// How something is probed, and what the last probes found.
+#[derive(Debug)]
+pub(super) struct Probing {
+    pub(super) plan: Arc<ProbePlan>,
+    pub(super) interval: Duration,
+    history: VecDeque<Observation>,
+}
+
+impl Probing {
+    pub(super) fn new(plan: ProbePlan, interval: Duration) -> Self {
+        Self {
+            plan: Arc::new(plan),
+            interval,
+            history: VecDeque::with_capacity(KEPT_OBSERVATIONS),
+        }
+    }
+
+    /// Probes as `plan` says from now on; true when that is something else than before.
+    pub(super) fn set(&mut self, plan: ProbePlan, interval: Duration) -> bool {
+        self.interval = interval;
+        let differs = *self.plan != plan;
+        if differs {
+            self.plan = Arc::new(plan);
+        }
+        differs
+    }
+
+    /// Remembers a result.
+    pub(super) fn remember(&mut self, observation: Observation) {
+        if self.history.len() == KEPT_OBSERVATIONS {
+            self.history.pop_back();
+        }
+        self.history.push_front(observation);
+    }
+
+    /// What the last probe saw; empty before the first.
+    pub(super) fn last_seen(&self) -> &str {
+        self.history.front().map_or("", |last| &last.seen)
+    }
+
+    /// The last results, newest first.
+    pub(super) fn details(&self, now: Instant) -> Vec<ObservationDetails> {
+        let detail = |observation| ObservationDetails::new(observation, now);
+        self.history.iter().map(detail).collect()
+    }
+}
+
+/// One target.
+#[derive(Debug)]
+pub(super) struct TargetEntry {
+    pub(super) group: u32,
+    pub(super) address: SocketAddr,
+    pub(super) machine: Machine,
+    pub(super) signal: Arc<Signal>,
+    pub(super) configured_weight: u16,
+    /// The operator's weight.
+    pub(super) weight: Option<u16>,
+    pub(super) probing: Probing,
+    /// When a target that is gone may lose its id, for want of a generation that names it.
+    pub(super) kept_until: Option<Instant>,
+    /// As it was last made ready for publication.
+    pub(super) shown: TargetHealth,
+}
+
+impl TargetEntry {
+    /// Ends the deregistration delay if it has passed; the operator's wishes end with it. The
+    /// time from which the id may be freed, if so.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        if !self.machine.expire(now) {
+            return None;
+        }
+        self.machine.set_operator(OperatorState::Ready);
+        self.weight = None;
+        Some(*self.kept_until.get_or_insert(now + KEPT_WHEN_GONE))
+    }
+
+    /// What the table shall hold, entered at `now` if the state differs from what it held.
+    pub(super) fn health(&self, now: SystemTime) -> TargetHealth {
+        health(
+            &self.machine,
+            self.weight.unwrap_or(self.configured_weight),
+            |state| {
+                if state == self.shown.state {
+                    self.shown.since
+                } else {
+                    now
+                }
+            },
+        )
+    }
+}
+
+/// A machine's state as the table holds it; `since` is told the state.
+pub(super) fn health(
+    machine: &Machine,
+    weight: u16,
+    since: impl FnOnce(crate::TargetState) -> SystemTime,
+) -> TargetHealth {
+    let shown = machine.shown();
+    TargetHealth {
+        state: shown.state,
+        reason: shown.reason,
+        source: shown.source,
+        operator: machine.operator(),
+        weight,
+        registered: machine.is_registered(),
+        probed_unhealthy: machine.probed_unhealthy(),
+        deadline: machine.deadline(),
+        description: shown.description,
+        since: since(shown.state),
+    }
+}
+
+/// One target group.
+#[derive(Debug)]
+pub(super) struct GroupEntry {
+    pub(super) name: Arc<str>,
+    pub(super) floors: Floors,
+    pub(super) deregistration_delay: Duration,
+    /// Its registered targets.
+    pub(super) members: Vec<SlotId>,
+    /// As it was last published.
+    pub(super) health: GroupHealth,
+}
+
+/// One standalone check.
+#[derive(Debug)]
+pub(super) struct CheckEntry {
+    pub(super) name: Arc<str>,
+    pub(super) machine: CheckMachine,
+    pub(super) probing: Probing,
+    /// When the state was entered.
+    pub(super) since: SystemTime,
+}
+
+impl CheckEntry {
+    /// What the table shall hold.
+    pub(super) fn health(&self) -> CheckHealth {
+        CheckHealth {
+            healthy: self.machine.healthy(),
+            description: self.machine.description(),
+            since: self.since,
+        }
+    }
+}

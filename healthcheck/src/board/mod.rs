@@ -1,0 +1,202 @@
+//! The board: one task that owns every state machine, the schedule and the published table.
+//!
+//! The root package starts it on a thread of its own; everybody else talks to it through a
+//! [`BoardHandle`]. Inputs are commands, passive events and probe results; the output is the next
+//! [`HealthTable`](crate::HealthTable). Inputs that are ready together are taken together and
+//! published once. Nothing here blocks, and no lock is held: the task is the lock.
+
+mod entries;
+mod handle;
+mod operator;
+mod probing;
+mod publication;
+mod reload;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+pub use handle::{BoardHandle, Prepared, UnknownTarget};
+
+use crate::allocation::{Acknowledgements, Allocation};
+use crate::metrics::Metrics;
+use crate::probe::{Network, Probe};
+use crate::schedule::Schedule;
+use crate::{HealthTable, Observation, PassiveEvent, SlotId};
+use entries::{CheckEntry, GroupEntry, TargetEntry, TargetKey};
+use handle::Command;
+use probing::{BEAT, RunningProbes};
+use publication::Publication;
+
+/// Commands that may wait for the board.
+const COMMANDS: usize = 64;
+/// Passive events that may wait; one per target at most, as a mark sends only its first.
+const EVENTS: usize = 4096;
+/// Inputs of one kind taken before the others get their turn and the table is published.
+const BATCH: usize = 256;
+
+/// How the board works.
+#[derive(Debug, Clone)]
+pub struct BoardSettings {
+    /// Probes in flight at once; at least 1.
+    pub probes_in_flight: usize,
+    /// Seeds the jitter of the schedule.
+    pub seed: u64,
+}
+
+impl Default for BoardSettings {
+    fn default() -> Self {
+        Self {
+            probes_in_flight: 256,
+            seed: rand::random(),
+        }
+    }
+}
+
+/// Makes a board and the handle to it. Nothing runs until [`Board::run`].
+pub fn start(settings: BoardSettings) -> (Board, BoardHandle) {
+    start_with(settings, Arc::new(Network))
+}
+
+/// [`start`] with another way to probe.
+fn start_with(settings: BoardSettings, prober: Arc<dyn Probe>) -> (Board, BoardHandle) {
+    let (command_sender, commands) = mpsc::channel(COMMANDS);
+    let (event_sender, events) = mpsc::channel(EVENTS);
+    let (table_sender, table) = watch::channel(Arc::new(HealthTable::default()));
+    let acknowledgements = Arc::new(Acknowledgements::default());
+    let metrics = Arc::new(Metrics::new());
+    let handle = BoardHandle::new(
+        command_sender,
+        event_sender,
+        table,
+        acknowledgements.clone(),
+        metrics.clone(),
+    );
+    let board = Board {
+        settings,
+        prober,
+        commands,
+        events,
+        table: table_sender,
+        acknowledgements,
+        metrics,
+    };
+    (board, handle)
+}
+
+/// The board before it runs.
+pub struct Board {
+    settings: BoardSettings,
+    prober: Arc<dyn Probe>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Receiver<PassiveEvent>,
+    table: watch::Sender<Arc<HealthTable>>,
+    acknowledgements: Arc<Acknowledgements>,
+    metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Board")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Board {
+    /// Runs until [`BoardHandle::shutdown`] or until every handle is gone. Must run inside a
+    /// `LocalSet`, on a thread where nothing else takes long: a probe whose thread ran late is
+    /// void.
+    pub async fn run(self) {
+        let acknowledgements = self.acknowledgements.clone();
+        let mut commands = self.commands;
+        let mut events = self.events;
+        let mut core = Core {
+            prober: self.prober,
+            targets: HashMap::new(),
+            groups: HashMap::new(),
+            checks: HashMap::new(),
+            target_places: Allocation::default(),
+            group_places: Allocation::default(),
+            check_places: Allocation::default(),
+            acknowledgements: self.acknowledgements,
+            schedule: Schedule::new(self.settings.probes_in_flight.max(1), self.settings.seed),
+            probes: JoinSet::new(),
+            running: RunningProbes::default(),
+            delays: BTreeSet::new(),
+            publication: Publication::new(self.table),
+            metrics: self.metrics,
+        };
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let wake = core.advance();
+            let some_wake = wake.unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(Command::Shutdown(reply)) => {
+                        drop(core);
+                        // A caller that went away does not wait for the answer.
+                        let _unheard = reply.send(());
+                        return;
+                    }
+                    Some(command) => core.command(command),
+                },
+                _ = events.recv_many(&mut batch, BATCH) => {
+                    batch.drain(..).for_each(|event| core.passive(&event));
+                }
+                Some(ended) = core.probes.join_next_with_id() => core.probes_ended(ended),
+                () = acknowledgements.changed() => core.reclaim(),
+                () = sleep_until(some_wake), if wake.is_some() => {}
+            }
+        }
+    }
+}
+
+/// Everything the board task owns.
+struct Core {
+    prober: Arc<dyn Probe>,
+    targets: HashMap<SlotId, TargetEntry>,
+    groups: HashMap<u32, GroupEntry>,
+    checks: HashMap<u32, CheckEntry>,
+    target_places: Allocation<TargetKey>,
+    group_places: Allocation<String>,
+    check_places: Allocation<String>,
+    acknowledgements: Arc<Acknowledgements>,
+    schedule: Schedule,
+    probes: JoinSet<Observation>,
+    running: RunningProbes,
+    /// When deregistration delays end.
+    delays: BTreeSet<(Instant, SlotId)>,
+    publication: Publication,
+    metrics: Arc<Metrics>,
+}
+
+impl Core {
+    /// Does everything that is due and says when something will be.
+    fn advance(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        self.notice_lateness(now);
+        self.start_probes(now);
+        self.end_delays(now);
+        self.publish_if_due(now);
+        let beat = (!self.probes.is_empty()).then(|| now + BEAT);
+        let delay = self.delays.first().map(|&(at, _)| at);
+        let wakes = [
+            self.schedule.next_wake(),
+            delay,
+            self.publication.due(),
+            beat,
+        ];
+        let wake = wakes.into_iter().flatten().min();
+        self.running.expect_wake(wake);
+        wake
+    }
+}
+
+#[cfg(test)]
+mod tests;

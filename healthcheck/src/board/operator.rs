@@ -1,0 +1,116 @@
+//! Commands: the operator's wishes, questions for details; preparing and committing is `reload`.
+//!
+//! Every command is answered before the next one is taken. A caller that went away loses its
+//! answer, nothing else.
+
+use tokio::time::Instant;
+
+use super::Core;
+use super::handle::{Command, TargetName};
+use super::publication::Urgency;
+use crate::details::{check_outlook, milliseconds, target_outlook};
+use crate::schedule::ProbeKey;
+use crate::{CheckDetails, CheckId, SlotId, TargetDetails};
+
+impl Core {
+    /// Does what a handle asks. An answer nobody waits for any more is dropped.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Prepare(config, generation, reply) => {
+                let _unheard = reply.send(self.prepare(config, generation));
+            }
+            Command::Commit(prepared, reply) => {
+                let _unheard = reply.send(self.commit(&prepared));
+            }
+            Command::Operator(name, state, reply) => {
+                let shown = self.order(&name, |entry| entry.machine.set_operator(state));
+                let _unheard = reply.send(shown);
+            }
+            Command::Weight(name, weight, reply) => {
+                let shown = self.order(&name, |entry| entry.weight = weight);
+                let _unheard = reply.send(shown);
+            }
+            Command::Target(name, reply) => {
+                let _unheard = reply.send(self.target_details(&name));
+            }
+            Command::Check(name, reply) => {
+                let _unheard = reply.send(self.check_details(&name));
+            }
+            Command::Shutdown(reply) => drop(reply),
+        }
+    }
+
+    /// Changes a registered target by the operator's word and publishes it; the generation that
+    /// shows it.
+    fn order(
+        &mut self,
+        name: &TargetName,
+        change: impl FnOnce(&mut super::TargetEntry),
+    ) -> Option<u64> {
+        let slot = SlotId(self.target_places.find(name)?);
+        let registered = self.targets.get(&slot)?.machine.is_registered();
+        if !registered {
+            return None;
+        }
+        self.change_target(slot, Urgency::Now, change);
+        self.publish_if_due(Instant::now());
+        Some(self.publication.table().generation())
+    }
+
+    fn target_details(&self, name: &TargetName) -> Option<TargetDetails> {
+        let slot = SlotId(self.target_places.find(name)?);
+        let entry = self.targets.get(&slot)?;
+        let now = Instant::now();
+        let machine = &entry.machine;
+        let shown = entry.shown.clone();
+        Some(TargetDetails {
+            group: name.0.clone(),
+            target: name.1,
+            state: shown.state,
+            reason: shown.reason,
+            source: shown.source,
+            description: shown.description.to_string(),
+            since: shown.since,
+            operator: shown.operator,
+            weight: shown.weight,
+            configured_weight: entry.configured_weight,
+            registered: shown.registered,
+            probed_unhealthy: shown.probed_unhealthy,
+            suspect: machine.is_suspect(),
+            interval_ms: milliseconds(entry.probing.interval),
+            healthy_threshold: machine.thresholds().healthy,
+            unhealthy_threshold: machine.thresholds().unhealthy,
+            passes: machine.passes(),
+            failures: machine.failures(),
+            observations: entry.probing.details(now),
+            next_probe_ms: self.next_probe(ProbeKey::Target(slot), now),
+            delay_left_ms: (shown.deadline)
+                .map(|at| milliseconds(at.saturating_duration_since(now))),
+            next: target_outlook(machine),
+        })
+    }
+
+    fn check_details(&self, name: &String) -> Option<CheckDetails> {
+        let id = self.check_places.find(name)?;
+        let entry = self.checks.get(&id)?;
+        let now = Instant::now();
+        Some(CheckDetails {
+            name: name.clone(),
+            address: entry.probing.plan.address,
+            healthy: entry.machine.healthy(),
+            description: entry.machine.description().to_string(),
+            since: entry.since,
+            interval_ms: milliseconds(entry.probing.interval),
+            failure_threshold: entry.machine.threshold(),
+            contrary: entry.machine.contrary(),
+            observations: entry.probing.details(now),
+            next_probe_ms: self.next_probe(ProbeKey::Check(CheckId(id)), now),
+            next: check_outlook(&entry.machine),
+        })
+    }
+
+    fn next_probe(&self, key: ProbeKey, now: Instant) -> Option<u64> {
+        let at = self.schedule.next_start(key)?;
+        Some(milliseconds(at.saturating_duration_since(now)))
+    }
+}

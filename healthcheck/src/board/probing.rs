@@ -1,0 +1,284 @@
+//! Probes: started when due, their results and traffic's events fed to the state machines,
+//! transitions logged and counted.
+//!
+//! A probe whose own thread ran more than 100 ms late is void: this process was slow, not the
+//! target. The board notices by its own timer, which beats while probes run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+
+use super::publication::Urgency;
+use super::{BATCH, Core};
+use crate::probe::ProbePlan;
+use crate::schedule::{ProbeKey, Start};
+use crate::{CheckId, Observation, Outcome, PassiveEvent, SlotId, Source, TargetHealth};
+
+/// How often the board looks at the clock while probes run.
+pub(super) const BEAT: Duration = Duration::from_millis(50);
+/// A thread later than this behind its own timer makes the running probes void.
+const LATE: Duration = Duration::from_millis(100);
+
+/// The probes in flight, and when the thread meant to look at the clock next.
+#[derive(Debug, Default)]
+pub(super) struct RunningProbes {
+    probes: HashMap<Id, RunningProbe>,
+    expected: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct RunningProbe {
+    start: Start,
+    plan: Arc<ProbePlan>,
+    void: bool,
+}
+
+impl RunningProbes {
+    /// The thread will look at the clock at `wake` at the latest.
+    pub(super) fn expect_wake(&mut self, wake: Option<Instant>) {
+        self.expected = wake;
+    }
+}
+
+/// What the board hears of an ended probe.
+pub(super) type Ended = Result<(Id, Observation), JoinError>;
+
+impl Core {
+    /// Makes the running probes void when the thread is late.
+    pub(super) fn notice_lateness(&mut self, now: Instant) {
+        let late = (self.running.expected).is_some_and(|expected| now > expected + LATE);
+        if late && !self.running.probes.is_empty() {
+            let probes = self.running.probes.len();
+            tracing::warn!(target: "health", probes, "the health thread ran late: running probes are void");
+            self.running.probes.values_mut().for_each(|p| p.void = true);
+        }
+    }
+
+    /// Starts what is due.
+    pub(super) fn start_probes(&mut self, now: Instant) {
+        while let Some(start) = self.schedule.take_due(now) {
+            let plan = match start.key {
+                ProbeKey::Target(slot) => self.targets.get(&slot).map(|t| &t.probing.plan),
+                ProbeKey::Check(id) => self.checks.get(&id.0).map(|c| &c.probing.plan),
+            };
+            let Some(plan) = plan.cloned() else {
+                self.schedule.ended(start.key, start.serial, now);
+                self.schedule.remove(start.key);
+                continue;
+            };
+            let running = self.prober.probe(plan.clone());
+            let id = self.probes.spawn_local(running).id();
+            let probe = RunningProbe {
+                start,
+                plan,
+                void: false,
+            };
+            self.running.probes.insert(id, probe);
+            if let ProbeKey::Target(slot) = start.key
+                && self
+                    .targets
+                    .get_mut(&slot)
+                    .is_some_and(|entry| entry.machine.probe_began())
+            {
+                self.change_target(slot, Urgency::Soon, |_| ());
+            }
+        }
+    }
+
+    /// Takes a result and those that are ready with it.
+    pub(super) fn probes_ended(&mut self, first: Ended) {
+        let now = Instant::now();
+        self.notice_lateness(now);
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(ended) = next else { return };
+            self.probe_ended(ended, now);
+            next = self.probes.try_join_next_with_id();
+        }
+        if let Some(ended) = next {
+            self.probe_ended(ended, now);
+        }
+    }
+
+    fn probe_ended(&mut self, ended: Ended, now: Instant) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(probe) = self.running.probes.remove(&id) else {
+            return;
+        };
+        let Start { key, serial, .. } = probe.start;
+        let current = self.schedule.ended(key, serial, now);
+        let mut observation = match ended {
+            Ok((_, observation)) => observation,
+            Err(error) => {
+                tracing::error!(target: "health", %error, "a probe did not end properly");
+                return;
+            }
+        };
+        if !current {
+            return;
+        }
+        if probe.void {
+            observation.outcome = Outcome::Void;
+        }
+        match key {
+            ProbeKey::Target(slot) => self.observe_target(slot, observation, &probe, now),
+            ProbeKey::Check(id) => self.observe_check(id, observation, &probe, now),
+        }
+    }
+
+    fn observe_target(
+        &mut self,
+        slot: SlotId,
+        observation: Observation,
+        probe: &RunningProbe,
+        now: Instant,
+    ) {
+        let entry = self.targets.get_mut(&slot);
+        let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.probing.plan, &probe.plan))
+        else {
+            return;
+        };
+        self.metrics
+            .observed(entry.probing.plan.protocol(), &observation);
+        if entry.machine.observe(&observation, probe.start.regular) {
+            entry.signal.clear();
+        }
+        if !entry.machine.wants_hurry() {
+            self.schedule.calm(ProbeKey::Target(slot), now);
+        }
+        entry.probing.remember(observation);
+        self.change_target(slot, Urgency::Soon, |_| ());
+    }
+
+    fn observe_check(
+        &mut self,
+        id: CheckId,
+        observation: Observation,
+        probe: &RunningProbe,
+        now: Instant,
+    ) {
+        let entry = self.checks.get_mut(&id.0);
+        let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.probing.plan, &probe.plan))
+        else {
+            return;
+        };
+        self.metrics
+            .observed(entry.probing.plan.protocol(), &observation);
+        let before = entry.machine.description();
+        let flipped = entry.machine.observe(&observation);
+        entry.probing.remember(observation);
+        if flipped {
+            entry.since = SystemTime::now();
+            let to = if entry.machine.healthy() {
+                "healthy"
+            } else {
+                "unhealthy"
+            };
+            let last = entry.machine.description();
+            tracing::info!(target: "health", check = &*entry.name, to, %last, "check changed");
+        }
+        if flipped || before != entry.machine.description() {
+            self.publication.check(id.0);
+            self.publication.request(Urgency::Soon, now);
+        }
+    }
+
+    /// Takes what traffic saw.
+    pub(super) fn passive(&mut self, event: &PassiveEvent) {
+        let now = Instant::now();
+        let Some(entry) = self.targets.get_mut(&event.slot) else {
+            return;
+        };
+        if !entry.machine.mark(event) {
+            entry.signal.clear();
+            return;
+        }
+        // What probes found down already keeps their pace.
+        if entry.machine.wants_hurry() {
+            self.schedule.hurry(ProbeKey::Target(event.slot), now);
+        }
+        self.change_target(event.slot, Urgency::Now, |_| ());
+    }
+
+    /// Changes a target and notes, logs and counts what that changed to see.
+    pub(super) fn change_target(
+        &mut self,
+        slot: SlotId,
+        urgency: Urgency,
+        change: impl FnOnce(&mut super::TargetEntry),
+    ) {
+        let Some(entry) = self.targets.get_mut(&slot) else {
+            return;
+        };
+        change(entry);
+        let after = entry.health(SystemTime::now());
+        if after == entry.shown {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.shown, after);
+        let entry = &*entry;
+        self.publication.target(slot, entry.group);
+        self.publication.request(urgency, Instant::now());
+        let Some(group) = self.groups.get(&entry.group) else {
+            return;
+        };
+        if before.state != entry.shown.state {
+            let (state, reason) = (entry.shown.state, entry.shown.reason);
+            self.metrics.transition(&group.name, state, reason);
+        }
+        if is_news(&before, &entry.shown) {
+            log_transition(&group.name, entry, &before);
+        }
+    }
+
+    /// Ends the deregistration delays that have passed, and frees the ids of targets gone for a
+    /// while.
+    pub(super) fn end_delays(&mut self, now: Instant) {
+        let mut free = false;
+        while let Some(&(at, slot)) = self.delays.first()
+            && at <= now
+        {
+            self.delays.pop_first();
+            let mut kept_until = None;
+            self.change_target(slot, Urgency::Now, |entry| kept_until = entry.expire(now));
+            match kept_until {
+                Some(until) if until > now => drop(self.delays.insert((until, slot))),
+                _ => free = true,
+            }
+        }
+        if free {
+            self.reclaim();
+        }
+    }
+}
+
+/// True for another state, and when probes confirm what traffic saw: connection termination may
+/// follow from that.
+fn is_news(before: &TargetHealth, after: &TargetHealth) -> bool {
+    before.state != after.state
+        || (before.source == Source::Passive && before.probed_unhealthy != after.probed_unhealthy)
+}
+
+fn log_transition(group: &str, entry: &super::TargetEntry, before: &TargetHealth) {
+    let after = &entry.shown;
+    tracing::info!(
+        target: "health",
+        group,
+        target = %entry.address,
+        from = before.state.as_str(),
+        to = after.state.as_str(),
+        reason = after.reason.map_or("", crate::ReasonCode::as_str),
+        source = after.source.as_str(),
+        description = &*after.description,
+        last = entry.probing.last_seen(),
+        passes = entry.machine.passes(),
+        failures = entry.machine.failures(),
+        "target changed"
+    );
+}

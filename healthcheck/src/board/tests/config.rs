@@ -1,0 +1,151 @@
+//! Small configurations for the board's tests.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conf::*;
+
+/// The loopback target on a port.
+pub(super) fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Builds one configuration.
+pub(super) struct ConfigText {
+    span: Span,
+    config: Config,
+}
+
+impl ConfigText {
+    /// One tcp group (interval 5 s, thresholds 2, delay 30 s) behind one listener.
+    pub(super) fn group(name: &str, ports: &[u16]) -> Self {
+        Self::empty().and_group(name, ports)
+    }
+
+    /// One standalone tcp check (interval 10 s).
+    pub(super) fn check(name: &str, port: u16, failure_threshold: u32) -> Self {
+        let mut this = Self::empty();
+        this.config.health_checks.push(HealthCheck {
+            name: name.to_owned(),
+            span: this.span,
+            kind: HealthCheckKind::Tcp {
+                address: address(port),
+            },
+            interval: Duration::from_secs(10),
+            failure_threshold,
+        });
+        this
+    }
+
+    /// Another such group.
+    pub(super) fn and_group(mut self, name: &str, ports: &[u16]) -> Self {
+        let index = GroupIdx(self.config.target_groups.len());
+        let targets = ports.iter().map(|&port| target(self.span, port)).collect();
+        self.config.target_groups.push(TargetGroup {
+            name: name.to_owned(),
+            span: self.span,
+            protocol: GroupProtocol::Tcp,
+            algorithm: Algorithm::RoundRobin,
+            targets,
+            deregistration_delay: Duration::from_secs(30),
+            hold: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(60),
+            connection_termination: true,
+            unhealthy_state_routing: one(),
+            dns_failover: one(),
+            health_check: TargetHealthCheck {
+                kind: TargetHealthCheckKind::Tcp,
+                port: None,
+                interval: Duration::from_secs(5),
+                timeout: Duration::from_secs(2),
+                healthy_threshold: 2,
+                unhealthy_threshold: 2,
+            },
+        });
+        let listener = listener(self.span, name, index);
+        self.config.listeners.push(listener);
+        self
+    }
+
+    /// No listener uses the groups.
+    pub(super) fn without_listener(mut self) -> Self {
+        self.config.listeners.clear();
+        self
+    }
+
+    /// Failed probes that make the targets unhealthy.
+    pub(super) fn unhealthy_threshold(mut self, probes: u32) -> Self {
+        for group in &mut self.config.target_groups {
+            group.health_check.unhealthy_threshold = probes;
+        }
+        self
+    }
+
+    /// The finished configuration.
+    pub(super) fn build(self) -> Arc<Config> {
+        Arc::new(self.config)
+    }
+
+    pub(super) fn empty() -> Self {
+        let file = Sources::default().add(PathBuf::from("test.toml"), String::new());
+        let span = Span::new(file, 0..0);
+        let config = Config {
+            profile: Profile::Local,
+            state_dir: PathBuf::from("state"),
+            admin: Admin {
+                bind: Spanned::new(address(0), span),
+                socket: PathBuf::from("admin.sock"),
+                hosts: Vec::new(),
+            },
+            runtime: Runtime {
+                workers: 1,
+                grace: Duration::ZERO,
+                shutdown_delay: Duration::ZERO,
+                span: None,
+            },
+            logs: Logs {
+                access: AccessLog::Off,
+            },
+            listeners: Vec::new(),
+            target_groups: Vec::new(),
+            health_checks: Vec::new(),
+            dns: None,
+        };
+        Self { span, config }
+    }
+}
+
+fn one() -> MinimumHealthy {
+    MinimumHealthy {
+        count: 1,
+        percentage: 0,
+    }
+}
+
+fn target(span: Span, port: u16) -> Target {
+    Target {
+        address: address(port),
+        span,
+        weight: 1,
+        availability_zone: String::new(),
+        backup: false,
+    }
+}
+
+fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
+    Listener {
+        name: name.to_owned(),
+        span,
+        binds: vec![Spanned::new(address(0), span)],
+        protocol: ListenerProtocol::Tcp,
+        advertise: Vec::new(),
+        default_action: Action::Forward(group),
+        max_connections: 0,
+        idle_timeout: Duration::from_secs(60),
+        header_timeout: Duration::from_secs(60),
+        max_header_bytes: 65536,
+    }
+}

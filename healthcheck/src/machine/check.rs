@@ -1,0 +1,79 @@
+//! A standalone check's state (Route 53's).
+//!
+//! Healthy until data says otherwise; `failure-threshold` results in a row that differ from the
+//! state change it, either way.
+
+use std::sync::Arc;
+
+use crate::{Observation, Outcome};
+
+/// One standalone check's state machine.
+#[derive(Debug)]
+pub(crate) struct CheckMachine {
+    threshold: u32,
+    healthy: bool,
+    /// Results in a row that differ from `healthy`.
+    contrary: u32,
+    description: Arc<str>,
+}
+
+impl CheckMachine {
+    /// A new check: healthy until data. `threshold` is at least 1.
+    pub(crate) fn new(threshold: u32) -> Self {
+        Self {
+            threshold,
+            healthy: true,
+            contrary: 0,
+            description: "no data yet".into(),
+        }
+    }
+
+    /// A new threshold, for the results to come.
+    pub(crate) fn set_threshold(&mut self, threshold: u32) {
+        self.threshold = threshold;
+    }
+
+    /// Another probe is made from now on: results in a row start anew.
+    pub(crate) fn restart_counts(&mut self) {
+        self.contrary = 0;
+    }
+
+    /// Takes a probe's result; true when it changed the state.
+    pub(crate) fn observe(&mut self, observation: &Observation) -> bool {
+        if observation.outcome == Outcome::Void {
+            return false;
+        }
+        self.description = observation.seen.clone();
+        if observation.passed() == self.healthy {
+            self.contrary = 0;
+            return false;
+        }
+        self.contrary += 1;
+        let flips = self.contrary >= self.threshold;
+        if flips {
+            self.healthy = !self.healthy;
+            self.contrary = 0;
+        }
+        flips
+    }
+
+    /// The state.
+    pub(crate) fn healthy(&self) -> bool {
+        self.healthy
+    }
+
+    /// Results in a row that differ from the state.
+    pub(crate) fn contrary(&self) -> u32 {
+        self.contrary
+    }
+
+    /// Results in a row that change the state.
+    pub(crate) fn threshold(&self) -> u32 {
+        self.threshold
+    }
+
+    /// What was last seen.
+    pub(crate) fn description(&self) -> Arc<str> {
+        self.description.clone()
+    }
+}

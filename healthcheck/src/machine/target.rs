@@ -1,0 +1,382 @@
+//! A target's state: registration x operator x probes, and the mark that traffic leaves.
+//!
+//! | registration | operator | probes and mark               | state, reason, source                        |
+//! |--------------|----------|-------------------------------|----------------------------------------------|
+//! | in use       | ready    | no probe begun, no mark       | initial, Elb.RegistrationInProgress, registration |
+//! | in use       | ready    | none decided, no mark         | initial, Elb.InitialHealthChecking, probe    |
+//! | in use       | ready    | passed, no mark               | healthy, none, probe                         |
+//! | in use       | ready    | mark, probes not unhealthy    | unhealthy, Target.FailedHealthChecks, passive |
+//! | in use       | ready    | failed, mark or not           | unhealthy, the last failed probe's, probe    |
+//! | in use       | drain    | any                           | draining, Target.DeregistrationInProgress, operator |
+//! | not in use   | any      | any (not probed)              | unused, Target.NotInUse, registration        |
+//! | deregistering| any      | any (not probed)              | draining, Target.DeregistrationInProgress, registration |
+//! | gone         | any      | any (not probed)              | unused, Target.NotRegistered, registration   |
+//!
+//! A new target needs one passed probe, or `unhealthy` failed ones; afterwards thresholds apply. A
+//! target that went down through the mark comes back on the first passed probe begun after it, also
+//! when failed probes found it unhealthy meanwhile: nothing but the mark said it was ill at first.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure, ReasonCode};
+use crate::{Source, TargetState};
+
+/// Probe results in a row that change a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Thresholds {
+    /// Passed ones that make an unhealthy target healthy; at least 1.
+    pub(crate) healthy: u32,
+    /// Failed ones that make a target unhealthy; at least 1.
+    pub(crate) unhealthy: u32,
+}
+
+/// What everybody sees of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) state: TargetState,
+    pub(crate) reason: Option<ReasonCode>,
+    pub(crate) source: Source,
+    pub(crate) description: Arc<str>,
+}
+
+/// Where a target stands between registration and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Registration {
+    InUse,
+    NotInUse,
+    Deregistering { deadline: Instant },
+    Gone,
+}
+
+/// What probes alone found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probed {
+    Registered,
+    Undecided,
+    Healthy,
+    Unhealthy,
+}
+
+/// A failure that traffic saw and no later probe has refuted.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Instant,
+    failure: PassiveFailure,
+}
+
+/// One target's state machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    thresholds: Thresholds,
+    registration: Registration,
+    operator: OperatorState,
+    probed: Probed,
+    mark: Option<Mark>,
+    /// Traffic, not probes, took the target down.
+    down_by_mark: bool,
+    /// When the last passed probe began: an older failure says nothing any more.
+    passed_at: Option<Instant>,
+    passes: u32,
+    failures: u32,
+    verdict_reason: Option<ReasonCode>,
+    verdict: Arc<str>,
+}
+
+impl Machine {
+    /// A newly registered target.
+    pub(crate) fn new(thresholds: Thresholds, in_use: bool) -> Self {
+        Self {
+            thresholds,
+            registration: if in_use {
+                Registration::InUse
+            } else {
+                Registration::NotInUse
+            },
+            operator: OperatorState::Ready,
+            probed: Probed::Registered,
+            mark: None,
+            down_by_mark: false,
+            passed_at: None,
+            passes: 0,
+            failures: 0,
+            verdict_reason: None,
+            verdict: Arc::from(""),
+        }
+    }
+
+    /// Registers the target again, or tells it whether its group is in use now. Cancels a
+    /// deregistration; a target that was gone or not probed until now starts as a new one.
+    pub(crate) fn register(&mut self, in_use: bool) {
+        let fresh = match self.registration {
+            Registration::Gone => true,
+            Registration::NotInUse => in_use,
+            Registration::InUse | Registration::Deregistering { .. } => !in_use,
+        };
+        if fresh {
+            let operator = match self.registration {
+                Registration::Gone => OperatorState::Ready,
+                _ => self.operator,
+            };
+            *self = Self::new(self.thresholds, in_use);
+            self.operator = operator;
+        } else if in_use {
+            self.registration = Registration::InUse;
+        }
+    }
+
+    /// Begins the deregistration delay. A target whose group is not in use has no work to finish
+    /// and is gone at once.
+    pub(crate) fn deregister(&mut self, deadline: Instant) {
+        self.registration = match self.registration {
+            Registration::InUse => Registration::Deregistering { deadline },
+            Registration::NotInUse => Registration::Gone,
+            other => other,
+        };
+    }
+
+    /// Ends the deregistration delay when it has passed; true when the target is gone.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.registration = Registration::Gone;
+        }
+        self.registration == Registration::Gone
+    }
+
+    /// New thresholds, for the results to come.
+    pub(crate) fn set_thresholds(&mut self, thresholds: Thresholds) {
+        self.thresholds = thresholds;
+    }
+
+    /// Another probe is made from now on: results in a row start anew.
+    pub(crate) fn restart_counts(&mut self) {
+        self.passes = 0;
+        self.failures = 0;
+    }
+
+    /// What the operator wants.
+    pub(crate) fn set_operator(&mut self, operator: OperatorState) {
+        self.operator = operator;
+    }
+
+    /// A probe of the target began; true when it was the first one.
+    pub(crate) fn probe_began(&mut self) -> bool {
+        let first = self.probed == Probed::Registered;
+        if first {
+            self.probed = Probed::Undecided;
+        }
+        first
+    }
+
+    /// Takes a probe's result. `counted` is false for the additional probes a mark asks for: they
+    /// can clear the mark, but their failures must not hasten what thresholds and the interval
+    /// say (connection termination follows from it). True when a mark was cleared.
+    pub(crate) fn observe(&mut self, observation: &Observation, counted: bool) -> bool {
+        match observation.outcome {
+            Outcome::Void => false,
+            Outcome::Passed => self.observe_pass(observation),
+            _ if counted => {
+                self.observe_failure(observation);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn observe_pass(&mut self, observation: &Observation) -> bool {
+        if self.mark.is_some_and(|mark| observation.started < mark.at) {
+            return false;
+        }
+        let marked = self.mark.take().is_some();
+        self.passed_at = Some(observation.started);
+        self.failures = 0;
+        self.passes = self.passes.saturating_add(1);
+        let was_healthy = self.probed == Probed::Healthy && !marked;
+        let at_once = self.probed != Probed::Unhealthy || self.down_by_mark;
+        if !was_healthy && (at_once || self.passes >= self.thresholds.healthy) {
+            self.probed = Probed::Healthy;
+            self.down_by_mark = false;
+            self.verdict_reason = None;
+            self.verdict = observation.explanation();
+        }
+        marked
+    }
+
+    fn observe_failure(&mut self, observation: &Observation) {
+        self.passes = 0;
+        self.failures = self.failures.saturating_add(1);
+        if self.probed == Probed::Unhealthy || self.failures >= self.thresholds.unhealthy {
+            self.probed = Probed::Unhealthy;
+            self.verdict_reason = observation.reason();
+            self.verdict = observation.explanation();
+        }
+    }
+
+    /// Takes a failure that traffic saw; false when a probe begun later has refuted it already.
+    pub(crate) fn mark(&mut self, event: &PassiveEvent) -> bool {
+        if self.passed_at.is_some_and(|started| started >= event.at) {
+            return false;
+        }
+        if self.mark.is_none_or(|mark| mark.at < event.at) {
+            self.mark = Some(Mark {
+                at: event.at,
+                failure: event.failure,
+            });
+        }
+        self.down_by_mark |= self.probed != Probed::Unhealthy;
+        true
+    }
+
+    /// True while additional probes are worth their cost: only the mark says the target is down.
+    pub(crate) fn wants_hurry(&self) -> bool {
+        self.is_probed() && self.is_suspect() && !self.probed_unhealthy()
+    }
+
+    /// True while the target is to be probed.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.registration == Registration::InUse
+    }
+
+    /// True until the target is deregistered.
+    pub(crate) fn is_registered(&self) -> bool {
+        matches!(
+            self.registration,
+            Registration::InUse | Registration::NotInUse
+        )
+    }
+
+    /// True once the deregistration delay has passed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.registration == Registration::Gone
+    }
+
+    /// True while traffic's mark stands.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// True when the next passed probe makes the target healthy, whatever the threshold.
+    pub(crate) fn recovers_at_once(&self) -> bool {
+        self.probed != Probed::Unhealthy || self.down_by_mark
+    }
+
+    /// True until probes decided for the first time.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.probed, Probed::Registered | Probed::Undecided)
+    }
+
+    /// True while probes, by the unhealthy threshold, find the target down.
+    pub(crate) fn probed_unhealthy(&self) -> bool {
+        self.probed == Probed::Unhealthy
+    }
+
+    /// When the deregistration delay ends, while it runs.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.registration {
+            Registration::Deregistering { deadline } => Some(deadline),
+            _ => None,
+        }
+    }
+
+    /// What the operator wants.
+    pub(crate) fn operator(&self) -> OperatorState {
+        self.operator
+    }
+
+    /// The thresholds in force.
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        self.thresholds
+    }
+
+    /// Passed probes in a row.
+    pub(crate) fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// Failed, counted probes in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The truth table above.
+    pub(crate) fn shown(&self) -> Shown {
+        use ReasonCode as R;
+        use TargetState as S;
+        let (state, reason, source, description) = match (self.registration, self.operator) {
+            (Registration::Gone, _) => (
+                S::Unused,
+                R::NotRegistered,
+                Source::Registration,
+                "Target is not registered",
+            ),
+            (Registration::NotInUse, _) => (
+                S::Unused,
+                R::NotInUse,
+                Source::Registration,
+                "No listener or record uses the target group",
+            ),
+            (Registration::Deregistering { .. }, _) => (
+                S::Draining,
+                R::DeregistrationInProgress,
+                Source::Registration,
+                "Target deregistration is in progress",
+            ),
+            (Registration::InUse, OperatorState::Drain) => (
+                S::Draining,
+                R::DeregistrationInProgress,
+                Source::Operator,
+                "Drained by the operator",
+            ),
+            (Registration::InUse, OperatorState::Ready) => return self.shown_by_health(),
+        };
+        Shown {
+            state,
+            reason: Some(reason),
+            source,
+            description: description.into(),
+        }
+    }
+
+    /// The rows of the truth table for targets in use and ready.
+    fn shown_by_health(&self) -> Shown {
+        let (state, reason, source, description) = match (self.probed, self.mark) {
+            (Probed::Unhealthy, _) => (
+                TargetState::Unhealthy,
+                self.verdict_reason,
+                Source::Probe,
+                self.verdict.clone(),
+            ),
+            (_, Some(mark)) => (
+                TargetState::Unhealthy,
+                Some(ReasonCode::FailedHealthChecks),
+                Source::Passive,
+                format!("Traffic failed: {}", mark.failure.as_str()).into(),
+            ),
+            (Probed::Healthy, None) => (
+                TargetState::Healthy,
+                None,
+                Source::Probe,
+                self.verdict.clone(),
+            ),
+            (Probed::Undecided, None) => (
+                TargetState::Initial,
+                Some(ReasonCode::InitialHealthChecking),
+                Source::Probe,
+                "Initial health checks are in progress".into(),
+            ),
+            (Probed::Registered, None) => (
+                TargetState::Initial,
+                Some(ReasonCode::RegistrationInProgress),
+                Source::Registration,
+                "Target registration is in progress".into(),
+            ),
+        };
+        Shown {
+            state,
+            reason,
+            source,
+            description,
+        }
+    }
+}

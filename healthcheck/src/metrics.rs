@@ -1,0 +1,125 @@
+//! Metrics of health: names, the counters the board writes, and their collection.
+//!
+//! Written by the board only; collected from the control thread. `target_health` is read from the
+//! published table, so that it never disagrees with what the planes see.
+
+use prometheus::core::Collector;
+use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
+
+use crate::{HealthTable, Observation, ReasonCode, TargetState};
+
+/// 1 for the state a target is in, 0 for the others.
+const TARGET_HEALTH: &str = "pointsman_target_health";
+/// How long probes took.
+const DURATION: &str = "pointsman_health_check_duration_seconds";
+/// Changes of state.
+const TRANSITIONS: &str = "pointsman_health_transitions_total";
+/// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
+const BUCKETS: [f64; 14] = [
+    0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// The board's counters.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    duration: HistogramVec,
+    transitions: IntCounterVec,
+}
+
+impl Metrics {
+    /// Zeroed counters.
+    #[expect(
+        clippy::expect_used,
+        reason = "the names are constants; any test run proves them"
+    )]
+    pub(crate) fn new() -> Self {
+        let duration = HistogramOpts::new(DURATION, "How long health check probes took.")
+            .buckets(BUCKETS.to_vec());
+        let transitions = Opts::new(TRANSITIONS, "Changes of a target's health state.");
+        Self {
+            duration: HistogramVec::new(duration, &["protocol", "result"])
+                .expect("a valid histogram"),
+            transitions: IntCounterVec::new(transitions, &["target_group", "to", "reason"])
+                .expect("a valid counter"),
+        }
+    }
+
+    /// A probe over `protocol` ended. Void ones say nothing and are not counted.
+    pub(crate) fn observed(&self, protocol: &str, observation: &Observation) {
+        if observation.passed() || observation.reason().is_some() {
+            let took = observation.ended - observation.started;
+            self.duration
+                .with_label_values(&[protocol, observation.outcome.as_str()])
+                .observe(took.as_secs_f64());
+        }
+    }
+
+    /// A target of `group` changed its state.
+    pub(crate) fn transition(&self, group: &str, to: TargetState, reason: Option<ReasonCode>) {
+        self.transitions
+            .with_label_values(&[group, to.as_str(), reason_label(reason)])
+            .inc();
+    }
+
+    /// The group is gone: so are its series.
+    pub(crate) fn forget_group(&self, group: &str) {
+        let reasons = ReasonCode::ALL.map(Some).into_iter().chain([None]);
+        for reason in reasons {
+            for state in TargetState::ALL {
+                let labels = [group, state.as_str(), reason_label(reason)];
+                // Fails for combinations that never occurred, which is most of them.
+                let _absent = self.transitions.remove_label_values(&labels);
+            }
+        }
+    }
+
+    /// Everything, with the states of `table`.
+    pub(crate) fn collect(&self, table: &HealthTable) -> Vec<MetricFamily> {
+        let mut families = self.duration.collect();
+        families.extend(self.transitions.collect());
+        families.push(target_health(table));
+        families.retain(|family| !family.get_metric().is_empty());
+        families
+    }
+}
+
+fn reason_label(reason: Option<ReasonCode>) -> &'static str {
+    reason.map_or("", ReasonCode::as_str)
+}
+
+fn target_health(table: &HealthTable) -> MetricFamily {
+    let mut metrics = Vec::new();
+    for (slot, group, address) in &table.roster().targets {
+        let Some(health) = table.target(*slot) else {
+            continue;
+        };
+        let address = address.to_string();
+        for state in TargetState::ALL {
+            let mut gauge = Gauge::default();
+            gauge.set_value(f64::from(u8::from(state == health.state)));
+            // In the order of label names, as the exposition's own families are.
+            let labels = vec![
+                label("state", state.as_str()),
+                label("target", &address),
+                label("target_group", group),
+            ];
+            let mut metric = Metric::from_gauge(gauge);
+            metric.set_label(labels);
+            metrics.push(metric);
+        }
+    }
+    let mut family = MetricFamily::default();
+    family.set_name(TARGET_HEALTH.to_owned());
+    family.set_help("1 for the state a target is in, 0 for the others.".to_owned());
+    family.set_field_type(MetricType::GAUGE);
+    family.set_metric(metrics);
+    family
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}

@@ -1,0 +1,84 @@
+//! What one probe found.
+//!
+//! Made by the probers, read by the state machines and shown in details. Pure data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ReasonCode;
+
+/// How a probe ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As asked for.
+    Passed,
+    /// A response with a status that does not count as success.
+    CodeMismatch(u16),
+    /// No answer in time.
+    TimedOut,
+    /// No connection, or no HTTP response on it.
+    Failed,
+    /// This process was at fault (no descriptor or port left, its thread ran late): says nothing
+    /// about the target.
+    Void,
+}
+
+impl Outcome {
+    /// The word for details and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::CodeMismatch(_) | Self::TimedOut | Self::Failed => "failed",
+            Self::Void => "void",
+        }
+    }
+}
+
+/// The result of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The response's first line, else the error, for people.
+    pub seen: Arc<str>,
+    /// From the start until the connection stood.
+    pub connect: Option<Duration>,
+    /// From the connection until the response head was complete.
+    pub response: Option<Duration>,
+    /// When it began.
+    pub started: Instant,
+    /// When it ended.
+    pub ended: Instant,
+}
+
+impl Observation {
+    /// True when the probe passed.
+    pub fn passed(&self) -> bool {
+        self.outcome == Outcome::Passed
+    }
+
+    /// ELB's reason code for a probe that failed.
+    pub fn reason(&self) -> Option<ReasonCode> {
+        match self.outcome {
+            Outcome::Passed | Outcome::Void => None,
+            Outcome::CodeMismatch(_) => Some(ReasonCode::ResponseCodeMismatch),
+            Outcome::TimedOut => Some(ReasonCode::Timeout),
+            Outcome::Failed => Some(ReasonCode::FailedHealthChecks),
+        }
+    }
+
+    /// The description that goes with [`Observation::reason`], in ELB's words; what was seen when
+    /// the probe passed.
+    pub fn explanation(&self) -> Arc<str> {
+        match self.outcome {
+            Outcome::Passed | Outcome::Void => self.seen.clone(),
+            Outcome::CodeMismatch(code) => {
+                format!("Health checks failed with these codes: [{code}]").into()
+            }
+            Outcome::TimedOut => "Request timed out".into(),
+            Outcome::Failed => format!("Health checks failed: {}", self.seen).into(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! When each target and check is probed next. Sans-io: the board passes `now` in and starts what
+//! this hands out.
+//!
+//! Probes go from start to start on a grid of `interval`, each moved by up to 2.5 % either way, so
+//! that two starts are within 5 % of the interval and the mean is exact. First probes are spread
+//! over min(1 s, interval / 10). A target under suspicion gets additional probes between those of
+//! the grid. No probe of one key overlaps another, and at most `capacity` run at once.
+//! Cost: one heap push and pop per probe; one task for all of them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
+
+use crate::{CheckId, SlotId};
+
+/// The longest time over which first probes are spread.
+const MAX_SPREAD: Duration = Duration::from_secs(1);
+/// How far one start is moved from the grid, as a share of the interval.
+const JITTER: f64 = 0.025;
+/// From one start to an additional probe's: a target that passes probes and fails traffic by turns
+/// costs 20 probes a second at most.
+const FIRST_GAP: Duration = Duration::from_millis(50);
+/// Gaps between additional probes double up to this: recovery is seen within a second.
+const LAST_GAP: Duration = Duration::from_secs(1);
+
+/// What is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ProbeKey {
+    /// A group's target.
+    Target(SlotId),
+    /// A standalone check.
+    Check(CheckId),
+}
+
+/// A probe to start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) key: ProbeKey,
+    /// Tells this probe from every other one; a result whose serial is not current is stale.
+    pub(crate) serial: u64,
+    /// True for a probe of the grid, false for an additional one.
+    pub(crate) regular: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    interval: Duration,
+    /// The grid's next point, and that point moved by jitter.
+    grid: Instant,
+    regular: Instant,
+    last_start: Option<Instant>,
+    /// The gap to the next additional probe, while they are wanted.
+    gap: Option<Duration>,
+    running: Option<u64>,
+    /// The only heap item that counts, and when it is due.
+    queued: u64,
+    due: Instant,
+}
+
+/// The schedule of every probe.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    entries: HashMap<ProbeKey, Entry>,
+    queue: BinaryHeap<Reverse<(Instant, u64, ProbeKey)>>,
+    running: usize,
+    capacity: usize,
+    serial: u64,
+    random: SmallRng,
+}
+
+impl Schedule {
+    /// An empty schedule; at most `capacity` probes run at once.
+    pub(crate) fn new(capacity: usize, seed: u64) -> Self {
+        Self {
+            entries: HashMap::new(),
+            queue: BinaryHeap::new(),
+            running: 0,
+            capacity,
+            serial: 0,
+            random: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Adds keys with their intervals; the first is due at once, the others spread behind it.
+    pub(crate) fn add(&mut self, batch: &[(ProbeKey, Duration)], now: Instant) {
+        let share = 1.0 / batch.len().max(1) as f64;
+        for (place, &(key, interval)) in batch.iter().enumerate() {
+            let spread = MAX_SPREAD.min(interval / 10);
+            let first = now + spread.mul_f64(share * place as f64);
+            let entry = Entry {
+                interval,
+                grid: first,
+                regular: first,
+                last_start: None,
+                gap: None,
+                running: None,
+                queued: 0,
+                due: first,
+            };
+            self.entries.insert(key, entry);
+            self.queue(key, now);
+        }
+    }
+
+    /// Forgets a key; the result of a probe still running will be stale.
+    pub(crate) fn remove(&mut self, key: ProbeKey) {
+        self.entries.remove(&key);
+    }
+
+    /// True when the key is scheduled.
+    pub(crate) fn contains(&self, key: ProbeKey) -> bool {
+        self.entries.contains_key(&key)
+    }
+
+    /// Changes a key's interval, from its next probe on.
+    pub(crate) fn set_interval(&mut self, key: ProbeKey, interval: Duration, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.interval != interval
+        {
+            entry.interval = interval;
+            entry.grid = entry.grid.min(now + interval);
+            entry.regular = entry.grid;
+            self.queue(key, now);
+        }
+    }
+
+    /// Probes the key as soon as may be, and again at growing gaps until [`Schedule::calm`].
+    pub(crate) fn hurry(&mut self, key: ProbeKey, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.gap = Some(FIRST_GAP);
+            self.queue(key, now);
+        }
+    }
+
+    /// Ends the additional probes.
+    pub(crate) fn calm(&mut self, key: ProbeKey, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.gap.take().is_some()
+        {
+            self.queue(key, now);
+        }
+    }
+
+    /// The next probe that is due, if one may start.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Start> {
+        if self.running >= self.capacity {
+            return None;
+        }
+        let key = loop {
+            let &Reverse((due, queued, key)) = self.queue.peek()?;
+            let current = self.is_current(queued, key);
+            if current && due > now {
+                return None;
+            }
+            self.queue.pop();
+            if current {
+                break key;
+            }
+        };
+        self.serial += 1;
+        self.running += 1;
+        let serial = self.serial;
+        let shift = self.random.random_range(-JITTER..=JITTER);
+        let entry = self.entries.get_mut(&key)?;
+        let regular = entry.start(now, serial, shift);
+        Some(Start {
+            key,
+            serial,
+            regular,
+        })
+    }
+
+    /// A started probe ended; true when its result still counts.
+    pub(crate) fn ended(&mut self, key: ProbeKey, serial: u64, now: Instant) -> bool {
+        self.running -= 1;
+        let current = self
+            .entries
+            .get_mut(&key)
+            .filter(|entry| entry.running == Some(serial));
+        let Some(entry) = current else { return false };
+        entry.running = None;
+        self.queue(key, now);
+        true
+    }
+
+    /// When [`Schedule::take_due`] has something next; `None` while only an ending probe can
+    /// change that.
+    pub(crate) fn next_wake(&mut self) -> Option<Instant> {
+        if self.running >= self.capacity {
+            return None;
+        }
+        while let Some(&Reverse((due, queued, key))) = self.queue.peek() {
+            if self.is_current(queued, key) {
+                return Some(due);
+            }
+            self.queue.pop();
+        }
+        None
+    }
+
+    /// When a key is probed next; while a probe runs, when the one after it is due by the grid.
+    pub(crate) fn next_start(&self, key: ProbeKey) -> Option<Instant> {
+        let entry = self.entries.get(&key)?;
+        Some(if entry.running.is_some() {
+            entry.regular
+        } else {
+            entry.due
+        })
+    }
+
+    /// True for the heap item that counts; all others are leftovers.
+    fn is_current(&self, queued: u64, key: ProbeKey) -> bool {
+        self.entries
+            .get(&key)
+            .is_some_and(|entry| entry.queued == queued && entry.running.is_none())
+    }
+
+    /// Puts the key's next start into the heap, unless a probe of it runs: then its end does.
+    fn queue(&mut self, key: ProbeKey, now: Instant) {
+        self.serial += 1;
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if entry.running.is_none() {
+            entry.due = entry.next_start(now);
+            entry.queued = self.serial;
+            self.queue.push(Reverse((entry.due, self.serial, key)));
+        }
+    }
+}
+
+impl Entry {
+    /// The earlier of the grid's next point and the next additional probe.
+    fn next_start(&self, now: Instant) -> Instant {
+        let additional = self
+            .gap
+            .map(|gap| self.last_start.map_or(now, |last| last + gap));
+        additional.map_or(self.regular, |at| at.min(self.regular))
+    }
+
+    /// Notes a start; true when it is one of the grid. Points that were missed are left out.
+    fn start(&mut self, now: Instant, serial: u64, shift: f64) -> bool {
+        self.running = Some(serial);
+        self.last_start = Some(now);
+        let regular = now >= self.regular;
+        if regular {
+            self.grid += self.interval;
+            if self.grid <= now {
+                self.grid = now + self.interval;
+            }
+            let early = self.interval.mul_f64(JITTER);
+            self.regular = self.grid + self.interval.mul_f64(shift + JITTER) - early;
+        } else if let Some(gap) = self.gap {
+            self.gap = Some((gap * 2).min(LAST_GAP));
+        }
+        regular
+    }
+}
