@@ -5,12 +5,26 @@
 //! "default". Never touches the network, never starts a task, reads nothing but the files named.
 #![forbid(unsafe_code)]
 
+mod cross;
 mod diagnostic;
+mod document;
+mod expand;
+mod known;
+mod load;
 mod model;
+mod render;
+mod resolve;
+mod scalar;
+mod section;
 mod source;
+mod suggest;
+mod tree;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use load::{load, load_text};
 pub use model::*;
+pub use render::{render_human, render_json};
+pub use scalar::{ScalarError, parse_duration, parse_size};
 pub use source::{FileId, Location, Sources, Span, Spanned};
 
 /// What loading a configuration gave: as much of the model as could be resolved, and every

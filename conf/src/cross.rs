@@ -1,0 +1,150 @@
+//! Checks between sections: sockets that would collide, traffic that would come back.
+//!
+//! Called once, after everything is resolved. All sockets of this version are TCP but for the DNS
+//! server's UDP ones, whose addresses are its TCP ones too.
+
+use std::net::SocketAddr;
+
+use crate::scalar::Shown;
+use crate::tree::Scope;
+use crate::{Action, Config, Diagnostic, Listener, Spanned, TargetGroup};
+
+/// Runs every check.
+pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
+    overlaps(config, scope);
+    for listener in &config.listeners {
+        let Action::Forward(group) = &listener.default_action;
+        if let Some(group) = config.target_groups.get(group.0) {
+            loops(listener, group, scope);
+        }
+    }
+    for group in &config.target_groups {
+        holds(group, config, scope);
+    }
+}
+
+/// A socket to be opened, and by whom.
+struct Socket<'c> {
+    owner: String,
+    address: &'c Spanned<SocketAddr>,
+}
+
+fn sockets(config: &Config) -> Vec<Socket<'_>> {
+    let listeners = config.listeners.iter().flat_map(|listener| {
+        listener.binds.iter().map(|address| Socket {
+            owner: format!("listener `{}`", listener.name),
+            address,
+        })
+    });
+    let dns = config.dns.iter().flat_map(|dns| {
+        dns.binds.iter().map(|address| Socket {
+            owner: "the DNS server".to_owned(),
+            address,
+        })
+    });
+    let admin = Socket {
+        owner: "the admin surface".to_owned(),
+        address: &config.admin.bind,
+    };
+    std::iter::once(admin).chain(dns).chain(listeners).collect()
+}
+
+fn overlaps(config: &Config, scope: &Scope<'_>) {
+    let sockets = sockets(config);
+    for (index, second) in sockets.iter().enumerate() {
+        let first = sockets
+            .iter()
+            .take(index)
+            .find(|first| overlap(first.address.value, second.address.value));
+        if let Some(first) = first {
+            scope.report(collision(first, second));
+        }
+    }
+}
+
+fn collision(first: &Socket<'_>, second: &Socket<'_>) -> Diagnostic {
+    // The place to mend is the later one in the files.
+    let (first, second) = if first.address.span > second.address.span {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let message = format!(
+        "`{}` of {} overlaps `{}` of {}",
+        second.address.value, second.owner, first.address.value, first.owner
+    );
+    Diagnostic::error("bind-overlap", second.address.span, message)
+        .consequence("only one of them could be opened, so the process would not start")
+        .help("use another port or address; port 0 takes any that is free")
+        .related(first.address.span, format!("taken by {}", first.owner))
+}
+
+/// True when two sockets cannot be open at the same time. IPv6 sockets take IPv6 only, so that
+/// `[::]` and `0.0.0.0` live side by side; port 0 is a free one.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port()
+        && a.port() != 0
+        && a.is_ipv4() == b.is_ipv4()
+        && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+}
+
+/// A target that is the listener itself sends every request round until something breaks.
+fn loops(listener: &Listener, group: &TargetGroup, scope: &Scope<'_>) {
+    for target in &group.targets {
+        let back = listener
+            .binds
+            .iter()
+            .find(|bind| reaches(target.address, bind.value));
+        if let Some(bind) = back {
+            scope.report(
+                Diagnostic::error(
+                    "forward-loop",
+                    target.span,
+                    format!(
+                        "target `{}` of group `{}` is listener `{}` itself",
+                        target.address, group.name, listener.name
+                    ),
+                )
+                .consequence("each request would come back to the listener until sockets run out")
+                .help("write the address the service itself listens on")
+                .related(bind.span, "the listener accepts here"),
+            );
+        }
+    }
+}
+
+fn reaches(target: SocketAddr, bind: SocketAddr) -> bool {
+    let wildcard = bind.ip().is_unspecified()
+        && bind.is_ipv4() == target.is_ipv4()
+        && target.ip().is_loopback();
+    target.port() == bind.port() && (target.ip() == bind.ip() || wildcard)
+}
+
+/// A hold longer than an http client waits is a hold in vain.
+fn holds(group: &TargetGroup, config: &Config, scope: &Scope<'_>) {
+    let idle = config
+        .listeners
+        .iter()
+        .filter(|listener| {
+            matches!(&listener.default_action, Action::Forward(to)
+            if config.target_groups.get(to.0).is_some_and(|to| to.name == group.name))
+        })
+        .map(|listener| listener.idle_timeout)
+        .min();
+    if let Some(idle) = idle.filter(|idle| *idle < group.hold) {
+        scope.report(
+            Diagnostic::warning(
+                "hold-above-idle",
+                group.span,
+                format!(
+                    "group `{}` holds requests for {}, its listener drops silent clients after {}",
+                    group.name,
+                    group.hold.shown(),
+                    idle.shown()
+                ),
+            )
+            .consequence("clients would be gone before a target is back")
+            .help("make `hold` shorter than `idle-timeout`"),
+        );
+    }
+}

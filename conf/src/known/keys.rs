@@ -1,0 +1,178 @@
+//! Keys of later versions, by section.
+//!
+//! Data only; read through [`super::key`]. ELB attributes and Route 53 fields keep their names in
+//! kebab-case.
+
+use super::Off::{self, Empty, Flag, Number, Word};
+use super::{LaterKey, Text};
+use crate::section::Section::{self, *};
+
+const fn later(
+    section: Section,
+    name: &'static str,
+    off: &'static [Off],
+    missing: &'static str,
+    instead: &'static str,
+) -> LaterKey {
+    LaterKey {
+        section,
+        name,
+        off,
+        text: Text { missing, instead },
+    }
+}
+
+const REMOVE: &str = "remove the key";
+const NO_TLS: &str = "connections would be in clear text";
+const NO_LOCATION: &str = "all clients would get the same answers, wherever they are";
+const NO_STICKY: &str = "a client's requests would go to any target, not to the one it had";
+const NO_LOG: &str = "nothing would be written there";
+const NO_RULES: &str = "every request would go to the listener's `forward`";
+const USE_FORWARD: &str = "remove it; one listener and one group for each service works today";
+const NO_DNS_LIMIT: &str = "queries would not be limited";
+
+/// Every later key. One line each, so that it reads as the table it is.
+#[rustfmt::skip]
+pub(super) const LATER: &[LaterKey] = &[
+    // The top level.
+    later(Root, "region", &[], NO_LOCATION, REMOVE),
+    later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
+    later(Root, "cidr-collection", &[Empty], NO_LOCATION, REMOVE),
+    later(Root, "network", &[Empty], "clients of the network would be treated like all others", REMOVE),
+    later(Root, "tsig-key", &[Empty], "transfers and updates would not be authenticated", "remove it; transfers are not served either"),
+    later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
+    later(Root, "routing-control", &[Empty], "the switch would not exist", "drain targets with `pointsman drain`"),
+    later(Root, "safety-rule", &[Empty], "nothing would guard the switches", REMOVE),
+    later(Root, "etcd", &[Empty], "this process would share neither configuration nor health with others", "remove it; each process reads its own file"),
+    later(Root, "oidc", &[Empty], "nobody would be asked to log in", "keep the admin surface on loopback"),
+    later(Root, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
+    later(Root, "certificate", &[Empty], NO_TLS, REMOVE),
+    later(Root, "rate-limit", &[Empty], "requests would not be limited", REMOVE),
+    // [admin]
+    later(Admin, "token-file", &[], "everybody who reaches the address could change the process", "keep `bind` on loopback and remove the key"),
+    later(Admin, "tls", &[Flag(false), Empty], "the admin surface would be in clear text", "keep `bind` on loopback and remove the key"),
+    later(Admin, "oidc", &[Empty], "nobody would be asked to log in", "keep `bind` on loopback and remove the key"),
+    // [runtime]
+    later(Runtime, "user", &[], "the process would keep the rights it was started with", "start it as that user"),
+    later(Runtime, "max-in-flight", &[Number(0)], "requests would not be limited", REMOVE),
+    // [logs]
+    later(Logs, "format", &[Word("json")], "lines would be JSON all the same", "remove the key: access logs are JSON lines"),
+    later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
+    // [[listener]]
+    later(Listener, "rule", &[Empty], NO_RULES, USE_FORWARD),
+    later(Listener, "redirect", &[], "nothing would be redirected", "use `forward`"),
+    later(Listener, "fixed-response", &[], "no response would be made here", "use `forward`"),
+    later(Listener, "certificates", &[Empty], NO_TLS, "remove it and use protocol `http` or `tcp`"),
+    later(Listener, "tls-policy", &[], NO_TLS, "remove it and use protocol `http` or `tcp`"),
+    later(Listener, "alpn", &[Word("none"), Empty], NO_TLS, REMOVE),
+    later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
+    later(Listener, "proxy-protocol-in", &[Word("off")], "PROXY headers would reach the targets as part of the request", "remove it and have the peer send no PROXY header"),
+    later(Listener, "trusted-proxies", &[Empty], "X-Forwarded-For of the proxies would not be believed", REMOVE),
+    later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
+    later(Listener, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
+    later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
+    later(Listener, "rate-limit", &[Empty, Number(0)], "requests would not be limited", "limit connections with `max-connections`"),
+    later(Listener, "rewrite-host", &[], "requests would keep their Host", REMOVE),
+    later(Listener, "rewrite-url", &[], "requests would keep their path", REMOVE),
+    later(Listener, "client-keep-alive", &[], "client connections would live as long as they are used", "remove it; `idle-timeout` closes idle ones"),
+    later(Listener, "desync-mitigation-mode", &[Word("defensive")], "ambiguous requests would be treated as the built-in parser does", "remove it; requests are parsed strictly"),
+    later(Listener, "drop-invalid-header-fields", &[Flag(false)], "such headers would not be dropped", REMOVE),
+    later(Listener, "preserve-host-header", &[Flag(true)], "the Host header would be forwarded as it came", "remove it: Host is always preserved"),
+    later(Listener, "xff-header-processing-mode", &[Word("append")], "the client's address would be appended to X-Forwarded-For", "remove it: `append` is what is done"),
+    later(Listener, "xff-client-port", &[Flag(false)], "X-Forwarded-For would hold addresses without ports", REMOVE),
+    later(Listener, "http2", &[Flag(false)], "clients would be answered in HTTP/1.1", REMOVE),
+    later(Listener, "access-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
+    later(Listener, "connection-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
+    later(Listener, "zonal-shift", &[Flag(false)], "no availability zone could be taken out", "drain its targets"),
+    later(Listener, "deletion-protection", &[Flag(false)], "a reload without the listener would remove it", REMOVE),
+    later(Listener, "waf-fail-open", &[Flag(false)], "there is no firewall to fail", REMOVE),
+    later(Listener, "client-routing-policy", &[Word("any-availability-zone")], "aliases would answer with every advertised address", REMOVE),
+    later(Listener, "default", &[], NO_RULES, "use `forward`"),
+    // forward = { … }
+    later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
+    // [[target-group]]
+    later(TargetGroup, "slow-start", &[Number(0)], "a recovered target would get its full share at once", "remove it, or give new targets a lower `weight`"),
+    later(TargetGroup, "max-in-flight", &[Number(0)], "targets would get any number of requests at once", "remove it; `max-connections` of the listener limits the whole"),
+    later(TargetGroup, "stickiness", &[Word("off"), Flag(false), Empty], NO_STICKY, REMOVE),
+    later(TargetGroup, "proxy-protocol-out", &[Word("off")], "targets would not learn the client's address", "remove it; `http` targets get X-Forwarded-For"),
+    later(TargetGroup, "proxy-protocol-v2", &[Flag(false)], "targets would not learn the client's address", "remove it; `http` targets get X-Forwarded-For"),
+    later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
+    later(TargetGroup, "cross-zone", &[Flag(true)], "targets of all availability zones would be used", "remove it: availability zones are shown, not routed by"),
+    later(TargetGroup, "connection-id", &[Empty], "QUIC connections would not keep their target", REMOVE),
+    later(TargetGroup, "anomaly-mitigation", &[Word("off"), Flag(false)], "targets that answer with errors would keep their share", "use a health check that shows the errors"),
+    later(TargetGroup, "unhealthy-draining-interval", &[Number(0)], "unhealthy targets' flows would end at once", "set `connection-termination = false` to let them run"),
+    later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
+    later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),
+    later(TargetGroup, "health-check-logs", &[Empty, Flag(false)], NO_LOG, "see `pointsman status` for the last results"),
+    later(TargetGroup, "retries", &[Number(0)], "requests would be tried as often as there are targets", REMOVE),
+    later(TargetGroup, "server-name", &[], NO_TLS, REMOVE),
+    later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
+    later(TargetGroup, "resolver", &[], "names would not be looked up", "list addresses in `targets`"),
+    // targets = [{ … }]
+    later(Target, "server-id", &[], "QUIC connections would not keep their target", REMOVE),
+    later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
+    later(Target, "server-name", &[], NO_TLS, REMOVE),
+    // [target-group.health-check]
+    later(TargetHealthCheck, "method", &[Word("GET")], "probes would send GET", "remove it: probes send GET"),
+    later(TargetHealthCheck, "headers", &[Empty], "probes would not carry the headers", "use `host` for the Host header"),
+    later(TargetHealthCheck, "search-string", &[], "the answer's body would not be looked at", "use `matcher` on the status"),
+    later(TargetHealthCheck, "send", &[], "probes would send nothing", "use protocol `http`"),
+    later(TargetHealthCheck, "receive", &[], "answers would not be compared", "use protocol `http` with `matcher`"),
+    later(TargetHealthCheck, "grpc-codes", &[], "gRPC answers would not be read", "use protocol `tcp`"),
+    later(TargetHealthCheck, "server-name", &[], NO_TLS, REMOVE),
+    later(TargetHealthCheck, "command", &[], "no command would be run", "use protocol `http` or `tcp`"),
+    later(TargetHealthCheck, "enabled", &[Flag(true)], "targets would be probed all the same", "remove it: groups are always checked"),
+    // [[health-check]]
+    later(HealthCheck, "search-string", &[], "the answer's body would not be looked at", "remove it: a 2xx or 3xx status is success"),
+    later(HealthCheck, "inverted", &[Flag(false)], "the check would be healthy when it should be unhealthy", REMOVE),
+    later(HealthCheck, "disabled", &[Flag(false)], "the address would be probed all the same", "remove the check from the sets that name it"),
+    later(HealthCheck, "enable-sni", &[], NO_TLS, REMOVE),
+    later(HealthCheck, "measure-latency", &[Flag(false)], "latency would be in the metrics only", "see `pointsman_health_check_duration_seconds`"),
+    later(HealthCheck, "regions", &[Empty], "the address would be probed from here only", REMOVE),
+    later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
+    later(HealthCheck, "children", &[Empty], "other checks would not count", "name the checks in the sets themselves"),
+    later(HealthCheck, "health-threshold", &[], "other checks would not count", REMOVE),
+    later(HealthCheck, "target-group", &[], "the group's health would not count", "use an alias to the target group"),
+    later(HealthCheck, "routing-control", &[], "the switch would not exist", REMOVE),
+    later(HealthCheck, "metric", &[], "no metric would be read", REMOVE),
+    later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),
+    later(HealthCheck, "domain-name", &[], "the name would not be looked up", "use `address`, and `host` for the Host header"),
+    // [dns]
+    later(Dns, "home", &[Empty], NO_LOCATION, REMOVE),
+    later(Dns, "geo-database", &[], NO_LOCATION, REMOVE),
+    later(Dns, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
+    later(Dns, "response-rate-limit", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
+    later(Dns, "rrl", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
+    later(Dns, "ecs", &[Flag(false), Word("off")], NO_LOCATION, REMOVE),
+    later(Dns, "tls-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
+    later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
+    later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
+    later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
+    later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
+    later(Dns, "cookies", &[Flag(false)], "no DNS cookies would be sent", REMOVE),
+    later(Dns, "query-log", &[Word("off"), Flag(false)], NO_LOG, "see the `pointsman_dns_` metrics"),
+    // [[zone]]
+    later(Zone, "networks", &[Empty], "the zone would be answered to everybody", "remove the zone, or bind the DNS server where only those clients reach it"),
+    later(Zone, "fallthrough", &[Word("none")], "names the zone does not have would get NXDOMAIN", REMOVE),
+    later(Zone, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
+    later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
+    later(Zone, "notify", &[Empty], "secondaries would not be told of changes", REMOVE),
+    later(Zone, "primaries", &[Empty], "the zone would not be fetched", "copy the zone's file and name it in `file`"),
+    later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
+    // [[zone.record]]
+    later(Record, "all-down", &[], "when all sets are unhealthy all count as healthy, as in Route 53", REMOVE),
+    later(Record, "panic-threshold", &[Number(0)], "unhealthy sets would be left out until none is healthy", REMOVE),
+    later(Record, "sticky", &[Flag(false), Word("off")], "the same client would get another set each time", REMOVE),
+    later(Record, "max-answers", &[Number(8)], "up to 8 sets would be answered", "remove it: 8 is what multivalue answers"),
+    later(Record, "ttl-min", &[], "the TTL would not change with health", "use `ttl`"),
+    later(Record, "ttl-max", &[], "the TTL would not change with health", "use `ttl`"),
+    later(Record, "cidr-collection", &[], NO_LOCATION, REMOVE),
+    // sets = [{ … }]
+    later(Set, "region", &[], NO_LOCATION, REMOVE),
+    later(Set, "location", &[], NO_LOCATION, REMOVE),
+    later(Set, "coordinates", &[], NO_LOCATION, REMOVE),
+    later(Set, "bias", &[Number(0)], NO_LOCATION, REMOVE),
+    later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),
+    later(Set, "cidr-location", &[], NO_LOCATION, REMOVE),
+    later(Set, "dial", &[Number(100)], "the set would take all the traffic that is directed to it", "use policy `weighted` with `weight`"),
+];

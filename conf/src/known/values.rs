@@ -1,0 +1,172 @@
+//! Words of later versions, as values of keys that this version does serve.
+//!
+//! Data only; read through [`super::value`].
+
+use super::Text;
+use crate::section::Section::{self, *};
+
+/// Words of one key.
+pub(super) struct LaterWords {
+    pub(super) section: Section,
+    pub(super) key: &'static str,
+    pub(super) words: &'static [&'static str],
+    pub(super) text: Text,
+}
+
+const fn later(
+    section: Section,
+    key: &'static str,
+    words: &'static [&'static str],
+    missing: &'static str,
+    instead: &'static str,
+) -> LaterWords {
+    LaterWords {
+        section,
+        key,
+        words,
+        text: Text { missing, instead },
+    }
+}
+
+/// Every later word.
+pub(super) const LATER: &[LaterWords] = &[
+    later(
+        Listener,
+        "protocol",
+        &["https", "tls"],
+        "the listener has no certificates and would have to answer in clear text",
+        "use `http` or `tcp`; for TLS end to end forward it untouched through a `tcp` listener",
+    ),
+    later(
+        Listener,
+        "protocol",
+        &["tls-passthrough"],
+        "connections would not be routed by the server name they ask for",
+        "use `tcp`: one listener for each target group",
+    ),
+    later(
+        Listener,
+        "protocol",
+        &["udp", "tcp-udp", "quic", "tcp-quic"],
+        "no UDP socket would be opened, so datagrams would be lost",
+        "remove the listener; `http` and `tcp` are served",
+    ),
+    later(
+        Listener,
+        "protocol",
+        &["geneve"],
+        "no tunnel to appliances would be opened",
+        "remove the listener; `http` and `tcp` are served",
+    ),
+    later(
+        TargetGroup,
+        "protocol",
+        &["https", "tls"],
+        "targets that expect TLS would be spoken to in clear text",
+        "use `http` or `tcp` if the targets accept clear text; a `tcp` group behind a `tcp` listener carries TLS untouched",
+    ),
+    later(
+        TargetGroup,
+        "protocol",
+        &["h2", "h2c", "grpc"],
+        "targets that expect HTTP/2 would be spoken to in HTTP/1.1",
+        "use a `tcp` listener and a `tcp` group: HTTP/2 goes through untouched",
+    ),
+    later(
+        TargetGroup,
+        "protocol",
+        &["udp", "quic", "tcp-udp", "tcp-quic", "geneve"],
+        "datagrams would not be forwarded",
+        "remove the group; `http` and `tcp` are served",
+    ),
+    later(
+        TargetGroup,
+        "algorithm",
+        &[
+            "source-ip-hash",
+            "connection-id-hash",
+            "flow-hash",
+            "maglev",
+        ],
+        "the same client would not keep its target",
+        "use `round-robin` or `least-connections`",
+    ),
+    later(
+        TargetGroup,
+        "algorithm",
+        &["least-outstanding-requests", "peak-ewma"],
+        "slow targets would get as much work as quick ones",
+        "use `least-connections`, which counts requests in flight for `http` groups",
+    ),
+    later(
+        TargetGroup,
+        "algorithm",
+        &["weighted-random"],
+        "targets would be taken in turn, not at random",
+        "use `round-robin`: it gives each target its weight's share",
+    ),
+    later(
+        TargetHealthCheck,
+        "protocol",
+        &["https", "tls"],
+        "targets would be probed in clear text and fail",
+        "use `tcp`, which checks that the port accepts connections",
+    ),
+    later(
+        TargetHealthCheck,
+        "protocol",
+        &["grpc", "h2", "h2c", "udp", "quic", "exec", "icmp"],
+        "targets would not be probed in the way they answer",
+        "use `tcp` or `http`, on another `port` if need be",
+    ),
+    later(
+        HealthCheck,
+        "type",
+        &["https", "https-str-match"],
+        "the address would be probed in clear text and fail",
+        "use `tcp`, or `http` where the service has a port in clear text",
+    ),
+    later(
+        HealthCheck,
+        "type",
+        &["http-str-match"],
+        "the answer's body would not be looked at",
+        "use `http`, which looks at the status",
+    ),
+    later(
+        HealthCheck,
+        "type",
+        &[
+            "calculated",
+            "metric",
+            "cloudwatch-metric",
+            "routing-control",
+            "recovery-control",
+            "target-group",
+        ],
+        "record sets that name the check would be answered as if it did not exist",
+        "use `http` or `tcp`; for a group's health use an alias to the target group",
+    ),
+    later(
+        Record,
+        "policy",
+        &["latency", "geolocation", "geoproximity", "ip-based", "cidr"],
+        "all clients would get the same answers, wherever they are",
+        "use `weighted`, `failover` or `multivalue`",
+    ),
+    later(
+        Record,
+        "type",
+        &[
+            "RRSIG",
+            "NSEC",
+            "NSEC3",
+            "NSEC3PARAM",
+            "DNSKEY",
+            "CDS",
+            "CDNSKEY",
+        ],
+        "the zone would not be signed",
+        "remove the record; zones are served unsigned",
+    ),
+];

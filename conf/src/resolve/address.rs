@@ -1,0 +1,188 @@
+//! Addresses: where this process listens, and where targets do.
+//!
+//! Called by the resolvers of listeners, groups, checks, admin and DNS. Knows which addresses can
+//! be bound and which can be connected to.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::scalar::{AddressFault, parse_address};
+use crate::tree::{Reader, Scope};
+use crate::{Diagnostic, Spanned};
+
+const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
+
+/// Addresses of a `bind` key: one or a list. Bad ones are reported and left out.
+pub(super) fn binds(reader: &mut Reader<'_>, key: &str) -> Vec<Spanned<SocketAddr>> {
+    reader
+        .texts(key)
+        .into_iter()
+        .filter_map(|text| bind(text, reader.scope()))
+        .collect()
+}
+
+fn bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<SocketAddr>> {
+    let refuse = |message: String, help: String| {
+        scope.report(
+            Diagnostic::error("bad-address", text.span, message)
+                .consequence("no socket could be opened there")
+                .help(help),
+        );
+        None
+    };
+    let address = match parse_address(text.value) {
+        Ok(address) => address,
+        Err(fault) => {
+            let message = format!("`{}` is not an address to listen on", text.value);
+            return refuse(message, form(&fault));
+        }
+    };
+    let message = format!("`{address}` is not an address of a machine");
+    match address.ip() {
+        ip if ip.is_multicast() || ip == Ipv4Addr::BROADCAST => refuse(message, FORM.to_owned()),
+        ip if ip != ip.to_canonical() => {
+            let plain = SocketAddr::new(ip.to_canonical(), address.port());
+            let message = format!("`{address}` is an IPv4 address in IPv6 form");
+            refuse(
+                message,
+                format!("write \"{plain}\": IPv6 sockets here take IPv6 only"),
+            )
+        }
+        _ => Some(Spanned::new(address, text.span)),
+    }
+}
+
+fn form(fault: &AddressFault) -> String {
+    match fault {
+        AddressFault::NoPort(ip) => format!("add a port: \"{}\"", SocketAddr::new(*ip, 8080)),
+        AddressFault::NoAddress(port) => {
+            format!(
+                "write \"127.0.0.1:{port}\" for this machine only, \"0.0.0.0:{port}\" and \"[::]:{port}\" for all"
+            )
+        }
+        AddressFault::UnixPath | AddressFault::HostName | AddressFault::Malformed => {
+            FORM.to_owned()
+        }
+    }
+}
+
+/// An address to connect to. Names and Unix sockets are known, but of a later version.
+pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<SocketAddr> {
+    let address = match parse_address(text.value) {
+        Ok(address) => address,
+        Err(fault) => {
+            scope.report(unreachable(text, &fault));
+            return None;
+        }
+    };
+    let fault = if address.port() == 0 {
+        "port 0 cannot be connected to"
+    } else {
+        match address.ip() {
+            ip if ip.is_unspecified() => "it stands for all addresses, not for one",
+            ip if ip.is_multicast() || ip == Ipv4Addr::BROADCAST => "it is no machine's address",
+            _ => return Some(address),
+        }
+    };
+    let help = if address.ip().is_unspecified() {
+        "write the address the service is reached at, such as 127.0.0.1"
+    } else {
+        FORM
+    };
+    scope.report(bad(
+        text,
+        &format!("`{}` cannot be connected to: {fault}", text.value),
+        help,
+    ));
+    None
+}
+
+fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
+    let shown = text.value;
+    match fault {
+        AddressFault::HostName => Diagnostic::error(
+            "not-in-this-version",
+            text.span,
+            format!("the host name in `{shown}` is not served by this version"),
+        )
+        .consequence("the name would not be looked up, so nothing would be reached")
+        .help("write the IP address; `localhost` is 127.0.0.1"),
+        AddressFault::UnixPath => Diagnostic::error(
+            "not-in-this-version",
+            text.span,
+            format!("the Unix socket `{shown}` is not served by this version"),
+        )
+        .consequence("the socket would not be connected to")
+        .help("have the service listen on a loopback address and port"),
+        fault => bad(
+            text,
+            &format!("`{shown}` is not an address to connect to"),
+            &form(fault),
+        ),
+    }
+}
+
+fn bad(text: Spanned<&str>, message: &str, help: &str) -> Diagnostic {
+    Diagnostic::error("bad-address", text.span, message)
+        .consequence("every connect would fail, so it would never be healthy")
+        .help(help)
+}
+
+/// IP addresses of an `advertise` key, each once.
+pub(super) fn advertised(reader: &mut Reader<'_>) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for text in reader.texts("advertise") {
+        match text.value.parse::<IpAddr>() {
+            Ok(ip) if is_host(ip) => {
+                if !found.contains(&ip) {
+                    found.push(ip);
+                }
+            }
+            _ => reader.scope().report(
+                Diagnostic::error(
+                    "bad-address",
+                    text.span,
+                    format!("`{}` cannot be advertised", text.value),
+                )
+                .consequence("DNS would answer with an address nobody can connect to")
+                .help("write IP addresses of this machine, without ports"),
+            ),
+        }
+    }
+    found
+}
+
+fn is_host(ip: IpAddr) -> bool {
+    !ip.is_unspecified() && !ip.is_multicast() && ip != Ipv4Addr::BROADCAST
+}
+
+/// A path to ask for: from `/`, without characters that would break the request line.
+pub(super) fn request_path(reader: &mut Reader<'_>) -> String {
+    let Some(path) = reader.text("path") else {
+        return "/".to_owned();
+    };
+    let good = path.value.bytes().all(|b| b.is_ascii_graphic()) && !path.value.contains('#');
+    if !path.value.starts_with('/') || !good || path.value.len() > 1024 {
+        reader.bad_value(
+            path.span,
+            format!("`{}` is not a path to ask for", path.value),
+            "start with `/`, percent-encode blanks and other special characters, keep to 1024 characters",
+        );
+    }
+    path.value.to_owned()
+}
+
+/// A Host header.
+pub(super) fn host_header(reader: &mut Reader<'_>) -> Option<String> {
+    let host = reader.text("host")?;
+    let good =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    if host.value.is_empty() || host.value.len() > 255 || !host.value.bytes().all(good) {
+        reader.bad_value(
+            host.span,
+            format!("`{}` cannot be a Host header", host.value),
+            "write a host name, with `:port` if need be",
+        );
+        return None;
+    }
+    Some(host.value.to_owned())
+}

@@ -1,0 +1,195 @@
+//! Every default and range, in one place: a column for each profile.
+//!
+//! `local` suits services on one machine; `aws` is what ELB and Route 53 document (their names in
+//! the comments), so that a file tried here behaves the same there. Read by the resolvers; the
+//! reference page of the documentation is written from this table.
+
+use std::time::Duration;
+
+use crate::Profile;
+use crate::scalar::Bytes;
+use crate::tree::Limit;
+
+/// The numbers of one profile.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    /// `[runtime] workers`: 0 = one per usable CPU.
+    pub(crate) workers: Limit<u64>,
+    /// `[runtime] grace`.
+    pub(crate) grace: Limit<Duration>,
+    /// `[runtime] shutdown-delay`.
+    pub(crate) shutdown_delay: Limit<Duration>,
+    /// `max-connections`: 0 = only the file-descriptor budget.
+    pub(crate) max_connections: Limit<u64>,
+    /// `idle-timeout` of an `http` listener (ALB `idle_timeout.timeout_seconds`).
+    pub(crate) http_idle_timeout: Limit<Duration>,
+    /// `idle-timeout` of a `tcp` listener (NLB `tcp.idle_timeout.seconds`).
+    pub(crate) tcp_idle_timeout: Limit<Duration>,
+    /// `header-timeout`.
+    pub(crate) header_timeout: Limit<Duration>,
+    /// `max-header-bytes` (ALB: 64 KB for all headers).
+    pub(crate) max_header_bytes: Limit<Bytes>,
+    /// `weight` of a target.
+    pub(crate) target_weight: Limit<u64>,
+    /// `deregistration-delay` (ELB `deregistration_delay.timeout_seconds`).
+    pub(crate) deregistration_delay: Limit<Duration>,
+    /// `hold`: how long a request waits for a target; ELB has no such thing.
+    pub(crate) hold: Limit<Duration>,
+    /// `connect-timeout` (ALB: 10 s, fixed).
+    pub(crate) connect_timeout: Limit<Duration>,
+    /// `response-timeout` (ALB: the idle timeout).
+    pub(crate) response_timeout: Limit<Duration>,
+    /// `connection-termination` (NLB `deregistration_delay.connection_termination.enabled`).
+    pub(crate) connection_termination: bool,
+    /// `count` of a threshold; 0 = off.
+    pub(crate) healthy_count: Limit<u64>,
+    /// `percentage` of a threshold; 0 = off.
+    pub(crate) healthy_percentage: Limit<u64>,
+    /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
+    pub(crate) interval: Limit<Duration>,
+    /// `timeout` of a target health check that is HTTP in an `http` group.
+    pub(crate) timeout: Limit<Duration>,
+    /// Its default for an HTTP check of a `tcp` group (NLB).
+    pub(crate) timeout_http_of_tcp: Duration,
+    /// Its default for a TCP check (NLB).
+    pub(crate) timeout_tcp: Duration,
+    /// `healthy-threshold` (`HealthyThresholdCount`).
+    pub(crate) healthy_threshold: Limit<u64>,
+    /// `unhealthy-threshold` (`UnhealthyThresholdCount`).
+    pub(crate) unhealthy_threshold: Limit<u64>,
+    /// `interval` of a standalone check (Route 53 `RequestInterval`: 10 or 30 s).
+    pub(crate) standalone_interval: Limit<Duration>,
+    /// `failure-threshold` of a standalone check (Route 53 `FailureThreshold`).
+    pub(crate) failure_threshold: Limit<u64>,
+    /// `[dns] ttl`, and `ttl` of a record (RFC 2181 section 8); `aws`: ELB's 60 s.
+    pub(crate) ttl: Limit<Duration>,
+    /// `[dns] tcp-idle-timeout` (RFC 7766 section 6.2.3).
+    pub(crate) dns_tcp_idle_timeout: Limit<Duration>,
+    /// `[dns] tcp-max-connections`.
+    pub(crate) dns_tcp_max_connections: Limit<u64>,
+    /// `weight` of a set (Route 53 `Weight`).
+    pub(crate) set_weight: Limit<u64>,
+}
+
+impl Numbers {
+    /// The column of a profile.
+    pub(crate) fn of(profile: Profile) -> &'static Self {
+        match profile {
+            Profile::Local => &LOCAL,
+            Profile::Aws => &AWS,
+        }
+    }
+}
+
+const ELB: &str = "ELB would refuse the value, and `defaults = \"aws\"` keeps to its ranges";
+const ROUTE53: &str =
+    "Route 53 would refuse the value, and `defaults = \"aws\"` keeps to its ranges";
+const WAIT: &str = "shorter makes good connections fail, longer keeps dead ones";
+const PROBE: &str =
+    "more often loads the targets for nothing, more seldom finds their death too late";
+const STREAK: &str =
+    "with none every result would flip the state; with more no state would ever change";
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+const fn s(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const HOUR: Duration = s(3600);
+const WEEK: Duration = s(7 * 86_400);
+
+const fn limit<T>(default: T, min: T, max: T, why: &'static str) -> Limit<T>
+where
+    T: Copy,
+{
+    Limit {
+        default,
+        min,
+        max,
+        why,
+    }
+}
+
+const LOCAL: Numbers = Numbers {
+    workers: limit(0, 0, 1024, "more threads than CPUs only take turns"),
+    grace: limit(s(30), s(0), HOUR, "shutdown would seem to hang"),
+    shutdown_delay: limit(s(0), s(0), HOUR, "shutdown would seem to hang"),
+    max_connections: limit(0, 0, 10_000_000, "no process may hold so many sockets"),
+    http_idle_timeout: limit(s(60), ms(100), WEEK, WAIT),
+    tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),
+    header_timeout: limit(s(10), ms(100), HOUR, WAIT),
+    max_header_bytes: limit(
+        Bytes(64 << 10),
+        Bytes(1 << 10),
+        Bytes(1 << 20),
+        "less refuses ordinary browsers, more lets a client fill the memory",
+    ),
+    target_weight: limit(
+        1,
+        0,
+        1000,
+        "weights are shares; larger ones make the turns too long",
+    ),
+    deregistration_delay: limit(
+        s(30),
+        s(0),
+        HOUR,
+        "deregistered targets would stay for too long",
+    ),
+    hold: limit(
+        s(5),
+        s(0),
+        s(300),
+        "clients give up before the wait is over",
+    ),
+    connect_timeout: limit(s(2), ms(100), s(300), WAIT),
+    response_timeout: limit(s(60), ms(100), WEEK, WAIT),
+    connection_termination: true,
+    healthy_count: limit(1, 0, 10_000, "no group has so many targets"),
+    healthy_percentage: limit(
+        0,
+        0,
+        100,
+        "there is no such share of the registered targets",
+    ),
+    interval: limit(s(5), ms(100), HOUR, PROBE),
+    timeout: limit(s(2), ms(100), HOUR, PROBE),
+    timeout_http_of_tcp: s(2),
+    timeout_tcp: s(2),
+    healthy_threshold: limit(2, 1, 100, STREAK),
+    unhealthy_threshold: limit(2, 1, 100, STREAK),
+    standalone_interval: limit(s(5), ms(100), HOUR, PROBE),
+    failure_threshold: limit(2, 1, 100, STREAK),
+    ttl: limit(
+        s(10),
+        s(0),
+        s(2_147_483_647),
+        "DNS carries TTLs of 31 bits (RFC 2181 section 8)",
+    ),
+    dns_tcp_idle_timeout: limit(s(10), ms(100), HOUR, WAIT),
+    dns_tcp_max_connections: limit(1000, 1, 1_000_000, "no process may hold so many sockets"),
+    set_weight: limit(0, 0, 255, "Route 53 weights have 8 bits"),
+};
+
+const AWS: Numbers = Numbers {
+    http_idle_timeout: limit(s(60), s(1), s(4000), ELB),
+    tcp_idle_timeout: limit(s(350), s(60), s(6000), ELB),
+    deregistration_delay: limit(s(300), s(0), HOUR, ELB),
+    hold: limit(s(0), s(0), s(300), LOCAL.hold.why),
+    connect_timeout: limit(s(10), ms(100), s(300), WAIT),
+    response_timeout: limit(s(60), s(1), s(4000), ELB),
+    connection_termination: false,
+    interval: limit(s(30), s(5), s(300), ELB),
+    timeout: limit(s(5), s(2), s(120), ELB),
+    timeout_http_of_tcp: s(6),
+    timeout_tcp: s(10),
+    healthy_threshold: limit(5, 2, 10, ELB),
+    unhealthy_threshold: limit(2, 2, 10, ELB),
+    standalone_interval: limit(s(30), s(10), s(30), ROUTE53),
+    failure_threshold: limit(3, 1, 10, ROUTE53),
+    ttl: limit(s(60), s(0), s(2_147_483_647), LOCAL.ttl.why),
+    ..LOCAL
+};

@@ -1,0 +1,323 @@
+//! `[[target-group]]` and its targets.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::address;
+use super::defaults::Numbers;
+use super::directory::Directory;
+use super::health::{self, Owner};
+use crate::document::{Kind, Value};
+use crate::section::Section;
+use crate::tree::{Choice, Reader, Scope};
+use crate::{
+    Algorithm, Diagnostic, GroupIdx, GroupProtocol, MinimumHealthy, Profile, Span, Spanned, Target,
+    TargetGroup,
+};
+
+/// Resolves every group.
+pub(super) fn resolve(
+    root: &mut Reader<'_>,
+    profile: Profile,
+    numbers: &Numbers,
+    directory: &mut Directory<GroupIdx>,
+) -> Vec<TargetGroup> {
+    let mut groups = Vec::new();
+    for table in root.tables("target-group") {
+        let reader = Reader::new(
+            root.scope(),
+            table,
+            Section::TargetGroup,
+            "this target group",
+        );
+        if let Some(group) = group(reader, profile, numbers, directory) {
+            directory.place(&group.name, GroupIdx(groups.len()));
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn group(
+    mut reader: Reader<'_>,
+    profile: Profile,
+    numbers: &Numbers,
+    directory: &mut Directory<GroupIdx>,
+) -> Option<TargetGroup> {
+    let name = directory.declare(&mut reader);
+    let protocol = protocol(&mut reader);
+    let owner = Owner {
+        protocol: protocol.unwrap_or(GroupProtocol::Tcp),
+        profile,
+    };
+    let targets = targets(&mut reader, numbers);
+    let check = reader.table("health-check");
+    let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
+    if protocol == Some(GroupProtocol::Tcp) {
+        reader.misplaced(
+            "response-timeout",
+            "a tcp group does not know what is an answer",
+            "remove it; the listener's `idle-timeout` ends silent connections",
+        );
+    }
+    let response_timeout = match protocol {
+        Some(GroupProtocol::Http) => {
+            reader.duration_or("response-timeout", &numbers.response_timeout)
+        }
+        _ => numbers.response_timeout.default,
+    };
+    let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, targets.len());
+    let algorithms = [
+        ("round-robin", Algorithm::RoundRobin),
+        ("least-connections", Algorithm::LeastConnections),
+    ];
+    let algorithm = reader
+        .choice("algorithm", &algorithms)
+        .value_or(Algorithm::RoundRobin);
+    let termination = reader.flag("connection-termination");
+    let deregistration_delay =
+        reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
+    let hold = reader.duration_or("hold", &numbers.hold);
+    let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
+    reader.finish();
+    let name = name?;
+    Some(TargetGroup {
+        name: name.value.to_owned(),
+        span: name.span,
+        protocol: protocol?,
+        algorithm,
+        targets,
+        deregistration_delay,
+        hold,
+        connect_timeout,
+        response_timeout,
+        connection_termination: termination
+            .map_or(numbers.connection_termination, |found| found.value),
+        unhealthy_state_routing,
+        dns_failover,
+        health_check,
+    })
+}
+
+fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
+    reader.missing(
+        "protocol",
+        "it would not be known how to speak to the targets",
+        "add `protocol = \"http\"` or `protocol = \"tcp\"`",
+    );
+    let words = [("http", GroupProtocol::Http), ("tcp", GroupProtocol::Tcp)];
+    match reader.choice("protocol", &words) {
+        Choice::Is(protocol) => Some(protocol.value),
+        Choice::Absent | Choice::Refused | Choice::Later => {
+            // Right or wrong with a protocol that is not known: not worth a second error.
+            reader.take("response-timeout");
+            None
+        }
+    }
+}
+
+fn targets(reader: &mut Reader<'_>, numbers: &Numbers) -> Vec<Target> {
+    let written = reader.one_or_list("targets");
+    let (title, scope) = (reader.title(), reader.scope());
+    if reader.is_empty_or_absent("targets") {
+        scope.report(
+            Diagnostic::warning(
+                "no-targets",
+                reader.span(),
+                format!("{title} has no targets"),
+            )
+            .consequence("every request to it would get 503 at once")
+            .help("add `targets = [\"127.0.0.1:3001\"]`"),
+        );
+    }
+    let mut seen: HashMap<SocketAddr, Span> = HashMap::new();
+    let mut targets = Vec::new();
+    for value in written {
+        let Some(target) = target(value, title, numbers, scope) else {
+            continue;
+        };
+        let canonical = SocketAddr::new(target.address.ip().to_canonical(), target.address.port());
+        match seen.get(&canonical) {
+            Some(first) => scope.report(duplicate(title, &target, *first)),
+            None => {
+                seen.insert(canonical, target.span);
+                targets.push(target);
+            }
+        }
+    }
+    if !targets.is_empty() && targets.iter().all(|target| target.weight == 0) {
+        scope.report(
+            Diagnostic::warning(
+                "no-targets",
+                reader.span(),
+                format!("every target of {title} has weight 0"),
+            )
+            .consequence("none of them would get new work, so every request would get 503")
+            .help("give one of them a weight of 1 or more"),
+        );
+    }
+    targets
+}
+
+fn duplicate(title: &str, target: &Target, first: Span) -> Diagnostic {
+    Diagnostic::error(
+        "duplicate-target",
+        target.span,
+        format!("{title} has the target `{}` twice", target.address),
+    )
+    .consequence("its health and its share of the work would be counted twice")
+    .help("remove one; for a larger share set `weight`")
+    .related(first, "first listed here")
+}
+
+fn target<'t>(
+    value: &'t Value,
+    title: &str,
+    numbers: &Numbers,
+    scope: &'t Scope<'t>,
+) -> Option<Target> {
+    match &value.kind {
+        Kind::String(text) => {
+            let address = address::destination(Spanned::new(text, value.span), scope)?;
+            Some(Target {
+                address,
+                span: value.span,
+                weight: 1,
+                availability_zone: String::new(),
+                backup: false,
+            })
+        }
+        Kind::Table(table) => {
+            let title = format!("a target of {title}");
+            let mut reader = Reader::new(scope, table, Section::Target, title);
+            let help = "add `address = \"127.0.0.1:3001\"`";
+            reader.missing("address", "there would be nothing to connect to", help);
+            let address = reader
+                .text("address")
+                .and_then(|text| address::destination(text, scope));
+            let weight = reader.whole("weight", &numbers.target_weight);
+            let weight = weight.map_or(numbers.target_weight.default, |found| found.value);
+            let availability_zone = reader.text("availability-zone");
+            let backup = reader.flag("backup");
+            reader.finish();
+            Some(Target {
+                address: address?,
+                span: value.span,
+                weight: u16::try_from(weight).unwrap_or(u16::MAX),
+                availability_zone: availability_zone.map_or("", |zone| zone.value).to_owned(),
+                backup: backup.is_some_and(|flag| flag.value),
+            })
+        }
+        Kind::Broken => None,
+        other => {
+            scope.report(
+                Diagnostic::error(
+                    "wrong-type",
+                    value.span,
+                    format!(
+                        "a target of {title} must be a string or a table, not {}",
+                        other.word()
+                    ),
+                )
+                .consequence("there would be nothing to connect to")
+                .help("write \"127.0.0.1:3001\" or { address = \"127.0.0.1:3001\", weight = 2 }"),
+            );
+            None
+        }
+    }
+}
+
+/// One threshold as the file gives it.
+struct Given {
+    count: Option<Spanned<u64>>,
+    percentage: Option<Spanned<u64>>,
+    span: Option<Span>,
+}
+
+fn thresholds(
+    reader: &mut Reader<'_>,
+    numbers: &Numbers,
+    registered: usize,
+) -> (MinimumHealthy, MinimumHealthy) {
+    let routing = given(reader, "unhealthy-state-routing", numbers);
+    let failover = given(reader, "dns-failover", numbers);
+    for threshold in [&routing, &failover] {
+        check_reachable(reader, threshold, registered);
+    }
+    let routing = MinimumHealthy {
+        count: value(&routing.count, numbers.healthy_count.default),
+        percentage: percent(&routing.percentage, numbers.healthy_percentage.default),
+    };
+    // ELB wants DNS to give a group up no later than routing does; what the file does not give follows.
+    let lifted = MinimumHealthy {
+        count: value(&failover.count, u64::from(routing.count.max(1))),
+        percentage: percent(&failover.percentage, u64::from(routing.percentage)),
+    };
+    if lifted.count < routing.count || lifted.percentage < routing.percentage {
+        let span = failover.span.unwrap_or(reader.span());
+        let mut problem = Diagnostic::error(
+            "dns-failover-too-low",
+            span,
+            format!(
+                "`dns-failover` of {} is below its `unhealthy-state-routing`",
+                reader.title()
+            ),
+        )
+        .consequence(
+            "DNS would still send clients when routing has already given the health checks up",
+        )
+        .help("make `dns-failover` at least as high, or leave it out: it then follows");
+        if let Some(other) = reader.key_span("unhealthy-state-routing") {
+            problem = problem.related(other, "this is the higher one");
+        }
+        reader.scope().report(problem);
+    }
+    (routing, lifted)
+}
+
+fn given(reader: &mut Reader<'_>, key: &'static str, numbers: &Numbers) -> Given {
+    let mut given = Given {
+        count: None,
+        percentage: None,
+        span: reader.key_span(key),
+    };
+    if let Some(table) = reader.table(key) {
+        let title = format!("`{key}` of {}", reader.title());
+        let mut inner = Reader::new(reader.scope(), table, Section::MinimumHealthy, title);
+        given.count = inner.whole("count", &numbers.healthy_count);
+        given.percentage = inner.whole("percentage", &numbers.healthy_percentage);
+        inner.finish();
+    }
+    given
+}
+
+fn check_reachable(reader: &Reader<'_>, given: &Given, registered: usize) {
+    if let Some(count) = &given.count
+        && registered > 0
+        && count.value > registered as u64
+    {
+        reader.scope().report(
+            Diagnostic::warning(
+                "threshold-above-targets",
+                count.span,
+                format!(
+                    "`count` is {}, but {} has {registered} targets",
+                    count.value,
+                    reader.title()
+                ),
+            )
+            .consequence("the threshold would always be missed")
+            .help("use `percentage`, or a lower `count`"),
+        );
+    }
+}
+
+fn value(given: &Option<Spanned<u64>>, default: u64) -> u32 {
+    let number = given.as_ref().map_or(default, |found| found.value);
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn percent(given: &Option<Spanned<u64>>, default: u64) -> u8 {
+    let number = given.as_ref().map_or(default, |found| found.value);
+    u8::try_from(number).unwrap_or(100)
+}

@@ -1,0 +1,99 @@
+//! The tree to the model: one file for each section, every reference resolved to an index.
+//!
+//! Called once by the loader. Never stops at a problem: a part that cannot be resolved is left out,
+//! and references to it stay silent, because it was reported where it stands.
+
+mod address;
+mod alias;
+mod defaults;
+mod directory;
+mod dns;
+mod group;
+mod health;
+mod listener;
+mod process;
+mod record;
+mod sets;
+
+use crate::cross;
+use crate::document::Table;
+use crate::section::Section;
+use crate::tree::{Reader, Scope};
+use crate::{CheckIdx, Config, Diagnostic, GroupIdx, ListenerIdx, Profile};
+use defaults::Numbers;
+use directory::Directory;
+
+/// What the resolvers of all sections share.
+struct Names {
+    groups: Directory<GroupIdx>,
+    listeners: Directory<ListenerIdx>,
+    checks: Directory<CheckIdx>,
+}
+
+/// Resolves the merged tree.
+pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
+    let mut reader = Reader::new(scope, root, Section::Root, "the file");
+    let profiles = [("local", Profile::Local), ("aws", Profile::Aws)];
+    let profile = reader
+        .choice("defaults", &profiles)
+        .value_or(Profile::Local);
+    let numbers = Numbers::of(profile);
+    let mut names = Names {
+        groups: Directory::new("target group", "[[target-group]]"),
+        listeners: Directory::new("listener", "[[listener]]"),
+        checks: Directory::new("health check", "[[health-check]]"),
+    };
+    let process = process::resolve(&mut reader, numbers);
+    let health_checks = health::standalone(&mut reader, profile, numbers, &mut names.checks);
+    let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
+    let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
+    let dns = dns::resolve(&mut reader, numbers, &mut names, &listeners);
+    let serves = reader.has("listener") || reader.has("zone");
+    if !serves && dns.as_ref().is_none_or(|dns| !dns.wants_zones) {
+        nothing_to_serve(&reader);
+    }
+    reader.finish();
+    names.report_unused(scope);
+    let config = Config {
+        profile,
+        state_dir: process.state_dir,
+        admin: process.admin,
+        runtime: process.runtime,
+        logs: process.logs,
+        listeners,
+        target_groups,
+        health_checks,
+        dns: dns.map(|dns| dns.model),
+    };
+    cross::check(&config, scope);
+    config
+}
+
+impl Names {
+    fn report_unused(&self, scope: &Scope<'_>) {
+        self.groups.report_unused(
+            "its targets would be probed, and get no traffic",
+            "forward a listener to it, alias a record to it, or remove it",
+            scope,
+        );
+        self.checks.report_unused(
+            "it would be probed, and decide nothing",
+            "name it as `health-check` of a set, or remove it",
+            scope,
+        );
+    }
+}
+
+fn nothing_to_serve(root: &Reader<'_>) {
+    root.scope().report(
+        Diagnostic::error(
+            "nothing-to-serve",
+            root.span(),
+            "there is no listener and no zone",
+        )
+        .consequence("the process would start and serve nothing")
+        .help(
+            "add a [[listener]] with `name`, `bind`, `protocol` and `forward` and the [[target-group]] it forwards to, or a [[zone]]; `pointsman init` writes an example",
+        ),
+    );
+}

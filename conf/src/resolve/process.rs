@@ -1,0 +1,139 @@
+//! `state-dir`, `[admin]`, `[runtime]`, `[logs]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::address;
+use super::defaults::Numbers;
+use crate::section::Section;
+use crate::tree::Reader;
+use crate::{AccessLog, Admin, Diagnostic, Logs, Runtime, Spanned};
+
+/// Port of the admin surface when none is given.
+const ADMIN_PORT: u16 = 9901;
+
+/// The part of the model that is about the process itself.
+pub(super) struct Process {
+    pub(super) state_dir: PathBuf,
+    pub(super) admin: Admin,
+    pub(super) runtime: Runtime,
+    pub(super) logs: Logs,
+}
+
+/// Reads the process's tables.
+pub(super) fn resolve(root: &mut Reader<'_>, numbers: &Numbers) -> Process {
+    let state_dir = match root.text("state-dir") {
+        Some(path) => root.scope().path(path.value, path.span),
+        None => root.scope().path("state", root.span()),
+    };
+    Process {
+        admin: admin(root, &state_dir),
+        runtime: runtime(root, numbers),
+        logs: logs(root),
+        state_dir,
+    }
+}
+
+fn admin(root: &mut Reader<'_>, state_dir: &std::path::Path) -> Admin {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
+    let table = root.table("admin");
+    let mut admin = Admin {
+        bind: Spanned::new(default, table.map_or(root.span(), |table| table.span)),
+        socket: state_dir.join("admin.sock"),
+        hosts: Vec::new(),
+    };
+    let Some(table) = table else {
+        return admin;
+    };
+    let mut reader = Reader::new(root.scope(), table, Section::Admin, "[admin]");
+    let binds = address::binds(&mut reader, "bind");
+    if let [_, second, ..] = binds.as_slice() {
+        let help = "keep one; the Unix socket in `socket` is opened beside it";
+        reader.bad_value(
+            second.span,
+            "[admin] has one `bind`, not a list".into(),
+            help,
+        );
+    }
+    if let Some(bind) = binds.into_iter().next() {
+        check_loopback(&reader, &bind);
+        admin.bind = bind;
+    }
+    if let Some(path) = reader.text("socket") {
+        admin.socket = reader.scope().path(path.value, path.span);
+    }
+    admin.hosts = hosts(&mut reader);
+    reader.finish();
+    admin
+}
+
+fn hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let texts = reader.texts("hosts");
+    texts
+        .iter()
+        .map(|host| host.value.to_ascii_lowercase())
+        .collect()
+}
+
+fn check_loopback(reader: &Reader<'_>, bind: &Spanned<SocketAddr>) {
+    if !bind.ip().is_loopback() {
+        reader.scope().report(
+            Diagnostic::error(
+                "admin-not-loopback",
+                bind.span,
+                format!("the admin surface on `{}` would be open to other machines", bind.value),
+            )
+            .consequence("everybody who reaches the address could drain targets: it has no login in this version")
+            .help("bind 127.0.0.1 or [::1]; reach it from elsewhere through an SSH tunnel"),
+        );
+    }
+}
+
+fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
+    let mut runtime = Runtime {
+        workers: 0,
+        grace: numbers.grace.default,
+        shutdown_delay: numbers.shutdown_delay.default,
+        span: None,
+    };
+    let Some(table) = root.table("runtime") else {
+        return runtime;
+    };
+    let mut reader = Reader::new(root.scope(), table, Section::Runtime, "[runtime]");
+    let workers = reader.whole("workers", &numbers.workers);
+    runtime.workers = whole_or(workers, numbers.workers.default);
+    runtime.grace = reader.duration_or("grace", &numbers.grace);
+    runtime.shutdown_delay = reader.duration_or("shutdown-delay", &numbers.shutdown_delay);
+    runtime.span = Some(table.span);
+    reader.finish();
+    runtime
+}
+
+fn logs(root: &mut Reader<'_>) -> Logs {
+    let mut logs = Logs {
+        access: AccessLog::Stdout,
+    };
+    let Some(table) = root.table("logs") else {
+        return logs;
+    };
+    let mut reader = Reader::new(root.scope(), table, Section::Logs, "[logs]");
+    if let Some(access) = reader.text("access") {
+        logs.access = match access.value {
+            "off" => AccessLog::Off,
+            "stdout" => AccessLog::Stdout,
+            "" => {
+                let help = "write \"stdout\", \"off\" or a path";
+                reader.bad_value(access.span, "`access` is empty".into(), help);
+                AccessLog::Stdout
+            }
+            path => AccessLog::File(reader.scope().path(path, access.span)),
+        };
+    }
+    reader.finish();
+    logs
+}
+
+/// The number given, else `default`.
+pub(super) fn whole_or(found: Option<Spanned<u64>>, default: u64) -> usize {
+    usize::try_from(found.map_or(default, |found| found.value)).unwrap_or(usize::MAX)
+}

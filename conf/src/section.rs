@@ -1,0 +1,175 @@
+//! The tables of a config file and the keys each takes: the one list that readers, suggestions and
+//! "this key belongs elsewhere" share.
+//!
+//! A reader that takes a key not listed here fails its debug assertion, so the list cannot rot.
+
+/// A kind of table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Root,
+    Admin,
+    Runtime,
+    Logs,
+    Listener,
+    Forward,
+    ForwardGroup,
+    TargetGroup,
+    Target,
+    MinimumHealthy,
+    TargetHealthCheck,
+    HealthCheck,
+    Dns,
+    Zone,
+    Record,
+    Set,
+    Alias,
+}
+
+impl Section {
+    /// Every section.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Root,
+        Self::Admin,
+        Self::Runtime,
+        Self::Logs,
+        Self::Listener,
+        Self::Forward,
+        Self::ForwardGroup,
+        Self::TargetGroup,
+        Self::Target,
+        Self::MinimumHealthy,
+        Self::TargetHealthCheck,
+        Self::HealthCheck,
+        Self::Dns,
+        Self::Zone,
+        Self::Record,
+        Self::Set,
+        Self::Alias,
+    ];
+
+    /// How the section is written.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::Root => "the top level",
+            Self::Admin => "[admin]",
+            Self::Runtime => "[runtime]",
+            Self::Logs => "[logs]",
+            Self::Listener => "[[listener]]",
+            Self::Forward => "`forward`",
+            Self::ForwardGroup => "`forward.target-groups`",
+            Self::TargetGroup => "[[target-group]]",
+            Self::Target => "an entry of `targets`",
+            Self::MinimumHealthy => "a threshold such as `unhealthy-state-routing`",
+            Self::TargetHealthCheck => "[target-group.health-check]",
+            Self::HealthCheck => "[[health-check]]",
+            Self::Dns => "[dns]",
+            Self::Zone => "[[zone]]",
+            Self::Record => "[[zone.record]]",
+            Self::Set => "an entry of `sets`",
+            Self::Alias => "`alias`",
+        }
+    }
+
+    /// The keys this version serves.
+    pub(crate) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Root => &[
+                "defaults",
+                "include",
+                "state-dir",
+                "admin",
+                "runtime",
+                "logs",
+                "listener",
+                "target-group",
+                "health-check",
+                "dns",
+                "zone",
+            ],
+            Self::Admin => &["bind", "socket", "hosts"],
+            Self::Runtime => &["workers", "grace", "shutdown-delay"],
+            Self::Logs => &["access"],
+            Self::Listener => &[
+                "name",
+                "bind",
+                "protocol",
+                "advertise",
+                "forward",
+                "max-connections",
+                "idle-timeout",
+                "header-timeout",
+                "max-header-bytes",
+            ],
+            Self::Forward => &["target-groups"],
+            Self::ForwardGroup => &["name", "weight"],
+            Self::TargetGroup => &[
+                "name",
+                "protocol",
+                "algorithm",
+                "targets",
+                "deregistration-delay",
+                "hold",
+                "connect-timeout",
+                "response-timeout",
+                "connection-termination",
+                "unhealthy-state-routing",
+                "dns-failover",
+                "health-check",
+            ],
+            Self::Target => &["address", "weight", "availability-zone", "backup"],
+            Self::MinimumHealthy => &["count", "percentage"],
+            Self::TargetHealthCheck => &[
+                "protocol",
+                "port",
+                "path",
+                "host",
+                "matcher",
+                "interval",
+                "timeout",
+                "healthy-threshold",
+                "unhealthy-threshold",
+            ],
+            Self::HealthCheck => &[
+                "name",
+                "type",
+                "address",
+                "path",
+                "host",
+                "interval",
+                "failure-threshold",
+            ],
+            Self::Dns => &[
+                "bind",
+                "zone-files",
+                "ttl",
+                "tcp-idle-timeout",
+                "tcp-max-connections",
+            ],
+            Self::Zone => &["name", "id", "file", "record"],
+            Self::Record => &[
+                "name",
+                "type",
+                "policy",
+                "ttl",
+                "values",
+                "alias",
+                "health-check",
+                "sets",
+            ],
+            Self::Set => &[
+                "id",
+                "weight",
+                "failover",
+                "values",
+                "alias",
+                "health-check",
+            ],
+            Self::Alias => &[
+                "listener",
+                "target-group",
+                "record",
+                "evaluate-target-health",
+            ],
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Valid files: what they resolve to, in both profiles.
+
+use std::path::Path;
+use std::time::Duration;
+
+use conf::{
+    AccessLog, Action, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind, ListenerProtocol,
+    MinimumHealthy, Policy, Profile, RecordType, SetData, TargetHealthCheckKind, load_text,
+    render_human,
+};
+
+fn resolved(text: &str) -> Config {
+    let loaded = load_text(Path::new("/etc/pointsman/pointsman.toml"), text);
+    let shown = render_human(&loaded.diagnostics, &loaded.sources, false);
+    assert!(loaded.diagnostics.is_empty(), "{shown}");
+    loaded.config
+}
+
+const MINIMAL: &str = r#"
+[[listener]]
+name = "web"
+bind = "127.0.0.1:8080"
+protocol = "http"
+forward = "app"
+[[listener]]
+name = "raw"
+bind = "127.0.0.1:8081"
+protocol = "tcp"
+forward = "bytes"
+[[target-group]]
+name = "app"
+protocol = "http"
+targets = ["127.0.0.11:3001"]
+[[target-group]]
+name = "bytes"
+protocol = "tcp"
+targets = ["127.0.0.11:3002"]
+[[health-check]]
+name = "up"
+type = "http"
+address = "192.0.2.10:80"
+[[zone]]
+name = "example.test"
+[[zone.record]]
+name = "www"
+type = "A"
+policy = "multivalue"
+sets = [{ id = "a", values = "192.0.2.10", health-check = "up" }]
+"#;
+
+const fn s(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn local_defaults() {
+    let config = resolved(MINIMAL);
+    assert_eq!(config.profile, Profile::Local);
+    assert_eq!(config.state_dir, Path::new("/etc/pointsman/state"));
+    assert_eq!(config.admin.bind.value, "127.0.0.1:9901".parse().unwrap());
+    assert_eq!(
+        config.admin.socket,
+        Path::new("/etc/pointsman/state/admin.sock")
+    );
+    assert!(config.admin.hosts.is_empty());
+    let runtime = &config.runtime;
+    assert_eq!(
+        (runtime.workers, runtime.grace, runtime.shutdown_delay),
+        (0, s(30), s(0))
+    );
+    assert_eq!(config.logs.access, AccessLog::Stdout);
+
+    let web = &config.listeners[0];
+    assert_eq!((web.max_connections, web.idle_timeout), (0, s(60)));
+    assert_eq!(
+        (web.header_timeout, web.max_header_bytes),
+        (s(10), 64 << 10)
+    );
+    assert_eq!(
+        web.advertise,
+        ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert_eq!(web.default_action, Action::Forward(GroupIdx(0)));
+    assert_eq!(config.listeners[1].idle_timeout, s(350));
+    assert_eq!(config.listeners[1].protocol, ListenerProtocol::Tcp);
+
+    let app = &config.target_groups[0];
+    assert_eq!(app.algorithm, Algorithm::RoundRobin);
+    assert_eq!((app.deregistration_delay, app.hold), (s(30), s(5)));
+    assert_eq!((app.connect_timeout, app.response_timeout), (s(2), s(60)));
+    assert!(app.connection_termination);
+    let one = MinimumHealthy {
+        count: 1,
+        percentage: 0,
+    };
+    assert_eq!((app.unhealthy_state_routing, app.dns_failover), (one, one));
+    let target = &app.targets[0];
+    assert_eq!((target.weight, target.backup), (1, false));
+    let check = &app.health_check;
+    assert_eq!(check.kind, TargetHealthCheckKind::Tcp);
+    assert_eq!(
+        (check.interval, check.timeout, check.port),
+        (s(5), s(2), None)
+    );
+    assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (2, 2));
+
+    let up = &config.health_checks[0];
+    assert_eq!((up.interval, up.failure_threshold), (s(5), 2));
+    assert!(matches!(&up.kind, HealthCheckKind::Http { path, host: None, .. } if path == "/"));
+
+    let dns = config.dns.as_ref().unwrap();
+    assert_eq!(dns.binds[0].value, "127.0.0.1:5300".parse().unwrap());
+    assert_eq!(
+        (dns.ttl, dns.tcp_idle_timeout, dns.tcp_max_connections),
+        (10, s(10), 1000)
+    );
+    assert_eq!(
+        (dns.zones[0].id.as_str(), dns.zones[0].records[0].ttl),
+        ("example.test", 10)
+    );
+}
+
+#[test]
+fn aws_defaults_are_the_documented_ones() {
+    let config = resolved(&format!("defaults = \"aws\"\n{MINIMAL}"));
+    assert_eq!(config.profile, Profile::Aws);
+    let app = &config.target_groups[0];
+    assert_eq!((app.deregistration_delay, app.hold), (s(300), s(0)));
+    assert_eq!(app.connect_timeout, s(10));
+    assert!(!app.connection_termination);
+    let check = &app.health_check;
+    let TargetHealthCheckKind::Http {
+        path,
+        host,
+        matcher,
+    } = &check.kind
+    else {
+        panic!("an Application Load Balancer asks over HTTP");
+    };
+    assert_eq!(
+        (path.as_str(), host, matcher.ranges.as_slice()),
+        ("/", &None, &[(200, 200)][..])
+    );
+    assert_eq!((check.interval, check.timeout), (s(30), s(5)));
+    assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (5, 2));
+
+    let bytes = &config.target_groups[1].health_check;
+    assert_eq!(
+        (&bytes.kind, bytes.timeout),
+        (&TargetHealthCheckKind::Tcp, s(10))
+    );
+    let up = &config.health_checks[0];
+    assert_eq!((up.interval, up.failure_threshold), (s(30), 3));
+    assert_eq!(config.dns.as_ref().unwrap().ttl, 60);
+}
+
+#[test]
+fn an_http_check_of_a_tcp_group_is_a_network_load_balancers() {
+    let text = MINIMAL.replace(
+        "targets = [\"127.0.0.11:3002\"]",
+        "targets = [\"127.0.0.11:3002\"]\nhealth-check = { protocol = \"http\" }",
+    );
+    let config = resolved(&format!("defaults = \"aws\"\n{text}"));
+    let check = &config.target_groups[1].health_check;
+    let TargetHealthCheckKind::Http { matcher, .. } = &check.kind else {
+        panic!("protocol http was asked for");
+    };
+    assert_eq!(
+        (matcher.ranges.as_slice(), check.timeout),
+        (&[(200, 399)][..], s(6))
+    );
+}
+
+#[test]
+fn everything_that_can_be_written() {
+    let config = resolved(include_str!("valid/everything.toml"));
+    let runtime = &config.runtime;
+    assert_eq!(
+        (runtime.workers, runtime.grace, runtime.shutdown_delay),
+        (2, s(60), s(5))
+    );
+    assert_eq!(
+        config.logs.access,
+        AccessLog::File("/etc/pointsman/access.log".into())
+    );
+    assert_eq!(config.admin.hosts, ["admin.test"]);
+    let web = &config.listeners[0];
+    assert_eq!((web.binds.len(), web.advertise.len()), (2, 2));
+    assert_eq!(
+        (web.max_connections, web.idle_timeout),
+        (500, Duration::from_millis(500))
+    );
+    assert_eq!((web.header_timeout, web.max_header_bytes), (s(2), 16 << 10));
+    let app = &config.target_groups[0];
+    assert_eq!(app.algorithm, Algorithm::LeastConnections);
+    let backup = &app.targets[1];
+    assert_eq!(
+        (
+            backup.weight,
+            backup.backup,
+            backup.availability_zone.as_str()
+        ),
+        (2, true, "a")
+    );
+    assert_eq!(
+        app.unhealthy_state_routing,
+        MinimumHealthy {
+            count: 2,
+            percentage: 50
+        }
+    );
+    assert_eq!(
+        app.dns_failover,
+        MinimumHealthy {
+            count: 2,
+            percentage: 60
+        }
+    );
+    let check = &app.health_check;
+    assert_eq!((check.port, check.interval), (Some(9000), s(1)));
+    assert_eq!(
+        check.timeout,
+        Duration::from_millis(800),
+        "follows a short interval"
+    );
+    let TargetHealthCheckKind::Http {
+        path,
+        host,
+        matcher,
+    } = &check.kind
+    else {
+        panic!("a path asks for http");
+    };
+    assert_eq!(
+        (path.as_str(), host.as_deref()),
+        ("/up?deep=1", Some("app.test"))
+    );
+    assert_eq!(matcher.ranges, [(200, 202), (301, 301)]);
+
+    let zone = &config.dns.as_ref().unwrap().zones[0];
+    assert_eq!(
+        (zone.id.as_str(), zone.name.as_str()),
+        ("main", "example.test.")
+    );
+    assert_eq!(
+        zone.file.as_ref().unwrap().value,
+        Path::new("/etc/pointsman/example.zone")
+    );
+    let by_name = |name: &str| zone.records.iter().find(|r| r.name.value == name).unwrap();
+    let apex = by_name("@");
+    assert_eq!(
+        apex.types.iter().map(|t| t.value).collect::<Vec<_>>(),
+        [RecordType::A, RecordType::AAAA]
+    );
+    let SetData::Alias(alias) = &apex.sets[0].data else {
+        panic!("an alias was written");
+    };
+    assert!(matches!(alias.target, AliasTarget::Listener(_)) && alias.evaluate_target_health);
+    let weighted = by_name("www");
+    assert_eq!((weighted.policy, weighted.ttl), (Policy::Weighted, 30));
+    assert_eq!(
+        weighted
+            .sets
+            .iter()
+            .map(|set| set.weight)
+            .collect::<Vec<_>>(),
+        [90, 0]
+    );
+    assert!(weighted.sets[0].health_check.is_some());
+    let failover = by_name("api");
+    let SetData::Alias(alias) = &failover.sets[0].data else {
+        panic!("an alias was written");
+    };
+    assert!(matches!(&alias.target, AliasTarget::Record(name) if name.value == "www"));
+    assert!(!alias.evaluate_target_health);
+}
