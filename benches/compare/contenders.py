@@ -15,7 +15,8 @@ from string import Template
 from typing import Callable, Mapping
 
 import zones
-from processes import CannotRun, Child, Workspace, accepts_tcp, free_port
+from processes import CannotRun, Child, accepts_tcp, free_port
+from scene import Scene
 
 PEERS = Path(__file__).parent / "peers"
 NGINX_STREAM_MODULES = (
@@ -28,17 +29,6 @@ class PercentTemplate(Template):
     """`%{name}`: nginx and gdnsd have their own use for the dollar sign."""
 
     delimiter = "%"
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What every contender of a run works on."""
-
-    workspace: Workspace
-    server_cpu: int
-    zones: Path
-    gdnsd_zones: Path
-    targets: Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -74,15 +64,10 @@ class Contender:
         return (numbered or lines or ["unknown"])[0].strip()
 
 
-def render(template: str, values: Mapping[str, object]) -> str:
-    """A template of `peers/` with its places filled; an unknown place is a mistake."""
-    return PercentTemplate((PEERS / template).read_text()).substitute(values)
-
-
 def launch(
     scene: Scene,
     name: str,
-    template: str,
+    template: Path,
     command: Callable[[Path], list[str]],
     roles: tuple[str, ...],
     extra: Mapping[str, object],
@@ -90,9 +75,10 @@ def launch(
     """Writes the configuration into a folder of its own, starts the program, waits for it."""
     folder = scene.workspace.folder(name)
     ports = {role: free_port() for role in roles}
-    config = folder / ("config" if name == "gdnsd" else template)
+    config = folder / ("config" if name == "gdnsd" else template.name)
     values = {"directory": folder, "zones": scene.zones, "static_zone": zones.STATIC_ZONE}
-    config.write_text(render(template, {**values, **ports, **extra}))
+    text = PercentTemplate(template.read_text()).substitute({**values, **ports, **extra})
+    config.write_text(text)
     child = scene.workspace.start(name, command(config), scene.server_cpu)
     child.wait_until(lambda: all(answers(role, port) for role, port in ports.items()))
     return Server(name, child, ports)
@@ -120,7 +106,7 @@ def start_nginx(scene: Scene) -> Server:
     return launch(
         scene,
         "nginx",
-        "nginx.conf",
+        PEERS / "nginx.conf",
         lambda config: ["nginx", "-c", str(config), "-p", str(config.parent)],
         ("http", "tcp", "bulk"),
         {"module": modules[0], **lists},
@@ -138,7 +124,7 @@ def start_haproxy(scene: Scene) -> Server:
     return launch(
         scene,
         "haproxy",
-        "haproxy.cfg",
+        PEERS / "haproxy.cfg",
         lambda config: ["haproxy", "-q", "-db", "-f", str(config)],
         ("http", "tcp", "bulk"),
         lists,
@@ -159,38 +145,39 @@ def start_gdnsd(scene: Scene) -> Server:
         "green": zones.GREEN[0],
         "green_weight": zones.GREEN[1],
     }
-    return launch(scene, "gdnsd", "gdnsd.conf", command, ("dns",), weights)
+    return launch(scene, "gdnsd", PEERS / "gdnsd.conf", command, ("dns",), weights)
 
 
 def start_nsd(scene: Scene) -> Server:
     """NSD in the foreground."""
     command: Callable[[Path], list[str]] = lambda config: ["nsd", "-d", "-c", str(config)]
-    return launch(scene, "nsd", "nsd.conf", command, ("dns",), {})
+    return launch(scene, "nsd", PEERS / "nsd.conf", command, ("dns",), {})
 
 
 def start_knot(scene: Scene) -> Server:
     """Knot DNS in the foreground."""
     command: Callable[[Path], list[str]] = lambda config: ["knotd", "-c", str(config)]
-    return launch(scene, "knot", "knot.conf", command, ("dns",), {})
+    return launch(scene, "knot", PEERS / "knot.conf", command, ("dns",), {})
 
 
-def start_pointsman(scene: Scene, program: str) -> Server:
-    """Pointsman with every plane on, in one process."""
+def start_pointsman(
+    scene: Scene, program: str, template: Path = PEERS / "pointsman.toml"
+) -> Server:
+    """Pointsman with every plane on, in one process; the port `admin` is its own."""
     lists = {
         f"{kind}_targets": ", ".join(f'"{address}"' for address in addresses)
         for kind, addresses in scene.targets.items()
     }
     extra = {
-        "admin": free_port(),
         "weighted_zone": zones.WEIGHTED_ZONE,
         "weighted_records": zones.weighted_records(),
     }
     return launch(
         scene,
         "pointsman",
-        "pointsman.toml",
+        template,
         lambda config: [program, "run", "-c", str(config)],
-        ("http", "tcp", "bulk", "dns"),
+        ("http", "tcp", "bulk", "dns", "admin"),
         {**lists, **extra},
     )
 

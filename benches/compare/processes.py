@@ -50,7 +50,7 @@ def free_port() -> int:
 class Child:
     """One running program with everything it forked."""
 
-    def __init__(self, name: str, command: list[str], cpu: int, log: Path) -> None:
+    def __init__(self, name: str, command: list[str], cpu: int | None, log: Path) -> None:
         self.name = name
         self.log = log
         with log.open("wb") as output:
@@ -59,7 +59,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+                preexec_fn=None if cpu is None else lambda: os.sched_setaffinity(0, {cpu}),
             )
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
@@ -149,8 +149,8 @@ class Workspace:
         path.mkdir()
         return path
 
-    def start(self, name: str, command: list[str], cpu: int) -> Child:
-        """Starts a program on one CPU; it ends with the workspace."""
+    def start(self, name: str, command: list[str], cpu: int | None) -> Child:
+        """Starts a program on one CPU (None: any); it ends with the workspace."""
         child = Child(name, command, cpu, self.directory / f"{name}.log")
         self.children.append(child)
         return child
