@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import zones
 from processes import CannotRun, Child, accepts_tcp, free_port
@@ -150,13 +150,19 @@ def start_gdnsd(scene: Scene) -> Server:
 
 def start_nsd(scene: Scene) -> Server:
     """NSD in the foreground."""
-    command: Callable[[Path], list[str]] = lambda config: ["nsd", "-d", "-c", str(config)]
+
+    def command(config: Path) -> list[str]:
+        return ["nsd", "-d", "-c", str(config)]
+
     return launch(scene, "nsd", PEERS / "nsd.conf", command, ("dns",), {})
 
 
 def start_knot(scene: Scene) -> Server:
     """Knot DNS in the foreground."""
-    command: Callable[[Path], list[str]] = lambda config: ["knotd", "-c", str(config)]
+
+    def command(config: Path) -> list[str]:
+        return ["knotd", "-c", str(config)]
+
     return launch(scene, "knot", PEERS / "knot.conf", command, ("dns",), {})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import statistics
 from dataclasses import dataclass
-from typing import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from contenders import Server
 from workloads import Bench, Sample, Workload

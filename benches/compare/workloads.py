@@ -1,4 +1,4 @@
-"""The workloads: what the load generator does, in which unit the cost is given, what a right answer is.
+"""The workloads: what the load does, in which unit the cost is given, what a right answer is.
 
 A workload names the role a contender must play; `rounds` runs it against each that can.
 """
@@ -10,7 +10,8 @@ import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any
+from collections.abc import Callable, Mapping
 
 import zones
 from contenders import Server
