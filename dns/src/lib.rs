@@ -5,8 +5,11 @@
 
 mod load;
 mod name;
+pub mod rdata;
+mod zonefile;
 
 pub use load::{
-    ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource, Zones,
+    ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,
+    Zones, load_zones,
 };
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};

@@ -14,6 +14,8 @@ use std::hash::{Hash, Hasher};
 
 mod text;
 
+pub(crate) use text::unescape;
+
 /// Longest wire form in bytes, final zero included (RFC 1035 section 2.3.4).
 pub const MAX_NAME: usize = 255;
 /// Longest label in bytes (RFC 1035 section 2.3.4).
@@ -230,8 +232,11 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for byte in &self.0 {
-            state.write_u8(byte.to_ascii_lowercase());
+        let mut lower = [0; MAX_NAME];
+        if let Some(lower) = lower.get_mut(..self.0.len()) {
+            lower.copy_from_slice(&self.0);
+            lower.make_ascii_lowercase();
+            state.write(lower);
         }
     }
 }
@@ -244,12 +249,42 @@ impl PartialOrd for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let lower = |label: &'_ [u8]| label.to_ascii_lowercase();
-        let mut ours: Vec<Vec<u8>> = self.labels().map(lower).collect();
-        let mut theirs: Vec<Vec<u8>> = other.labels().map(lower).collect();
-        ours.reverse();
-        theirs.reverse();
-        ours.cmp(&theirs)
+        let (ours, theirs) = (LabelStack::of(self), LabelStack::of(other));
+        ours.compare(&theirs)
+    }
+}
+
+/// The labels of a name, so that they can be walked from the right without allocating.
+struct LabelStack<'a> {
+    /// At most 127 labels fit in 255 bytes.
+    labels: [&'a [u8]; 128],
+    count: usize,
+}
+
+impl<'a> LabelStack<'a> {
+    fn of(name: &'a Name) -> Self {
+        let mut labels: [&[u8]; 128] = [&[]; 128];
+        let mut count = 0;
+        for (slot, label) in labels.iter_mut().zip(name.labels()) {
+            *slot = label;
+            count += 1;
+        }
+        Self { labels, count }
+    }
+
+    fn right_to_left(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        self.labels.iter().take(self.count).rev().copied()
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        let lower = |label: &'a [u8]| label.iter().map(u8::to_ascii_lowercase);
+        for (ours, theirs) in self.right_to_left().zip(other.right_to_left()) {
+            let order = lower(ours).cmp(theirs.iter().map(u8::to_ascii_lowercase));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        self.count.cmp(&other.count)
     }
 }
 

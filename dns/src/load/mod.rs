@@ -1,9 +1,129 @@
-//! Zones from a configuration: files scanned, `[[zone.record]]` entries merged.
+//! Zones from a configuration: files read, `[[zone.record]]` entries merged, rules applied.
 //!
-//! Called by `check`, `run` and reload through [`crate::load_zones`]. Never touches the network.
+//! Called by `check`, `run` and reload through [`load_zones`]. Reads the zone files and what they
+//! include, and the time (for serials of generated SOA records); never touches the network.
 
+mod entries;
+mod generated;
+mod rrsets;
+mod rules;
 mod zones;
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use conf::{Config, Diagnostic, Dns, RecordType, Sources, Span, Zone};
+
+use crate::name::Name;
+use crate::zonefile::{self, Problems};
 
 pub use zones::{
     ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource, Zones,
 };
+
+/// Reads every zone of `config`; zone files are added to `sources` so that diagnostics can show
+/// their lines. Serve nothing of it when one of the diagnostics is an error.
+pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnostic>) {
+    let mut zones = Zones::default();
+    let mut diagnostics = Vec::new();
+    let Some(dns) = &config.dns else {
+        return (zones, diagnostics);
+    };
+    let serial = serial_from_time(SystemTime::now());
+    let mut origins: HashMap<Name, Span> = HashMap::new();
+    for zone in &dns.zones {
+        let mut problems = Problems::default();
+        let loaded = load_zone(zone, dns, serial, sources, &mut problems);
+        diagnostics.extend(problems.into_diagnostics(zone.span));
+        let Some(source) = loaded else { continue };
+        if let Some(&first) = origins.get(&source.origin) {
+            let message = format!("the zone {} is given twice", source.origin);
+            diagnostics.push(
+                Diagnostic::error("duplicate-zone", zone.name.span, message)
+                    .consequence("only one of the two could answer")
+                    .help("put all records into one of them")
+                    .related(first, "first given here"),
+            );
+            continue;
+        }
+        origins.insert(source.origin.clone(), zone.name.span);
+        zones.zones.push(source);
+    }
+    (zones, diagnostics)
+}
+
+/// A serial that grows from one load to the next: seconds since 1970 (RFC 1982 arithmetic holds
+/// past 2106).
+fn serial_from_time(now: SystemTime) -> u32 {
+    let seconds = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |age| age.as_secs());
+    u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or(1)
+}
+
+/// One zone; `None` when nothing of it can be known.
+fn load_zone(
+    zone: &Zone,
+    dns: &Dns,
+    serial: u32,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<ZoneSource> {
+    let named = zone_name(zone, problems)?;
+    let text = match &zone.file {
+        Some(file) => Some(zonefile::read(file, file.span, &named, sources, problems)?),
+        None => None,
+    };
+    let origin = match &text {
+        Some(text) if zone.name_from_file => text
+            .records
+            .iter()
+            .find(|record| record.rtype == RecordType::SOA)
+            .map_or(named, |soa| soa.owner.clone()),
+        _ => named,
+    };
+    let default_ttl = text.as_ref().and_then(|text| text.default_ttl);
+    let in_file = text.map_or_else(Vec::new, |text| {
+        rrsets::keep_inside(text.records, &origin, problems)
+    });
+    let entries = entries::read(zone, &origin, &in_file, problems);
+    let mut records = in_file;
+    records.extend(entries.records);
+    generated::complete(
+        &mut records,
+        &entries.routed,
+        &origin,
+        zone,
+        dns,
+        serial,
+        problems,
+    );
+    rrsets::settle(&mut records, problems);
+    rules::check(&records, &entries.routed, &origin, zone, problems);
+    Some(ZoneSource {
+        id: zone.id.clone(),
+        default_ttl: default_ttl.unwrap_or(dns.ttl),
+        serial: rrsets::serial(&records).unwrap_or(serial),
+        origin,
+        records,
+        routed: entries.routed,
+        span: zone.span,
+    })
+}
+
+fn zone_name(zone: &Zone, problems: &mut Problems) -> Option<Name> {
+    match Name::parse(zone.name.as_bytes(), Some(&Name::root())) {
+        Ok(name) => Some(name),
+        Err(why) => {
+            let message = format!("{:?} is not a zone name: {why}", zone.name.value);
+            let help = match zone.name_from_file {
+                true => {
+                    "the name is taken from the file's: give the zone a [[zone]] entry with a name"
+                }
+                false => "write a domain name such as example.test",
+            };
+            problems.push(Diagnostic::error("zone-name", zone.name.span, message).help(help));
+            None
+        }
+    }
+}
