@@ -260,3 +260,6 @@ impl Entry {
         regular
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ impl Core {
         let late = (self.running.expected).is_some_and(|expected| now > expected + LATE);
         if late && !self.running.probes.is_empty() {
             let probes = self.running.probes.len();
-            tracing::warn!(target: "health", probes, "the health thread ran late: running probes are void");
+            tracing::warn!(target: "health", probes, "late: running probes are void");
             self.running.probes.values_mut().for_each(|p| p.void = true);
         }
     }

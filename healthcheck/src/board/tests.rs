@@ -2,6 +2,7 @@
 
 mod config;
 mod script;
+mod slots;
 
 use std::time::Duration;
 

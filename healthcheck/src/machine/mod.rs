@@ -8,3 +8,6 @@ mod target;
 
 pub(crate) use check::CheckMachine;
 pub(crate) use target::{Machine, Thresholds};
+
+#[cfg(test)]
+mod tests;

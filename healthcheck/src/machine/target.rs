@@ -1,17 +1,18 @@
 //! A target's state: registration x operator x probes, and the mark that traffic leaves.
 //!
-//! | registration | operator | probes and mark               | state, reason, source                        |
-//! |--------------|----------|-------------------------------|----------------------------------------------|
-//! | in use       | ready    | no probe begun, no mark       | initial, Elb.RegistrationInProgress, registration |
-//! | in use       | ready    | none decided, no mark         | initial, Elb.InitialHealthChecking, probe    |
-//! | in use       | ready    | passed, no mark               | healthy, none, probe                         |
-//! | in use       | ready    | mark, probes not unhealthy    | unhealthy, Target.FailedHealthChecks, passive |
-//! | in use       | ready    | failed, mark or not           | unhealthy, the last failed probe's, probe    |
-//! | in use       | drain    | any                           | draining, Target.DeregistrationInProgress, operator |
-//! | not in use   | any      | any (not probed)              | unused, Target.NotInUse, registration        |
-//! | deregistering| any      | any (not probed)              | draining, Target.DeregistrationInProgress, registration |
-//! | gone         | any      | any (not probed)              | unused, Target.NotRegistered, registration   |
+//! | registration  | operator | probes and mark | state: reason (source)                      |
+//! |---------------|----------|-----------------|---------------------------------------------|
+//! | in use        | ready    | no probe begun  | initial: RegistrationInProgress (registration) |
+//! | in use        | ready    | none decided    | initial: InitialHealthChecking (probe)      |
+//! | in use        | ready    | passed          | healthy (probe)                             |
+//! | in use        | ready    | mark, not failed | unhealthy: FailedHealthChecks (passive)    |
+//! | in use        | ready    | failed          | unhealthy: the last failed probe's (probe)  |
+//! | in use        | drain    | any             | draining: DeregistrationInProgress (operator) |
+//! | not in use    | any      | not probed      | unused: NotInUse (registration)             |
+//! | deregistering | any      | not probed      | draining: DeregistrationInProgress (registration) |
+//! | gone          | any      | not probed      | unused: NotRegistered (registration)        |
 //!
+//! (ELB prefixes the reasons of `initial` with `Elb.`, the others with `Target.`.)
 //! A new target needs one passed probe, or `unhealthy` failed ones; afterwards thresholds apply. A
 //! target that went down through the mark comes back on the first passed probe begun after it, also
 //! when failed probes found it unhealthy meanwhile: nothing but the mark said it was ill at first.
@@ -189,7 +190,7 @@ impl Machine {
             return false;
         }
         let marked = self.mark.take().is_some();
-        self.passed_at = Some(observation.started);
+        self.passed_at = self.passed_at.max(Some(observation.started));
         self.failures = 0;
         self.passes = self.passes.saturating_add(1);
         let was_healthy = self.probed == Probed::Healthy && !marked;

@@ -167,3 +167,6 @@ fn standalone_host(host: Option<&str>, address: SocketAddr) -> String {
         None => address.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

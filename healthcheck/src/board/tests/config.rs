@@ -84,6 +84,23 @@ impl ConfigText {
         self
     }
 
+    /// Every target's weight is its port, which tells identities apart in the table.
+    pub(super) fn weights_by_port(mut self) -> Self {
+        let groups = self.config.target_groups.iter_mut();
+        for target in groups.flat_map(|group| &mut group.targets) {
+            target.weight = target.address.port();
+        }
+        self
+    }
+
+    /// The groups' deregistration delay.
+    pub(super) fn delay(mut self, delay: Duration) -> Self {
+        for group in &mut self.config.target_groups {
+            group.deregistration_delay = delay;
+        }
+        self
+    }
+
     /// The finished configuration.
     pub(super) fn build(self) -> Arc<Config> {
         Arc::new(self.config)
