@@ -4,23 +4,36 @@
 //! and never decides health; it never knows of DNS.
 
 pub mod access_log;
+mod acknowledge;
 mod balance;
+mod compile;
 mod connect;
+mod connections;
 mod context;
+mod control;
+mod handle;
 mod l4;
 pub mod l7;
 mod limits;
 pub mod metrics;
+mod plan;
 mod snapshot;
 mod sockets;
+mod start;
 mod target;
 mod work;
+mod worker;
 
 pub use balance::{MAX_ATTEMPTS, Pick, Tried};
 pub use connect::ConnectError;
 pub use context::{Attempts, Choice, WorkerContext};
+pub use control::Control;
+pub use handle::{Lb, ListenerStatus, Prepared, TargetStatus};
 pub use snapshot::{
     Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot,
 };
+pub use sockets::Descriptors;
+pub use start::{Settings, StartError, start};
 pub use target::{End, Fate, Padded, Target, WorkKind};
 pub use work::Work;
+pub use worker::Worker;

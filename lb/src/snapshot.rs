@@ -163,9 +163,10 @@ pub(crate) struct Departing {
 }
 
 /// What depends on the configuration alone: made once per configuration generation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
-    pub(crate) config: Arc<conf::Config>,
+    /// As configured; [`GroupIndex`] points here too.
+    pub(crate) groups: Vec<conf::TargetGroup>,
     pub(crate) generation: u64,
     pub(crate) slots: Arc<healthcheck::SlotMap>,
     /// In the order of the configuration.
@@ -223,6 +224,20 @@ impl Snapshot {
     /// The group of this name.
     pub fn group_named(&self, name: &str) -> Option<&Arc<Group>> {
         self.groups.get(*self.plan.group_names.get(name)?)
+    }
+
+    /// A target's live numbers, registered or in its deregistration delay.
+    pub(crate) fn target(&self, group: &str, address: SocketAddr) -> Option<&Arc<Target>> {
+        let group_found = self.group_named(group);
+        let registered = group_found
+            .into_iter()
+            .flat_map(|g| &g.members)
+            .map(|m| &m.target);
+        let departing = self.departing.iter().map(|departing| &departing.target);
+        let departing = departing.filter(|target| **target.group() == *group);
+        registered
+            .chain(departing)
+            .find(|target| target.address() == address)
     }
 
     /// The listener that a socket's connections belong to.

@@ -15,7 +15,7 @@ use healthcheck::SlotId;
 use rand::rngs::SmallRng;
 
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
-use crate::target::{Fate, Padded, Target};
+use crate::target::{Padded, Target};
 use least_connections::LeastConnections;
 use round_robin::RoundRobin;
 
@@ -172,10 +172,5 @@ impl Group {
             .or_else(|| choose(&self.last_resort, &untried_sound))
             .or_else(|| choose(&self.last_resort, &untried))
             .map_or(Pick::Hold, Pick::Target)
-    }
-
-    /// Members whose fate must be told to their targets.
-    pub(crate) fn fates(&self) -> impl Iterator<Item = (&Arc<Target>, Fate)> {
-        self.members.iter().map(|m| (&m.target, m.fate))
     }
 }

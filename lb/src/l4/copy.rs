@@ -26,13 +26,13 @@ const BULK_BYTES: usize = 256 * 1024;
 /// costs two syscalls more than copying them.
 const SMALL_ROUNDS: u32 = 8;
 
-/// Which stream failed, and how.
-#[derive(Debug)]
+/// Which stream failed: reading from it or writing to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Reading from or writing to the client.
-    Client(std::io::Error),
-    /// Reading from or writing to the target.
-    Target(std::io::Error),
+    /// The client's.
+    Client,
+    /// The target's.
+    Target,
 }
 
 /// Two streams and what is between them.
@@ -69,16 +69,16 @@ impl Copy {
         let inward = self
             .inward
             .poll(&mut self.client, &mut self.target, cx, context);
-        let inward = inward.map_err(|error| match error {
-            Side::Source(error) => Fault::Client(error),
-            Side::Sink(error) => Fault::Target(error),
+        let inward = inward.map_err(|side| match side {
+            Side::Source => Fault::Client,
+            Side::Sink => Fault::Target,
         })?;
         let outward = self
             .outward
             .poll(&mut self.target, &mut self.client, cx, context);
-        let outward = outward.map_err(|error| match error {
-            Side::Source(error) => Fault::Target(error),
-            Side::Sink(error) => Fault::Client(error),
+        let outward = outward.map_err(|side| match side {
+            Side::Source => Fault::Target,
+            Side::Sink => Fault::Client,
         })?;
         ready!(inward);
         ready!(outward);
@@ -94,8 +94,8 @@ impl Copy {
 }
 
 enum Side {
-    Source(std::io::Error),
-    Sink(std::io::Error),
+    Source,
+    Sink,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -129,16 +129,16 @@ impl Direction {
         context: &WorkerContext,
     ) -> Poll<Result<(), Side>> {
         loop {
-            ready!(self.poll_flush(sink, cx)).map_err(Side::Sink)?;
+            ready!(self.poll_flush(sink, cx)).map_err(|_| Side::Sink)?;
             match self.phase {
                 Phase::Closed => return Poll::Ready(Ok(())),
                 Phase::Ending => {
-                    ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(Side::Sink)?;
+                    ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(|_| Side::Sink)?;
                     self.phase = Phase::Closed;
                     self.pipe = None;
                 }
                 Phase::Open if self.pipe.is_some() => {
-                    ready!(self.poll_splice(source, cx)).map_err(Side::Source)?;
+                    ready!(self.poll_splice(source, cx)).map_err(|_| Side::Source)?;
                 }
                 Phase::Open => ready!(self.poll_copy(source, sink, cx, context))?,
             }
@@ -174,7 +174,7 @@ impl Direction {
     ) -> Poll<Result<(), Side>> {
         context.copy_buffer().with(|buffer| {
             let mut read = ReadBuf::new(buffer);
-            ready!(Pin::new(source).poll_read(cx, &mut read)).map_err(Side::Source)?;
+            ready!(Pin::new(source).poll_read(cx, &mut read)).map_err(|_| Side::Source)?;
             let bytes = read.filled();
             if bytes.is_empty() {
                 self.phase = Phase::Ending;
@@ -182,7 +182,7 @@ impl Direction {
             }
             self.count_copied(bytes.len(), context);
             let sent = match Pin::new(sink).poll_write(cx, bytes) {
-                Poll::Ready(sent) => sent.map_err(Side::Sink)?,
+                Poll::Ready(sent) => sent.map_err(|_| Side::Sink)?,
                 Poll::Pending => 0,
             };
             if let Some(rest @ [_, ..]) = bytes.get(sent..) {

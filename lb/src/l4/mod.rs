@@ -9,5 +9,5 @@ mod splice;
 mod tcp;
 
 pub use buffer::CopyBuffer;
-pub(crate) use splice::PipePool;
+pub(crate) use splice::{MAX_PIPES, PipePool};
 pub(crate) use tcp::serve;

@@ -119,8 +119,8 @@ impl Flow {
             self.count(copy.bytes());
             match copied {
                 Poll::Ready(Ok(())) => return Poll::Ready(FlowEnd::Finished),
-                Poll::Ready(Err(Fault::Client(_))) => return Poll::Ready(FlowEnd::ClientReset),
-                Poll::Ready(Err(Fault::Target(_))) => return Poll::Ready(FlowEnd::TargetReset),
+                Poll::Ready(Err(Fault::Client)) => return Poll::Ready(FlowEnd::ClientReset),
+                Poll::Ready(Err(Fault::Target)) => return Poll::Ready(FlowEnd::TargetReset),
                 Poll::Pending => {}
             }
             if let Poll::Ready(end) = work.poll_end(cx) {

@@ -1,0 +1,267 @@
+//! The pure step from configuration and health to a snapshot.
+//!
+//! Called by the control task alone, for every configuration and every health table. Groups whose
+//! inputs did not change are shared with the previous snapshot by `Arc`; after a transition only
+//! the groups that name a changed target are looked at (with one pointer copy per group). Touches
+//! nothing outside: what must happen to targets is returned, not done.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use conf::TargetGroup;
+use healthcheck::{HealthTable, TargetHealth, TargetState};
+
+use crate::snapshot::{Condition, Departing, Group, GroupSettings, Member, Plan, Snapshot};
+use crate::target::{Fate, Padded, Target};
+
+/// A snapshot, and what its publication does to work in hand.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) snapshot: Snapshot,
+    /// Targets whose fate is another than before.
+    pub(crate) fates: Vec<(Arc<Target>, Fate)>,
+}
+
+/// Compiles `plan` at `health`, sharing with `previous` what did not change.
+pub(crate) fn compile(
+    plan: &Arc<Plan>,
+    health: &HealthTable,
+    previous: Option<&Snapshot>,
+) -> Compiled {
+    let same_plan = previous.filter(|snapshot| Arc::ptr_eq(&snapshot.plan, plan));
+    let compiled = same_plan.and_then(|snapshot| after_transitions(snapshot, health));
+    compiled.unwrap_or_else(|| from_scratch(plan, health, previous))
+}
+
+/// Compiles anew what `health` changed since `previous`; `None` when it no longer tells.
+fn after_transitions(previous: &Snapshot, health: &HealthTable) -> Option<Compiled> {
+    let plan = &previous.plan;
+    let mut touched = BTreeSet::new();
+    for changes in health.changes_since(previous.health_generation)? {
+        let by_slot = changes
+            .targets
+            .iter()
+            .filter_map(|slot| plan.groups_by_slot.get(slot));
+        let by_id = changes
+            .groups
+            .iter()
+            .filter_map(|id| plan.groups_by_id.get(id));
+        touched.extend(by_slot.chain(by_id).copied());
+    }
+    let mut groups = previous.groups.clone();
+    let mut fates = Vec::new();
+    for index in touched {
+        let (Some(place), Some(config)) = (groups.get_mut(index), plan.groups.get(index)) else {
+            continue;
+        };
+        let known: HashMap<_, _> = place
+            .members
+            .iter()
+            .map(|m| (m.target.address(), &m.target))
+            .collect();
+        let group = compile_group(plan, health, config, Some(place), &|address| {
+            known.get(&address).copied()
+        });
+        note_fates(&mut fates, &group);
+        *place = group;
+    }
+    let departing = still_departing(&previous.departing, health, &mut fates);
+    let fate_epoch = previous.fate_epoch + u64::from(!fates.is_empty());
+    let snapshot = Snapshot {
+        plan: plan.clone(),
+        health_generation: health.generation(),
+        groups,
+        departing,
+        fate_epoch,
+    };
+    Some(Compiled { snapshot, fates })
+}
+
+/// Compiles every group, reusing targets, rotations and unchanged groups by name.
+fn from_scratch(plan: &Arc<Plan>, health: &HealthTable, previous: Option<&Snapshot>) -> Compiled {
+    let known = known_targets(previous);
+    let mut fates = Vec::new();
+    let mut groups = Vec::with_capacity(plan.groups.len());
+    for config in &plan.groups {
+        let before = previous.and_then(|snapshot| snapshot.group_named(&config.name));
+        let group = compile_group(plan, health, config, before, &|address| {
+            known
+                .get(&(config.name.as_str(), address))
+                .map(|known| &known.target)
+        });
+        note_fates(&mut fates, &group);
+        groups.push(group);
+    }
+    let kept = groups
+        .iter()
+        .flat_map(|group| &group.members)
+        .map(|m| Arc::as_ptr(&m.target));
+    let kept: HashSet<_> = kept.collect();
+    let left = known
+        .into_values()
+        .filter(|known| !kept.contains(&Arc::as_ptr(&known.target)));
+    let left: Vec<_> = left.collect();
+    let departing = still_departing(&left, health, &mut fates);
+    let fate_epoch = previous.map_or(0, |snapshot| snapshot.fate_epoch);
+    let snapshot = Snapshot {
+        plan: plan.clone(),
+        health_generation: health.generation(),
+        groups,
+        departing,
+        fate_epoch: fate_epoch + u64::from(!fates.is_empty()),
+    };
+    Compiled { snapshot, fates }
+}
+
+/// Every target the previous snapshot knew, by identity.
+fn known_targets(previous: Option<&Snapshot>) -> HashMap<(&str, SocketAddr), Departing> {
+    let registered = previous
+        .iter()
+        .flat_map(|snapshot| &snapshot.groups)
+        .flat_map(|group| {
+            group.members.iter().map(|member| {
+                let departing = Departing {
+                    target: member.target.clone(),
+                    connection_termination: group.settings.connection_termination,
+                };
+                ((&**group.name(), member.target.address()), departing)
+            })
+        });
+    let departing = previous
+        .iter()
+        .flat_map(|snapshot| &snapshot.departing)
+        .map(|departing| {
+            let identity = (&**departing.target.group(), departing.target.address());
+            (identity, departing.clone())
+        });
+    departing.chain(registered).collect()
+}
+
+/// One group at `health`; `before` itself when nothing differs.
+fn compile_group<'a>(
+    plan: &Plan,
+    health: &HealthTable,
+    config: &TargetGroup,
+    before: Option<&Arc<Group>>,
+    known: &dyn Fn(SocketAddr) -> Option<&'a Arc<Target>>,
+) -> Arc<Group> {
+    let settings = settings(config, before);
+    let roll_up = plan
+        .slots
+        .group(&config.name)
+        .and_then(|id| health.group(id));
+    let fail_open = roll_up.is_some_and(|group| group.fail_open);
+    let mut members = Vec::with_capacity(config.targets.len());
+    for target in &config.targets {
+        let Some((slot, signal)) = plan.slots.target(&config.name, target.address) else {
+            // The board makes the map from the same configuration; a target it does not know has
+            // no health, so nothing may be sent there.
+            continue;
+        };
+        let live = known(target.address)
+            .filter(|live| live.slot() == slot && Arc::ptr_eq(live.signal(), signal));
+        let live = live.cloned().unwrap_or_else(|| {
+            Arc::new(Target::new(
+                settings.name.clone(),
+                target.address,
+                slot,
+                signal.clone(),
+            ))
+        });
+        let state = health.target(slot);
+        members.push(Member {
+            target: live,
+            weight: state.map_or(target.weight, |state| state.weight),
+            backup: target.backup,
+            condition: state.map_or(Condition::Initial, condition),
+            fate: state.map_or(Fate::Serving, |state| fate(state, &settings, fail_open)),
+        });
+    }
+    match before {
+        Some(before)
+            if before.settings == settings
+                && before.fail_open == fail_open
+                && before.members == members =>
+        {
+            before.clone()
+        }
+        _ => {
+            let cursor = before.map_or_else(new_cursor, |before| before.cursor.clone());
+            Arc::new(Group::new(settings, members, fail_open, cursor))
+        }
+    }
+}
+
+fn new_cursor() -> Arc<Padded<AtomicU64>> {
+    Arc::new(Padded(AtomicU64::new(0)))
+}
+
+fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings {
+    let name = match before {
+        Some(group) => group.settings.name.clone(),
+        None => config.name.as_str().into(),
+    };
+    GroupSettings {
+        name,
+        protocol: config.protocol,
+        algorithm: config.algorithm,
+        hold: config.hold,
+        connect_timeout: config.connect_timeout,
+        response_timeout: config.response_timeout,
+        connection_termination: config.connection_termination,
+    }
+}
+
+fn condition(health: &TargetHealth) -> Condition {
+    if !health.registered {
+        return Condition::Draining;
+    }
+    match health.state {
+        TargetState::Healthy => Condition::Healthy,
+        TargetState::Unhealthy | TargetState::UnhealthyDraining | TargetState::Unavailable => {
+            Condition::Unhealthy
+        }
+        TargetState::Draining => Condition::Draining,
+        // A group becomes used by the very configuration that is compiled here.
+        TargetState::Initial | TargetState::Unused => Condition::Initial,
+    }
+}
+
+/// Probed unhealthiness ends flows, except while the group fails open (as NLB).
+fn fate(health: &TargetHealth, settings: &GroupSettings, fail_open: bool) -> Fate {
+    let ends = health.probed_unhealthy && settings.connection_termination && !fail_open;
+    if ends { Fate::Unhealthy } else { Fate::Serving }
+}
+
+/// Those of `departing` whose deregistration delay still runs; the others' fate is noted.
+fn still_departing(
+    departing: &[Departing],
+    health: &HealthTable,
+    fates: &mut Vec<(Arc<Target>, Fate)>,
+) -> Vec<Departing> {
+    let runs = |departing: &&Departing| {
+        let state = health.target(departing.target.slot());
+        state.is_some_and(|s| !s.registered && s.state == TargetState::Draining)
+    };
+    let (staying, gone): (Vec<_>, Vec<_>) = departing.iter().partition(runs);
+    fates.extend(gone.into_iter().map(|departing| {
+        let fate = if departing.connection_termination {
+            Fate::Deregistered
+        } else {
+            Fate::DeregisteredKeepingFlows
+        };
+        (departing.target.clone(), fate)
+    }));
+    staying.into_iter().cloned().collect()
+}
+
+/// Notes the members whose fate is another than the one they were last told.
+fn note_fates(fates: &mut Vec<(Arc<Target>, Fate)>, group: &Group) {
+    let changed = group
+        .members
+        .iter()
+        .filter(|member| member.target.fate() != member.fate);
+    fates.extend(changed.map(|member| (member.target.clone(), member.fate)));
+}

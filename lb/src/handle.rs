@@ -1,0 +1,263 @@
+//! [`Lb`]: the root package's hand on the load balancer.
+//!
+//! Used on the control plane only: reload (prepare, commit), the admin API's questions, metrics,
+//! shutdown. Its locks are held for table look-ups, never across an await, and no worker takes
+//! them.
+#![expect(
+    clippy::disallowed_types,
+    reason = "control plane: reload, admin API and scrapes look the same tables up"
+)]
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use conf::{Config, Diagnostic, ListenerProtocol};
+use healthcheck::SlotMap;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::access_log::LogControl;
+use crate::acknowledge::Acknowledgements;
+use crate::control::Commit;
+use crate::limits::{Budget, ListenerLoad};
+use crate::metrics;
+use crate::plan::Names;
+use crate::snapshot::{Plan, Snapshot};
+use crate::sockets::{Descriptors, Opened, SocketKey, binds, open_missing};
+use crate::start::Acknowledge;
+use crate::worker::Command;
+
+/// What the handles and the control task share.
+pub(crate) struct Shared {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) acknowledgements: Arc<Acknowledgements>,
+    /// Mailboxes.
+    pub(crate) workers: Vec<mpsc::Sender<Command>>,
+    pub(crate) names: Mutex<Names>,
+    /// The open sockets' real addresses.
+    pub(crate) sockets: Mutex<HashMap<SocketKey, SocketAddr>>,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) log: LogControl,
+    pub(crate) acknowledge: Acknowledge,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("descriptors", &self.descriptors)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A table that a panic elsewhere cannot have left half changed: every change is one insertion.
+fn look<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// The plan of a configuration that is committed.
+    pub(crate) fn plan(&self, config: Arc<Config>, generation: u64, slots: Arc<SlotMap>) -> Plan {
+        if let Err(error) = self.log.set(&config.logs.access) {
+            tracing::error!(%error, "access log stays where it was");
+        }
+        let bound = look(&self.sockets);
+        Plan::new(&config, generation, slots, &bound, &mut look(&self.names))
+    }
+
+    /// Enters the sockets that `opened` adds and takes out those that `config` no longer names:
+    /// what to close and what to open.
+    pub(crate) fn exchange_sockets(
+        &self,
+        config: &Config,
+        opened: Vec<Opened>,
+    ) -> (Vec<SocketKey>, Vec<Opened>) {
+        let wanted: HashSet<_> = binds(config).into_iter().map(|bind| bind.key).collect();
+        let mut sockets = look(&self.sockets);
+        let close = sockets
+            .keys()
+            .filter(|key| !wanted.contains(key))
+            .cloned()
+            .collect();
+        sockets.retain(|key, _| wanted.contains(key));
+        let (open, _taken): (Vec<_>, Vec<_>) = opened
+            .into_iter()
+            .partition(|opened| !sockets.contains_key(&opened.key));
+        sockets.extend(open.iter().map(|opened| (opened.key.clone(), opened.bound)));
+        (close, open)
+    }
+}
+
+/// The load balancer's handle. Cheap to clone; for the control plane.
+#[derive(Debug, Clone)]
+pub struct Lb {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) commits: mpsc::Sender<Commit>,
+}
+
+/// A configuration whose new sockets are bound, but nothing of which is visible yet. Dropping it
+/// closes them.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) generation: u64,
+    pub(crate) slots: Arc<SlotMap>,
+    pub(crate) opened: Vec<Opened>,
+}
+
+/// A listener for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerStatus {
+    /// Its name.
+    pub name: String,
+    /// What it speaks.
+    pub protocol: ListenerProtocol,
+    /// Addresses it accepts on, with their real ports.
+    pub bound: Vec<SocketAddr>,
+    /// Open client connections.
+    pub open_connections: usize,
+}
+
+/// A target's live numbers for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// Exchanges and flows running on it.
+    pub in_flight: u32,
+    /// Times it was given work since it was registered.
+    pub selected: u64,
+    /// True while traffic found it unreachable and no later probe has passed.
+    pub suspect: bool,
+}
+
+impl Lb {
+    /// Checks limits against the file-descriptor budget and binds the addresses that are new.
+    /// Changes nothing visible.
+    ///
+    /// # Errors
+    /// Every limit that cannot be kept and every address that cannot be bound.
+    pub fn prepare(
+        &self,
+        config: &Arc<Config>,
+        generation: u64,
+        slots: &Arc<SlotMap>,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
+        let workers = self.shared.workers.len();
+        let mut problems = self.shared.descriptors.check(config, workers);
+        let open = look(&self.shared.sockets).clone();
+        let opened = open_missing(config, &open, workers).unwrap_or_else(|more| {
+            problems.extend(more);
+            Vec::new()
+        });
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Prepared {
+            config: config.clone(),
+            generation,
+            slots: slots.clone(),
+            opened,
+        })
+    }
+
+    /// Serves a prepared configuration; returns when every worker does. Flows and exchanges in
+    /// hand go on. Needs [`Control::run`](crate::Control::run) and the workers under way.
+    pub async fn commit(&self, prepared: Prepared) {
+        let generation = prepared.generation;
+        let (published, workers_told) = oneshot::channel();
+        let commit = Commit {
+            prepared,
+            published,
+        };
+        if self.commits.send(commit).await.is_err() {
+            return;
+        }
+        for changed in workers_told.await.unwrap_or_default() {
+            // An error says that the worker has ended.
+            let _ = changed.await;
+        }
+        self.shared.acknowledgements.config(generation).await;
+        (self.shared.acknowledge)(generation);
+    }
+
+    /// Returns when every worker serves a snapshot made from at least this health table.
+    pub async fn applied(&self, health_generation: u64) {
+        self.shared.acknowledgements.health(health_generation).await;
+    }
+
+    /// The listeners, in the order of the file.
+    pub fn listeners(&self) -> Vec<ListenerStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let status = |listener: &Arc<crate::Listener>| ListenerStatus {
+            name: listener.name.to_string(),
+            protocol: listener.protocol,
+            bound: listener.bound.clone(),
+            open_connections: listener.load.open(),
+        };
+        snapshot.listeners().iter().map(status).collect()
+    }
+
+    /// A target's live numbers; `None` when it is neither registered nor in its deregistration
+    /// delay.
+    pub fn target_status(&self, group: &str, target: SocketAddr) -> Option<TargetStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let live = snapshot.target(group, target)?;
+        Some(TargetStatus {
+            in_flight: live.in_flight(),
+            selected: live.selected(),
+            suspect: live.is_suspect(),
+        })
+    }
+
+    /// The file-descriptor budget, to print at start.
+    pub fn descriptors(&self) -> Descriptors {
+        self.shared.descriptors
+    }
+
+    /// The metrics of the data path.
+    pub fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
+        let snapshot = self.shared.snapshot.load();
+        let names = look(&self.shared.names);
+        let loads: Vec<(Arc<str>, Arc<ListenerLoad>)> = names
+            .loads
+            .iter()
+            .map(|(name, load)| (name.clone(), load.clone()))
+            .collect();
+        metrics::collect(&names.counters, &loads, &snapshot)
+    }
+
+    /// Closes the listening sockets, after accepting what waits on them. Connections go on.
+    pub fn stop_accepting(&self) {
+        look(&self.shared.sockets).clear();
+        for worker in &self.shared.workers {
+            // A full mailbox is being emptied by a worker that `finish` will stop as well.
+            let _ = worker.try_send(Command::StopAccepting);
+        }
+    }
+
+    /// Lets running work end within `grace`, then ends the rest and the workers; writes the access
+    /// log out. A second call with a shorter grace cuts the first one short.
+    pub async fn finish(&self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        for worker in &self.shared.workers {
+            // An error says that the worker has ended.
+            let _ = worker.send(Command::Finish(deadline)).await;
+        }
+        for worker in &self.shared.workers {
+            worker.closed().await;
+        }
+        self.shared.log.close().await;
+    }
+
+    /// Opens the access log's file anew, after it was renamed.
+    pub fn reopen_logs(&self) {
+        self.shared.log.reopen();
+    }
+
+    /// Client connections the process can hold at once.
+    pub fn connection_budget(&self) -> usize {
+        self.shared.budget.limit()
+    }
+}

@@ -1,0 +1,320 @@
+//! A worker: accepts on its own sockets, runs every connection it accepted, adopts snapshots.
+//!
+//! The root package runs [`Worker::run`] inside a `LocalSet` on a current-thread runtime, one per
+//! OS thread. The control plane reaches it through a mailbox (sockets, shutdown) and the
+//! publication watch (snapshots). Never blocks.
+//!
+//! Cost: per connection one accept, one spawned task, no setsockopt (inherited from the listening
+//! socket).
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use conf::ListenerProtocol;
+use healthcheck::Reporter;
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::access_log::LogRing;
+use crate::acknowledge::Acknowledgements;
+use crate::connections::Connections;
+use crate::context::WorkerContext;
+use crate::limits::{Admission, Budget};
+use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::snapshot::{Listener, Snapshot};
+use crate::sockets::SocketKey;
+
+/// How long accepting rests when the process has no descriptor to spare.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// What the control plane tells a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Close some sockets (after accepting what waits on them) and open others.
+    Sockets {
+        close: Vec<SocketKey>,
+        open: Vec<(SocketKey, StdListener)>,
+        done: oneshot::Sender<()>,
+    },
+    /// Close every socket, after accepting what waits on them.
+    StopAccepting,
+    /// Let running work end until then, end the rest, return.
+    Finish(Instant),
+}
+
+/// One worker, to be run on a thread of its own.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) number: usize,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Changes with every publication.
+    pub(crate) published: watch::Receiver<u64>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) acknowledgements: Arc<Acknowledgements>,
+    pub(crate) reporter: Reporter,
+    pub(crate) counters: PerWorker<WorkerCounters>,
+    pub(crate) log: LogRing,
+    pub(crate) budget: Arc<Budget>,
+}
+
+impl Worker {
+    /// Serves until [`Lb::finish`](crate::Lb::finish) or until every handle is gone.
+    ///
+    /// # Panics
+    /// Outside a `LocalSet` on a current-thread tokio runtime with I/O and time enabled.
+    pub async fn run(self) {
+        let context = Rc::new(WorkerContext::new(
+            self.number,
+            self.snapshot,
+            self.reporter,
+            self.counters,
+            self.log,
+        ));
+        let acceptance = Acceptance {
+            context,
+            connections: Connections::default(),
+            budget: self.budget,
+        };
+        let mut serving = Serving {
+            acceptance: Rc::new(acceptance),
+            published: self.published,
+            commands: self.commands,
+            acknowledgements: self.acknowledgements,
+            sockets: HashMap::new(),
+        };
+        let deadline = serving.serve().await;
+        serving.finish(deadline).await;
+        serving.acknowledgements.ended(self.number);
+    }
+}
+
+/// A worker under way.
+struct Serving {
+    acceptance: Rc<Acceptance>,
+    published: watch::Receiver<u64>,
+    commands: mpsc::Receiver<Command>,
+    acknowledgements: Arc<Acknowledgements>,
+    sockets: HashMap<SocketKey, Rc<Socket>>,
+}
+
+impl Serving {
+    /// Follows publications and commands until it is told to finish: by when.
+    async fn serve(&mut self) -> Instant {
+        self.adopt();
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = self.published.changed() => self.adopt(),
+                command = self.commands.recv() => match command {
+                    Some(Command::Sockets { close, open, done }) => {
+                        self.change_sockets(&close, open);
+                        // Nobody waits any more when the caller of commit was dropped.
+                        let _ = done.send(());
+                    }
+                    Some(Command::StopAccepting) => self.close_all(),
+                    Some(Command::Finish(deadline)) => return deadline,
+                    None => return Instant::now(),
+                },
+            }
+        }
+    }
+
+    /// Lets connections end until `deadline`, which a further command can move; then ends them.
+    async fn finish(&mut self, mut deadline: Instant) {
+        self.close_all();
+        let connections = self.acceptance.connections.clone();
+        self.acceptance.context.start_draining();
+        connections.wake_all();
+        loop {
+            tokio::select! {
+                biased;
+                () = connections.emptied() => break,
+                () = tokio::time::sleep_until(deadline) => break,
+                Ok(()) = self.published.changed() => self.adopt(),
+                Some(command) = self.commands.recv() => {
+                    if let Command::Finish(earlier) = command {
+                        deadline = earlier;
+                    }
+                }
+            }
+        }
+        connections.end_all();
+        connections.emptied().await;
+    }
+
+    fn adopt(&mut self) {
+        self.published.mark_unchanged();
+        let context = &self.acceptance.context;
+        let (config, health) = context.adopt();
+        self.acknowledgements
+            .adopted(context.worker(), config, health);
+    }
+
+    fn change_sockets(&mut self, close: &[SocketKey], open: Vec<(SocketKey, StdListener)>) {
+        for key in close {
+            if let Some(socket) = self.sockets.remove(key) {
+                socket.close(&self.acceptance);
+            }
+        }
+        for (key, listener) in open {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let socket = Rc::new(Socket::new(key.clone(), listener));
+                    let accepting = socket.clone().accept(self.acceptance.clone());
+                    tokio::task::spawn_local(accepting);
+                    self.sockets.insert(key, socket);
+                }
+                Err(error) => tracing::error!(%error, address = %key.address, "cannot accept"),
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        for (_, socket) in self.sockets.drain() {
+            socket.close(&self.acceptance);
+        }
+    }
+}
+
+/// What accepting needs beside the socket.
+struct Acceptance {
+    context: Rc<WorkerContext>,
+    connections: Connections,
+    budget: Arc<Budget>,
+}
+
+impl Acceptance {
+    /// Starts serving a connection, unless its listener is full.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>) {
+        let counters = listener.counters.of(self.context.worker());
+        counters.connections.add(1);
+        let Some(admission) = Admission::take(&listener.load, &self.budget) else {
+            counters.reject(RejectReason::MaxConnections);
+            // A reset, so that the client does not take it for an answer. Fails on dead sockets.
+            let _ = stream.set_zero_linger();
+            return;
+        };
+        let (context, listener) = (self.context.clone(), listener.clone());
+        match listener.protocol {
+            ListenerProtocol::Tcp => {
+                let flow = crate::l4::serve(stream, peer, listener, context);
+                self.spawn(admission, flow);
+            }
+            // Until the HTTP data path exists its connections are closed.
+            ListenerProtocol::Http => drop((stream, admission)),
+        }
+    }
+
+    fn spawn(&self, admission: Admission, connection: impl Future<Output = ()> + 'static) {
+        let connection = self.connections.run(connection);
+        tokio::task::spawn_local(async move {
+            connection.await;
+            drop(admission);
+        });
+    }
+}
+
+/// A listening socket and its accept loop.
+struct Socket {
+    key: SocketKey,
+    /// Taken when the socket is closed: that ends the loop.
+    listener: RefCell<Option<TcpListener>>,
+    /// The listener it last belonged to: for what waits when it is removed.
+    serves: RefCell<Option<Arc<Listener>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Socket {
+    fn new(key: SocketKey, listener: TcpListener) -> Self {
+        Self {
+            key,
+            listener: RefCell::new(Some(listener)),
+            serves: RefCell::new(None),
+            waker: Cell::new(None),
+        }
+    }
+
+    /// Accepts until the socket is closed.
+    async fn accept(self: Rc<Self>, acceptance: Rc<Acceptance>) {
+        poll_fn(|cx| {
+            self.waker.set(Some(cx.waker().clone()));
+            Poll::Ready(())
+        })
+        .await;
+        loop {
+            if !acceptance.budget.has_room() {
+                pause(&acceptance).await;
+            }
+            let accepted = poll_fn(|cx| match &*self.listener.borrow() {
+                Some(listener) => listener.poll_accept(cx).map(Some),
+                None => Poll::Ready(None),
+            });
+            match accepted.await {
+                None => return,
+                Some(Ok((stream, peer))) => self.serve(&acceptance, stream, peer),
+                Some(Err(error)) if is_exhausted(&error) => pause(&acceptance).await,
+                // The client gave up while it waited: its matter.
+                Some(Err(_)) => {}
+            }
+        }
+    }
+
+    /// Accepts what still waits, then closes. Connections whose handshake is under way are lost:
+    /// the kernel keeps them with the socket.
+    fn close(&self, acceptance: &Acceptance) {
+        let Some(listener) = self.listener.borrow_mut().take() else {
+            return;
+        };
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        // Straight from the kernel: the runtime may not have heard of the last ones yet.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                self.serve(acceptance, stream, peer);
+            }
+        }
+    }
+
+    fn serve(&self, acceptance: &Acceptance, stream: TcpStream, peer: SocketAddr) {
+        let current = acceptance
+            .context
+            .with_snapshot(|snapshot| snapshot.listener_of(&self.key).cloned());
+        let mut serves = self.serves.borrow_mut();
+        if current.is_some() {
+            *serves = current;
+        }
+        if let Some(listener) = &*serves {
+            acceptance.serve(stream, peer, listener);
+        }
+    }
+}
+
+async fn pause(acceptance: &Acceptance) {
+    acceptance.context.counters().accept_pauses.add(1);
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// True when the process or the system is out of descriptors or memory for sockets.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
