@@ -44,6 +44,7 @@ pub struct WorkerContext {
     fate_epoch: Cell<u64>,
     copy_buffer: CopyBuffer,
     pipes: PipePool,
+    l7: crate::l7::State,
 }
 
 /// A chosen target, and its group's timeouts.
@@ -86,6 +87,7 @@ impl WorkerContext {
             fate_epoch: Cell::new(0),
             copy_buffer: CopyBuffer::default(),
             pipes: PipePool::new(counters.clone(), worker),
+            l7: crate::l7::State::default(),
             counters,
         }
     }
@@ -128,7 +130,11 @@ impl WorkerContext {
 
     /// One choice without waiting; `Err` holds how long the group's work may wait, or `None` when
     /// no target is registered.
-    fn try_choose(&self, route: &Route, tried: &Tried) -> Result<Choice, Option<Duration>> {
+    pub(crate) fn try_choose(
+        &self,
+        route: &Route,
+        tried: &Tried,
+    ) -> Result<Choice, Option<Duration>> {
         self.with_snapshot(|snapshot| {
             let group = snapshot.group(route).ok_or(None)?;
             match group.pick(&mut self.rng.borrow_mut(), tried) {
@@ -187,6 +193,11 @@ impl WorkerContext {
     /// Pipes for bulk flows.
     pub(crate) fn pipes(&self) -> &PipePool {
         &self.pipes
+    }
+
+    /// What HTTP connections share.
+    pub(crate) fn l7(&self) -> &crate::l7::State {
+        &self.l7
     }
 
     /// Adopts the newest snapshot: tells work whose target's fate changed and wakes held requests.

@@ -1,3 +1,31 @@
 //! HTTP: the codec, and the exchange that carries a request to a target and its response back.
+//!
+//! The worker hands each connection of an `http` listener to [`serve`]. One task per client
+//! connection drives both sides; idle connections to targets and buffers are kept per worker in
+//! [`State`].
 
 pub mod http1;
+
+mod buffer;
+mod client_connection;
+mod connection_cache;
+mod deadline;
+mod dispatch;
+mod exchange;
+mod failure;
+mod record;
+mod request;
+mod request_body;
+mod response_relay;
+mod side;
+mod upgrade;
+
+pub(crate) use client_connection::serve;
+
+/// What one worker's HTTP connections share.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    buffers: buffer::BufferStack,
+    connections: connection_cache::ConnectionCache,
+    held: request_body::HeldBytes,
+}

@@ -134,17 +134,20 @@ pub enum RetryReason {
     ConnectTimeout,
     /// A kept connection was closed before the request was on it.
     StaleConnection,
+    /// The target closed a new connection before it answered.
+    TargetClosed,
     /// Something local (no port, no descriptor).
     Local,
 }
 
 impl RetryReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Refused,
         Self::Unreachable,
         Self::ConnectTimeout,
         Self::StaleConnection,
+        Self::TargetClosed,
         Self::Local,
     ];
 
@@ -155,6 +158,7 @@ impl RetryReason {
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect-timeout",
             Self::StaleConnection => "stale-connection",
+            Self::TargetClosed => "target-closed",
             Self::Local => "local",
         }
     }

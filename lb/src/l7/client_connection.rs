@@ -1,0 +1,396 @@
+//! One client connection: requests one after the other, answers, and how it ends.
+//!
+//! The worker runs [`serve`] as one task per connection of an `http` listener. Requests sent ahead
+//! wait in the buffer until the response before them is done. After a refusal or an early response
+//! the connection is half-closed, then read and thrown away for a while, so that the client sees
+//! the status rather than a reset.
+//!
+//! Cost while idle: this struct, a timer and the socket; no buffer.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::buffer::Buffers;
+use super::deadline::Deadline;
+use super::dispatch::{Broken, Relayed};
+use super::exchange::chunk_failure;
+use super::failure::Failure;
+use super::http1::{
+    BodyLength, ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines,
+    write_answer,
+};
+use super::record::Record;
+use super::request::Request;
+use super::request_body::RequestBody;
+use super::side::Side;
+use super::upgrade;
+use crate::context::WorkerContext;
+use crate::metrics::RetryReason;
+use crate::snapshot::Listener;
+
+/// How long, and how much, is read and thrown away after a half-close.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
+
+/// Serves an HTTP/1 client's connection to its end.
+pub(crate) async fn serve(
+    client: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<Listener>,
+    context: Rc<WorkerContext>,
+) {
+    let local = match *listener.bound {
+        [bound] if !bound.ip().is_unspecified() => bound,
+        _ => match client.local_addr() {
+            Ok(local) => local,
+            // The connection is gone already.
+            Err(_) => return,
+        },
+    };
+    let connection = ClientConnection {
+        generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
+        context,
+        listener,
+        side: client,
+        peer,
+        address: ClientAddress::new(peer.ip()),
+        local,
+        deadline: Deadline::new(Instant::now()),
+        bytes_in: 0,
+        finished: false,
+        connect_retry: RetryReason::Local,
+    };
+    connection.run().await;
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct ClientConnection {
+    pub(super) context: Rc<WorkerContext>,
+    listener: Arc<Listener>,
+    /// The configuration generation `listener` was looked up in.
+    generation: u64,
+    pub(super) side: TcpStream,
+    peer: SocketAddr,
+    address: ClientAddress,
+    local: SocketAddr,
+    pub(super) deadline: Deadline,
+    /// Bytes read and not yet counted.
+    pub(super) bytes_in: u64,
+    /// The client has said that it will send no more.
+    pub(super) finished: bool,
+    /// Why the last connect failed, as metrics count it.
+    pub(super) connect_retry: RetryReason,
+}
+
+/// What becomes of the connection after an exchange.
+enum After {
+    Keep,
+    Close,
+    Linger,
+}
+
+impl ClientConnection {
+    async fn run(mut self) {
+        let mut spare = None;
+        while let Some(mut buffers) = self.next_bytes(spare.take()).await {
+            let after = self.serve_request(&mut buffers).await;
+            match after {
+                After::Keep => spare = Some(buffers),
+                After::Linger => {
+                    self.linger(&mut buffers).await;
+                    self.context.l7().buffers.give_back(buffers);
+                    return;
+                }
+                After::Close => {
+                    self.context.l7().buffers.give_back(buffers);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for a request's first bytes without keeping a buffer; `None` when the connection is
+    /// to close.
+    async fn next_bytes(&mut self, spare: Option<Box<Buffers>>) -> Option<Box<Buffers>> {
+        if let Some(mut buffers) = spare {
+            buffers.finish_exchange();
+            if !buffers.from_client.filled().is_empty() {
+                return Some(buffers);
+            }
+            self.context.l7().buffers.give_back(buffers);
+        }
+        let due = Instant::now() + self.listener.idle_timeout;
+        poll_fn(|cx| {
+            if self.context.is_draining() {
+                return Poll::Ready(None);
+            }
+            if self.side.poll_readable(cx).is_ready() {
+                let stack = &self.context.l7().buffers;
+                let mut buffers = stack.take();
+                match buffers.from_client.poll_fill(&mut self.side, cx) {
+                    Poll::Ready(Ok(count)) if count > 0 => {
+                        self.bytes_in += count as u64;
+                        return Poll::Ready(Some(buffers));
+                    }
+                    Poll::Ready(_) => {
+                        stack.give_back(buffers);
+                        return Poll::Ready(None);
+                    }
+                    Poll::Pending => stack.give_back(buffers),
+                }
+            }
+            match self.deadline.has_passed(cx, Instant::now(), due) {
+                true => Poll::Ready(None),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Follows a reload; false when this listener is no longer configured.
+    fn adopt_listener(&mut self) -> bool {
+        let newest = self.context.with_snapshot(|snapshot| {
+            let generation = snapshot.config_generation();
+            (generation != self.generation)
+                .then(|| (generation, snapshot.current(&self.listener).cloned()))
+        });
+        match newest {
+            None => true,
+            Some((generation, Some(listener))) => {
+                self.generation = generation;
+                self.listener = listener;
+                true
+            }
+            Some((_, None)) => false,
+        }
+    }
+
+    async fn serve_request(&mut self, buffers: &mut Buffers) -> After {
+        if !self.adopt_listener() {
+            return After::Close;
+        }
+        let (context, listener) = (self.context.clone(), self.listener.clone());
+        let started = Instant::now();
+        let mut record = Record::new(&context, &listener, self.peer, started);
+        let request = match self.read_head(buffers, started).await {
+            Ok(Some(request)) => request,
+            Ok(None) => {
+                record.termination = Some(Failure::ClientClosed.as_str());
+                record.bytes_in = std::mem::take(&mut self.bytes_in);
+                return After::Close;
+            }
+            Err(failure) => {
+                let after = self.answer(buffers, failure, None, &mut record).await;
+                record.bytes_in = std::mem::take(&mut self.bytes_in);
+                return after;
+            }
+        };
+        (record.text, record.marks) = (std::mem::take(&mut buffers.log_text), request.log_marks);
+        let keeps = request.idempotent && request.body != BodyLength::Empty;
+        let mut body = RequestBody::new(request.body, keeps, &context.l7().held);
+        let scanned = body.scan(&buffers.from_client).map_err(chunk_failure);
+        let result = match scanned {
+            Ok(()) => {
+                self.dispatch(&listener, buffers, &request, &mut body, &mut record)
+                    .await
+            }
+            Err(failure) => Err(failure.into()),
+        };
+        let after = match result {
+            Ok(relayed) => self.relayed(relayed, buffers, &body, &mut record).await,
+            Err(Broken {
+                failure,
+                begun: true,
+            }) => {
+                record.termination = Some(failure.as_str());
+                // Nothing that could be taken for a whole response may follow.
+                After::Close
+            }
+            Err(Broken { failure, .. }) => {
+                let complete = body.is_complete();
+                body.finish(&mut buffers.from_client);
+                let keep = complete && request.persists && !self.finished;
+                let shown = Some((&request, keep));
+                self.answer(buffers, failure, shown, &mut record).await
+            }
+        };
+        record.bytes_in = std::mem::take(&mut self.bytes_in);
+        buffers.log_text = std::mem::take(&mut record.text);
+        after
+    }
+
+    /// After a response that was relayed to its end.
+    async fn relayed(
+        &mut self,
+        relayed: Relayed,
+        buffers: &mut Buffers,
+        body: &RequestBody,
+        record: &mut Record<'_>,
+    ) -> After {
+        record.termination = None;
+        if let Some((target, chosen)) = relayed.upgraded {
+            upgrade::tunnel(self, target, &chosen, buffers, record).await;
+            return After::Close;
+        }
+        if !relayed.close {
+            return After::Keep;
+        }
+        // Bytes that were not read would turn the close into a reset.
+        match body.is_complete() && buffers.from_client.filled().is_empty() {
+            true => After::Close,
+            false => After::Linger,
+        }
+    }
+
+    /// Reads until a head is complete; `None` when the client closed before.
+    async fn read_head(
+        &mut self,
+        buffers: &mut Buffers,
+        started: Instant,
+    ) -> Result<Option<Request>, Failure> {
+        let limits = HeadLimits {
+            bytes: self.listener.max_header_bytes,
+        };
+        let log = self.context.log().is_on();
+        let forwarding = Forwarding {
+            client: &self.address,
+            scheme: "http",
+            local: self.local,
+        };
+        let due = started + self.listener.header_timeout;
+        // Looks again when a line ended or twice as much is there, so that a head sent byte by
+        // byte does not cost the square of its length.
+        let (mut seen, mut enough) = (0, 0);
+        loop {
+            let from_client = &mut buffers.from_client;
+            from_client.consume(empty_lines(from_client.filled()));
+            let filled = from_client.filled();
+            let fresh = filled.get(seen..).unwrap_or(filled);
+            if filled.len() >= enough || memchr::memchr(b'\n', fresh).is_some() {
+                enough = filled.len() * 2;
+                let taken = Request::take(buffers, limits, forwarding, log);
+                if let Some(request) = taken.map_err(Failure::Request)? {
+                    return Ok(Some(request));
+                }
+            }
+            let from_client = &mut buffers.from_client;
+            seen = from_client.filled().len();
+            if from_client.is_full() {
+                let larger = (from_client.capacity() * 2).min(limits.bytes);
+                from_client.grow(larger);
+                enough = 0;
+            }
+            let (side, deadline) = (&mut self.side, &mut self.deadline);
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(read) = from_client.poll_fill(side, cx) {
+                    return Poll::Ready(Some(read));
+                }
+                match deadline.has_passed(cx, Instant::now(), due) {
+                    true => Poll::Ready(None),
+                    false => Poll::Pending,
+                }
+            });
+            match read.await {
+                Some(Ok(count)) if count > 0 => self.bytes_in += count as u64,
+                Some(_) => return Ok(None),
+                None if from_client.filled().is_empty() => return Ok(None),
+                None => return Err(Failure::HeaderTimeout),
+            }
+        }
+    }
+
+    /// Answers for a failure. The connection goes on when `request` says that it may.
+    async fn answer(
+        &mut self,
+        buffers: &mut Buffers,
+        failure: Failure,
+        request: Option<(&Request, bool)>,
+        record: &mut Record<'_>,
+    ) -> After {
+        let Some(status) = failure.status() else {
+            record.termination = Some(failure.as_str());
+            return After::Close;
+        };
+        record.answered(failure, status);
+        let malformed = matches!(
+            failure,
+            Failure::Request(_) | Failure::HeaderTimeout | Failure::BodyTimeout
+        );
+        let keep = request.is_some_and(|(_, keep)| keep) && !malformed;
+        let close = !keep || self.context.is_draining();
+        let client = request.map_or(Version::Http11, |(request, _)| request.version);
+        let to_head = request.is_some_and(|(request, _)| request.to_head);
+        let text = format!("{} ({})", failure.sentence(), failure.as_str());
+        let out = &mut buffers.to_client;
+        out.clear();
+        write_answer(out, status, &text, ResponseEdit { client, close }, to_head);
+        record.bytes_out += out.len() as u64;
+        match (self.write_all(out).await, close) {
+            (false, _) => After::Close,
+            (true, true) => After::Linger,
+            (true, false) => After::Keep,
+        }
+    }
+
+    /// Writes `bytes`; false when the client does not take them within the idle timeout.
+    pub(super) async fn write_all(&mut self, mut bytes: &[u8]) -> bool {
+        let due = Instant::now() + self.listener.idle_timeout;
+        let (side, deadline) = (&mut self.side, &mut self.deadline);
+        poll_fn(|cx| {
+            while !bytes.is_empty() {
+                match side.poll_write(cx, bytes, &[]) {
+                    Poll::Ready(Ok(count)) if count > 0 => {
+                        bytes = bytes.get(count..).unwrap_or_default();
+                    }
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending if deadline.has_passed(cx, Instant::now(), due) => {
+                        return Poll::Ready(false);
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+
+    /// Half-closes, then reads and throws away until the client closes too (RFC 9112 section 9.6).
+    async fn linger(&mut self, buffers: &mut Buffers) {
+        let due = Instant::now() + LINGER.0;
+        let mut left = LINGER.1;
+        let (side, deadline) = (&mut self.side, &mut self.deadline);
+        let from_client = &mut buffers.from_client;
+        let mut half_closed = false;
+        poll_fn(|cx| {
+            if !half_closed {
+                // Fails only when the client is gone, which reading finds out.
+                let _ = ready!(side.poll_finish(cx));
+                half_closed = true;
+            }
+            loop {
+                from_client.clear();
+                match from_client.poll_fill(side, cx) {
+                    Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if deadline.has_passed(cx, Instant::now(), due) => {
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// How long either side may be silent.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.listener.idle_timeout
+    }
+}

@@ -1,0 +1,232 @@
+//! Brings one request to a target: choose, connect or reuse, relay; another attempt when that is
+//! safe.
+//!
+//! Called by the client connection with a request whose head is written and whose body has begun.
+//! A kept connection that turns out closed is replaced by a new one to the same target; a target
+//! that fails is never tried twice. Waiting for a target (hold) is the worker context's.
+//!
+//! Cost beyond the exchange's: one choice, one entry in the table of work; a connect and its
+//! allocations only when no connection is idle.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::buffer::Buffers;
+use super::client_connection::ClientConnection;
+use super::exchange::{ClientHalf, Exchange, Patience};
+use super::failure::Failure;
+use super::record::Record;
+use super::request::Request;
+use super::request_body::RequestBody;
+use crate::context::{Attempts, Choice, WorkerContext};
+use crate::metrics::{RejectReason, RetryReason};
+use crate::snapshot::Listener;
+use crate::target::{Target, WorkKind};
+
+/// A response that was relayed to its end.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    /// The client's connection ends now.
+    pub(super) close: bool,
+    /// The target agreed to an upgrade: its connection.
+    pub(super) upgraded: Option<(TcpStream, Arc<Target>)>,
+}
+
+/// An exchange that failed for good.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// Why.
+    pub(super) failure: Failure,
+    /// Part of a response was written, so no answer can be.
+    pub(super) begun: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            begun: false,
+        }
+    }
+}
+
+/// What one exchange remembers between its attempts.
+#[derive(Debug, Default)]
+struct Search {
+    attempts: Attempts,
+    /// How the last attempt failed.
+    last: Option<Failure>,
+    /// A target whose kept connection was closed: to be tried on a new one.
+    again: Option<Choice>,
+}
+
+/// How an attempt ended.
+enum Ended {
+    Relayed(Relayed),
+    /// Another attempt is safe; the connection was a kept one.
+    Stale,
+    /// Another attempt is safe.
+    Failed(Failure),
+}
+
+impl ClientConnection {
+    /// Relays the exchange, on as many targets as it takes.
+    pub(super) async fn dispatch(
+        &mut self,
+        listener: &Listener,
+        buffers: &mut Buffers,
+        request: &Request,
+        body: &mut RequestBody,
+        record: &mut Record<'_>,
+    ) -> Result<Relayed, Broken> {
+        let mut search = Search::default();
+        loop {
+            let again = search.again.take();
+            let fresh = again.is_some();
+            let choice = match again {
+                Some(choice) => choice,
+                None => choose(&self.context, listener, &mut search).await?,
+            };
+            record.target = Some(choice.target.clone());
+            let ended = self
+                .attempt(
+                    &choice,
+                    fresh,
+                    listener.idle_timeout,
+                    buffers,
+                    request,
+                    body,
+                    record,
+                )
+                .await?;
+            let reason = match ended {
+                Ended::Relayed(relayed) => return Ok(relayed),
+                Ended::Stale => {
+                    search.again = Some(choice);
+                    RetryReason::StaleConnection
+                }
+                Ended::Failed(failure) => {
+                    search.attempts.tried.add(&choice.target);
+                    search.last = Some(failure);
+                    match failure {
+                        Failure::NoConnection { .. } => self.connect_retry,
+                        _ => RetryReason::TargetClosed,
+                    }
+                }
+            };
+            self.context.counters().retry(reason);
+            record.retries += 1;
+            body.rewind();
+        }
+    }
+
+    /// One attempt on one target.
+    #[expect(clippy::too_many_arguments, reason = "one call, of the loop above")]
+    async fn attempt(
+        &mut self,
+        choice: &Choice,
+        fresh: bool,
+        idle: std::time::Duration,
+        buffers: &mut Buffers,
+        request: &Request,
+        body: &mut RequestBody,
+        record: &mut Record<'_>,
+    ) -> Result<Ended, Broken> {
+        let work = self.context.begin(&choice.target, WorkKind::Exchange);
+        let now = Instant::now();
+        let kept = match fresh {
+            true => None,
+            false => self.context.l7().connections.take(&choice.target, now),
+        };
+        let reused = kept.is_some();
+        let mut target = match kept {
+            Some(stream) => stream,
+            None => {
+                // Boxed: an idle connection should not carry the room for it.
+                let connect = self.context.connect(&choice.target, choice.connect_timeout);
+                match Box::pin(connect).await {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        self.connect_retry = error.retry_reason();
+                        return Ok(Ended::Failed(Failure::of_connect(&error)));
+                    }
+                }
+            }
+        };
+        record.connect = (!reused).then(|| now.elapsed());
+        let client = ClientHalf {
+            side: &mut self.side,
+            buffers,
+            request,
+            body,
+            deadline: &mut self.deadline,
+            bytes_in: &mut self.bytes_in,
+            finished: &mut self.finished,
+        };
+        let patience = Patience {
+            idle,
+            response: choice.response_timeout,
+        };
+        let draining = self.context.is_draining();
+        let mut exchange = Exchange::new(client, &mut target, &work, patience, draining, now);
+        let result = poll_fn(|cx| exchange.poll(cx)).await;
+        let attempt = exchange.attempt();
+        let reusable = exchange.is_target_reusable();
+        let times = (exchange.sent_at, exchange.answered_at);
+        record.first_byte = times.0.zip(times.1).map(|(sent, answered)| answered - sent);
+        let response = exchange.response;
+        record.target_status = response.status;
+        record.bytes_out += response.bytes_out;
+        if response.bytes_out > 0 {
+            record.status = response.status.unwrap_or_default();
+        }
+        match result {
+            Ok(()) => {
+                let close = response.close || self.finished || !body.is_complete();
+                body.finish(&mut buffers.from_client);
+                if reusable {
+                    let connections = &self.context.l7().connections;
+                    connections.give_back(&choice.target, target, response.announced, now);
+                    return Ok(Ended::Relayed(Relayed {
+                        close,
+                        upgraded: None,
+                    }));
+                }
+                let upgraded = response.upgraded.then(|| (target, choice.target.clone()));
+                Ok(Ended::Relayed(Relayed { close, upgraded }))
+            }
+            Err(failure) if attempt.may_repeat(failure) && reused => Ok(Ended::Stale),
+            Err(failure) if attempt.may_repeat(failure) => Ok(Ended::Failed(failure)),
+            Err(failure) => Err(Broken {
+                failure,
+                begun: response.bytes_out > 0,
+            }),
+        }
+    }
+}
+
+/// The next target to try, waiting for one if that makes sense.
+async fn choose(
+    context: &WorkerContext,
+    listener: &Listener,
+    search: &mut Search,
+) -> Result<Choice, Failure> {
+    let route = &listener.default_route;
+    let hold = match context.try_choose(route, &search.attempts.tried) {
+        Ok(choice) => return Ok(choice),
+        Err(None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
+        Err(Some(hold)) => hold,
+    };
+    match search.last {
+        // Waiting would not make a target answer that took the request and closed.
+        Some(failure @ Failure::TargetClosed) => return Err(failure),
+        Some(failure) if hold.is_zero() => return Err(failure),
+        _ => {}
+    }
+    // Boxed: waiting is rare, and an idle connection should not carry the room for it.
+    let choice = Box::pin(context.choose(route, &mut search.attempts)).await;
+    choice.map_err(Failure::NoChoice)
+}

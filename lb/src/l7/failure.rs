@@ -1,0 +1,162 @@
+//! How an exchange can fail, what the client is told, and when another attempt is safe.
+//!
+//! Pure: made by the relay, judged by the dispatcher. The rule for replay is here and nowhere
+//! else: no byte of a response came, and either no byte was written or the request is idempotent
+//! and all of it is still held (RFC 9110 section 9.2.2).
+
+use healthcheck::PassiveFailure;
+
+use super::http1::{Refusal, ResponseFault};
+use crate::connect::ConnectError;
+use crate::metrics::RejectReason;
+use crate::target::End;
+
+/// Why an exchange did not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No target to use, or none recovered in time.
+    NoChoice(RejectReason),
+    /// No target could be connected, and there was no time to wait.
+    NoConnection {
+        /// True when the last connect timed out.
+        timed_out: bool,
+    },
+    /// The target closed its connection before a complete response head.
+    TargetClosed,
+    /// The target closed its connection within the response body.
+    TargetTruncated,
+    /// What the target sent is not HTTP.
+    Response(ResponseFault),
+    /// The target was silent for the group's response timeout.
+    ResponseTimeout,
+    /// The target's fate ended the exchange.
+    TargetEnded(End),
+    /// The client closed its connection.
+    ClientClosed,
+    /// The client took no byte of the response for the idle timeout.
+    ClientStalled,
+    /// The request, or its body, is malformed.
+    Request(Refusal),
+    /// The head was not complete in time.
+    HeaderTimeout,
+    /// No byte of the body came for the idle timeout.
+    BodyTimeout,
+}
+
+impl Failure {
+    /// What connecting in vain comes to when no other target can be tried.
+    pub(super) fn of_connect(error: &ConnectError) -> Self {
+        Self::NoConnection {
+            timed_out: matches!(error, ConnectError::Target(PassiveFailure::ConnectTimeout)),
+        }
+    }
+
+    /// The status to answer with while nothing was sent (ELB's, see its list of generated codes);
+    /// `None` when nobody is there to read it.
+    pub(super) fn status(self) -> Option<u16> {
+        match self {
+            Self::NoChoice(_) => Some(503),
+            Self::NoConnection { timed_out: true } | Self::ResponseTimeout => Some(504),
+            Self::NoConnection { timed_out: false }
+            | Self::TargetClosed
+            | Self::TargetTruncated
+            | Self::Response(_)
+            | Self::TargetEnded(_) => Some(502),
+            Self::ClientClosed | Self::ClientStalled => None,
+            Self::Request(refusal) => Some(refusal.status()),
+            Self::HeaderTimeout | Self::BodyTimeout => Some(408),
+        }
+    }
+
+    /// The word for the access log and the answer.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoChoice(reason) => reason.as_str(),
+            Self::NoConnection { .. } => "target-connect-failed",
+            Self::TargetClosed => "target-closed",
+            Self::TargetTruncated => "target-truncated",
+            Self::Response(fault) => fault.as_str(),
+            Self::ResponseTimeout => "target-timeout",
+            Self::TargetEnded(End::TargetUnhealthy) => "target-unhealthy",
+            Self::TargetEnded(End::TargetDeregistered) => "target-deregistered",
+            Self::ClientClosed => "client-closed",
+            Self::ClientStalled => "client-stalled",
+            Self::Request(refusal) => refusal.as_str(),
+            Self::HeaderTimeout => "header-timeout",
+            Self::BodyTimeout => "body-timeout",
+        }
+    }
+
+    /// One sentence for the person who asked.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::NoChoice(RejectReason::NoTarget) => "No target is registered for this request.",
+            Self::NoChoice(_) => "No target recovered in time.",
+            Self::NoConnection { .. } => "No target could be connected.",
+            Self::TargetClosed => "The target closed its connection before it answered.",
+            Self::TargetTruncated => "The target closed its connection within its answer.",
+            Self::Response(_) => "The target's answer is not valid HTTP.",
+            Self::ResponseTimeout => "The target did not answer in time.",
+            Self::TargetEnded(_) => "The target was taken out of service.",
+            Self::ClientClosed | Self::ClientStalled => "The client is gone.",
+            Self::Request(refusal) => refusal.sentence(),
+            Self::HeaderTimeout => "The request head was not complete in time.",
+            Self::BodyTimeout => "The request body was not complete in time.",
+        }
+    }
+
+    /// What to count it as when it was the request that was refused.
+    pub(super) fn reject_reason(self) -> Option<RejectReason> {
+        match self {
+            Self::NoChoice(reason) => Some(reason),
+            Self::NoConnection { .. } => Some(RejectReason::ConnectFailed),
+            Self::Request(refusal) if refusal.status() == 431 => Some(RejectReason::HeaderTooLarge),
+            Self::Request(_) => Some(RejectReason::BadRequest),
+            Self::HeaderTimeout => Some(RejectReason::HeaderTimeout),
+            _ => None,
+        }
+    }
+}
+
+/// What is known when an attempt failed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    /// A write call succeeded on the target's connection.
+    pub(super) wrote: bool,
+    /// A byte of a response came.
+    pub(super) answered: bool,
+    /// Sending it twice does what sending it once does.
+    pub(super) idempotent: bool,
+    /// Everything that was sent can be sent again.
+    pub(super) replayable: bool,
+}
+
+impl Attempt {
+    /// True when the request may be sent to another target (or again on a new connection).
+    pub(super) fn may_repeat(self, failure: Failure) -> bool {
+        let safe = !self.wrote || (self.idempotent && self.replayable);
+        failure == Failure::TargetClosed && !self.answered && safe
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_another_attempt_is_safe() {
+        let attempt = |bits: u8| Attempt {
+            wrote: bits & 1 != 0,
+            answered: bits & 2 != 0,
+            idempotent: bits & 4 != 0,
+            replayable: bits & 8 != 0,
+        };
+        let safe: Vec<u8> = (0..16)
+            .filter(|&bits| attempt(bits).may_repeat(Failure::TargetClosed))
+            .collect();
+        // Nothing written, or idempotent and replayable; never once answered.
+        assert_eq!(safe, [0, 4, 8, 12, 13]);
+        assert!(!attempt(12).may_repeat(Failure::ResponseTimeout));
+        assert!(!attempt(12).may_repeat(Failure::ClientClosed));
+    }
+}

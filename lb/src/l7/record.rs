@@ -1,0 +1,132 @@
+//! What one exchange leaves behind: counters, and a line in the access log.
+//!
+//! Filled while the exchange runs and written when it is dropped, so that an exchange that is cut
+//! short is counted too. Cost: five counter additions and a search of 14 bounds; the log's only
+//! when it is on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use crate::access_log::ExchangeRecord;
+use crate::context::WorkerContext;
+use crate::snapshot::Listener;
+use crate::target::Target;
+
+/// One exchange's record.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    context: &'a WorkerContext,
+    listener: &'a Listener,
+    client: SocketAddr,
+    started: Instant,
+    /// Method, host and path.
+    pub(super) text: Vec<u8>,
+    /// Where method and host end in `text`.
+    pub(super) marks: (usize, usize),
+    /// The target that answered, or was tried last.
+    pub(super) target: Option<Arc<Target>>,
+    /// Status the client got; 0 = none.
+    pub(super) status: u16,
+    /// Status the target sent.
+    pub(super) target_status: Option<u16>,
+    /// Bytes read from the client.
+    pub(super) bytes_in: u64,
+    /// Bytes written to the client.
+    pub(super) bytes_out: u64,
+    /// How long connecting took; `None` on a kept connection.
+    pub(super) connect: Option<Duration>,
+    /// From the request being sent to the answer's first byte.
+    pub(super) first_byte: Option<Duration>,
+    /// Attempts beyond the first.
+    pub(super) retries: u32,
+    /// Why the balancer answered itself.
+    pub(super) reason: Option<&'static str>,
+    /// How the exchange ended when not well.
+    pub(super) termination: Option<&'static str>,
+}
+
+impl<'a> Record<'a> {
+    /// A record of an exchange that began at `started`; until told otherwise it was cut short.
+    pub(super) fn new(
+        context: &'a WorkerContext,
+        listener: &'a Listener,
+        client: SocketAddr,
+        started: Instant,
+    ) -> Self {
+        Self {
+            context,
+            listener,
+            client,
+            started,
+            text: Vec::new(),
+            marks: (0, 0),
+            target: None,
+            status: 0,
+            target_status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            connect: None,
+            first_byte: None,
+            retries: 0,
+            reason: None,
+            termination: Some("shutdown"),
+        }
+    }
+
+    /// Notes that this program answered `status` itself.
+    pub(super) fn answered(&mut self, failure: Failure, status: u16) {
+        self.status = status;
+        self.reason = Some(failure.as_str());
+        self.termination = None;
+        if let Some(reason) = failure.reject_reason() {
+            self.listener
+                .counters
+                .of(self.context.worker())
+                .reject(reason);
+        }
+    }
+
+    fn log(&self, duration: Duration) {
+        let time = SystemTime::now();
+        let text = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+        self.context.log().exchange(&ExchangeRecord {
+            time: time.checked_sub(duration).unwrap_or(time),
+            listener: &self.listener.name,
+            target_group: &self.listener.default_route.group_name,
+            client: self.client,
+            target: self.target.as_ref().map(|target| &**target.name()),
+            method: text(0, self.marks.0),
+            host: text(self.marks.0, self.marks.1),
+            path: text(self.marks.1, self.text.len()),
+            status: self.status,
+            target_status: self.target_status,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            connect: self.connect,
+            first_byte: self.first_byte,
+            duration,
+            retries: self.retries,
+            reason: self.reason,
+            termination: self.termination,
+        });
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        let worker = self.context.worker();
+        let counters = self.listener.counters.of(worker);
+        counters.bytes_in.add(self.bytes_in);
+        counters.bytes_out.add(self.bytes_out);
+        let route = &self.listener.default_route;
+        route.counters.of(worker).exchange(self.status, duration);
+        if self.context.log().is_on() {
+            self.log(duration);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What an exchange keeps of a request head once the forwarded head has been written.
+//!
+//! Made by the client connection from its buffer; the head itself is gone afterwards. Cost: the
+//! codec's, and three copies into the log text when the access log is on.
+
+use std::mem::MaybeUninit;
+
+use super::buffer::Buffers;
+use super::http1::{
+    BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
+};
+
+/// A request whose forwarded head stands in [`Buffers::to_target`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    /// What the client speaks.
+    pub(super) version: Version,
+    /// The method is HEAD.
+    pub(super) to_head: bool,
+    /// Sending it twice does what sending it once does.
+    pub(super) idempotent: bool,
+    /// The client will send another request.
+    pub(super) persists: bool,
+    /// An upgrade was forwarded.
+    pub(super) upgrade: bool,
+    /// How long its body is.
+    pub(super) body: BodyLength,
+    /// Bytes of the head as it came.
+    pub(super) head_length: usize,
+    /// Where method and host end in [`Buffers::log_text`]; the path follows.
+    pub(super) log_marks: (usize, usize),
+}
+
+impl Request {
+    /// Takes the head at the start of the client's buffer; `None` when it is not complete.
+    pub(super) fn take(
+        buffers: &mut Buffers,
+        limits: HeadLimits,
+        forwarding: Forwarding<'_>,
+        log: bool,
+    ) -> Result<Option<Self>, Refusal> {
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let filled = buffers.from_client.filled();
+        let Some(head) = parse_request(filled, &mut slots, limits)? else {
+            return Ok(None);
+        };
+        buffers.to_target.clear();
+        write_request(&mut buffers.to_target, &head, forwarding);
+        let mut request = Self {
+            version: head.version,
+            to_head: head.method == "HEAD",
+            idempotent: head.is_idempotent(),
+            persists: head.persists(),
+            upgrade: head.upgrade,
+            body: head.body,
+            head_length: head.bytes.len(),
+            log_marks: (0, 0),
+        };
+        if log {
+            let text = &mut buffers.log_text;
+            text.clear();
+            text.extend_from_slice(head.method.as_bytes());
+            request.log_marks.0 = text.len();
+            text.extend_from_slice(head.host.unwrap_or_default().as_bytes());
+            request.log_marks.1 = text.len();
+            text.extend_from_slice(head.target.as_bytes());
+        }
+        buffers.from_client.consume(request.head_length);
+        Ok(Some(request))
+    }
+}

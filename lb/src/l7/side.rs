@@ -1,0 +1,66 @@
+//! One side of an exchange as a byte stream: the seam between the exchange and its transports.
+//!
+//! The exchange is monomorphised over it; clear-text TCP is one instance, and tests play sides
+//! from memory. Never buffers.
+//!
+//! Cost: one syscall per read or write, none when tokio's readiness says it would block; a short
+//! read clears readiness, so that no call is made only to learn that there is nothing.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A byte stream that can be watched.
+pub(super) trait Side {
+    /// Reads once into `room`, which must not be empty; 0 is the end of the stream.
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Ready when reading would find bytes, the end or an error. Makes no syscall.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Writes `first`, then `second`, with one call; either may be empty.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Tells the other end that no more will be written.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Side for TcpStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(room);
+        ready!(AsyncRead::poll_read(Pin::new(self), cx, &mut room))?;
+        Poll::Ready(Ok(room.filled().len()))
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_read_ready(cx).map(drop)
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match (first.is_empty(), second.is_empty()) {
+            (_, true) => AsyncWrite::poll_write(Pin::new(self), cx, first),
+            (true, false) => AsyncWrite::poll_write(Pin::new(self), cx, second),
+            (false, false) => {
+                let both = [IoSlice::new(first), IoSlice::new(second)];
+                AsyncWrite::poll_write_vectored(Pin::new(self), cx, &both)
+            }
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_shutdown(Pin::new(self), cx)
+    }
+}
