@@ -21,10 +21,11 @@ use crate::{CheckId, SlotId};
 const MAX_SPREAD: Duration = Duration::from_secs(1);
 /// How far one start is moved from the grid, as a share of the interval.
 const JITTER: f64 = 0.025;
-/// From one start to an additional probe's: a target that passes probes and fails traffic by turns
-/// costs 20 probes a second at most.
+/// The least time from a start to an additional probe's.
 const FIRST_GAP: Duration = Duration::from_millis(50);
-/// Gaps between additional probes double up to this: recovery is seen within a second.
+/// Gaps between additional probes double up to this: recovery is seen within a second. They double
+/// too when suspicion comes back within an interval: a target that passes probes and fails traffic
+/// by turns (another port is probed, say) changes its state once a second at most.
 const LAST_GAP: Duration = Duration::from_secs(1);
 
 /// What is probed.
@@ -55,6 +56,8 @@ struct Entry {
     last_start: Option<Instant>,
     /// The gap to the next additional probe, while they are wanted.
     gap: Option<Duration>,
+    /// When they were last asked for, and the gap they began with.
+    hurried: Option<(Instant, Duration)>,
     running: Option<u64>,
     /// The only heap item that counts, and when it is due.
     queued: u64,
@@ -97,6 +100,7 @@ impl Schedule {
                 regular: first,
                 last_start: None,
                 gap: None,
+                hurried: None,
                 running: None,
                 queued: 0,
                 due: first,
@@ -131,7 +135,12 @@ impl Schedule {
     /// Probes the key as soon as may be, and again at growing gaps until [`Schedule::calm`].
     pub(crate) fn hurry(&mut self, key: ProbeKey, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.gap = Some(FIRST_GAP);
+            let gap = match entry.hurried {
+                Some((last, gap)) if now < last + entry.interval => (gap * 2).min(LAST_GAP),
+                _ => FIRST_GAP,
+            };
+            entry.hurried = Some((now, gap));
+            entry.gap = Some(gap);
             self.queue(key, now);
         }
     }

@@ -27,6 +27,8 @@ const LATE: Duration = Duration::from_millis(100);
 pub(super) struct RunningProbes {
     probes: HashMap<Id, RunningProbe>,
     expected: Option<Instant>,
+    /// The last probe was void by this process's own fault, and the log says so.
+    at_fault: bool,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl Core {
         if !current {
             return;
         }
+        self.notice_fault(&observation);
         if probe.void {
             observation.outcome = Outcome::Void;
         }
@@ -130,6 +133,16 @@ impl Core {
             ProbeKey::Target(slot) => self.observe_target(slot, observation, &probe, now),
             ProbeKey::Check(id) => self.observe_check(id, observation, &probe, now),
         }
+    }
+
+    /// Logs the first of several probes that this process itself could not make.
+    fn notice_fault(&mut self, observation: &Observation) {
+        let at_fault = observation.outcome == Outcome::Void;
+        if at_fault && !self.running.at_fault {
+            let error = &*observation.seen;
+            tracing::warn!(target: "health", error, "probes cannot be made: health stays as it is");
+        }
+        self.running.at_fault = at_fault;
     }
 
     fn observe_target(

@@ -141,11 +141,10 @@ impl Core {
         self.change_target(slot, Urgency::Now, |entry| {
             entry.configured_weight = target.weight;
             entry.kept_until = None;
-            if entry.machine.is_gone() {
+            entry.machine.set_thresholds(thresholds(group));
+            if entry.machine.register(in_use) {
                 entry.signal.clear();
             }
-            entry.machine.set_thresholds(thresholds(group));
-            entry.machine.register(in_use);
             if entry.probing.set(plan, interval) {
                 entry.machine.restart_counts();
             }

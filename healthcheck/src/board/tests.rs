@@ -1,16 +1,23 @@
 //! The board with a scripted prober on a paused clock.
 
 mod config;
+mod log;
 mod script;
 mod slots;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{ConfigText, address};
+use log::Log;
 use script::{Script, started};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
 
-use crate::{OperatorState, PassiveEvent, PassiveFailure, ReasonCode, Source, TargetState};
+use crate::probe::Network;
+use crate::{
+    HealthTable, OperatorState, PassiveEvent, PassiveFailure, ReasonCode, Source, TargetState,
+};
 
 const A: u16 = 3001;
 const B: u16 = 3002;
@@ -65,6 +72,8 @@ async fn traffic_takes_a_target_down_at_once_and_a_later_probe_brings_it_back() 
         sleep(Duration::from_secs(1)).await;
         script.fail(A);
         let began = Instant::now();
+        let weighed = board.handle.set_weight("app", address(A), Some(2)).await;
+        weighed.expect("published just now: the next news that is not urgent waits");
         board.report("app", A);
         board.until("app", A, TargetState::Unhealthy).await;
         assert_eq!(began.elapsed(), Duration::ZERO, "passive events are urgent");
@@ -107,6 +116,56 @@ async fn a_mark_older_than_a_passed_probe_is_refuted() {
         assert!(!signal.is_suspect());
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_does_not_outlive_the_use_of_its_group() {
+    started(Script::passing(), async |board, script| {
+        board.serve(ConfigText::group("app", &[A]), 1).await;
+        board.until("app", A, TargetState::Healthy).await;
+        script.fail(A);
+        board.report("app", A);
+        board.until("app", A, TargetState::Unhealthy).await;
+        let unused = ConfigText::group("app", &[A]).without_listener();
+        board.serve(unused, 2).await;
+        script.pass(A);
+        board.serve(ConfigText::group("app", &[A]), 3).await;
+        board.until("app", A, TargetState::Healthy).await;
+        assert!(
+            !board.signal("app", A).is_suspect(),
+            "workers would skip it for ever"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_and_fail_open_are_logged() {
+    let log = Log::default();
+    let logging = log.capture();
+    started(Script::failing(), async |board, script| {
+        board.serve(ConfigText::group("app", &[A]), 1).await;
+        board.until("app", A, TargetState::Unhealthy).await;
+        script.pass(A);
+        board.until("app", A, TargetState::Healthy).await;
+    })
+    .await;
+    drop(logging);
+    for line in [
+        "WARN health: group app: fail-open: 0 of 1 registered targets healthy, \
+         unhealthy-state-routing needs 1",
+        "INFO health: group app: fail-open ended: 1 of 1 registered targets healthy",
+        "INFO health: target changed group=\"app\" target=127.0.0.1:3001 from=\"initial\" \
+         to=\"unhealthy\" reason=\"Target.FailedHealthChecks\" source=\"probe\" \
+         description=\"Health checks failed: connection refused\" \
+         last=\"connection refused\" passes=0 failures=2",
+    ] {
+        assert!(
+            log.text().contains(line),
+            "{line}\nis not in\n{}",
+            log.text()
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,6 +318,79 @@ async fn news_is_coalesced_under_load_and_published_at_once_when_quiet() {
             seen - last <= Duration::from_millis(1),
             "at once when quiet"
         );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_targets_are_probed_at_their_interval() {
+    let ports: Vec<u16> = (20_000..30_000).collect();
+    started(Script::passing(), async |board, script| {
+        board.serve(ConfigText::group("app", &ports), 1).await;
+        sleep(Duration::from_secs(16)).await;
+        assert_eq!(board.group("app").healthy, 10_000);
+        for &port in &ports {
+            let starts = script.starts(port);
+            assert!((3..=4).contains(&starts.len()), "{port}: {}", starts.len());
+            let gaps = starts.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(
+                gaps.into_iter()
+                    .all(|gap| gap <= Duration::from_millis(5250))
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_probe_counts_anew_and_results_of_the_old_one_do_not_count() {
+    started(Script::failing(), async |board, script| {
+        script.take(Duration::from_secs(1));
+        board.serve(ConfigText::group("app", &[A]), 1).await;
+        sleep(Duration::from_millis(500)).await;
+        board
+            .serve(ConfigText::group("app", &[A]).probed_at(B), 2)
+            .await;
+        script.pass(B);
+        sleep(Duration::from_secs(1)).await;
+        let details = board.handle.details("app", address(A)).await.unwrap();
+        assert_eq!((details.failures, details.observations.len()), (0, 0));
+        board.until("app", A, TargetState::Healthy).await;
+        assert_eq!(script.starts(A).len(), 1);
+    })
+    .await;
+}
+
+/// The whole way with real sockets and a real clock.
+#[tokio::test]
+async fn a_service_that_stops_and_starts_again_is_seen_through_real_sockets() {
+    let listen = |port| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address(port)).unwrap();
+        socket.listen(8).unwrap()
+    };
+    let listener = listen(0);
+    let port = listener.local_addr().unwrap().port();
+    started(Arc::new(Network), async |board, _| {
+        let quick = Duration::from_millis(100);
+        let config = ConfigText::group("app", &[port]).interval(quick);
+        board.serve(config, 1).await;
+        board.until("app", port, TargetState::Healthy).await;
+        drop(listener);
+        board.report("app", port);
+        board.until("app", port, TargetState::Unhealthy).await;
+        let mut tables = board.handle.subscribe();
+        let slot = board.slot("app", port).0;
+        let down = |t: &Arc<HealthTable>| t.target(slot).unwrap().probed_unhealthy;
+        tables.wait_for(down).await.unwrap();
+        assert_eq!(
+            &*board.target("app", port).description,
+            "Health checks failed: connection refused"
+        );
+        let _again = listen(port);
+        board.until("app", port, TargetState::Healthy).await;
+        assert!(!board.signal("app", port).is_suspect());
     })
     .await;
 }

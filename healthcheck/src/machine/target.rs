@@ -108,8 +108,9 @@ impl Machine {
     }
 
     /// Registers the target again, or tells it whether its group is in use now. Cancels a
-    /// deregistration; a target that was gone or not probed until now starts as a new one.
-    pub(crate) fn register(&mut self, in_use: bool) {
+    /// deregistration; a target that was gone or not probed until now starts as a new one: true
+    /// then, as what traffic marked is forgotten too.
+    pub(crate) fn register(&mut self, in_use: bool) -> bool {
         let fresh = match self.registration {
             Registration::Gone => true,
             Registration::NotInUse => in_use,
@@ -125,6 +126,7 @@ impl Machine {
         } else if in_use {
             self.registration = Registration::InUse;
         }
+        fresh
     }
 
     /// Begins the deregistration delay. A target whose group is not in use has no work to finish
@@ -245,11 +247,6 @@ impl Machine {
             self.registration,
             Registration::InUse | Registration::NotInUse
         )
-    }
-
-    /// True once the deregistration delay has passed.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.registration == Registration::Gone
     }
 
     /// True while traffic's mark stands.

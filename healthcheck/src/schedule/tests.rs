@@ -129,20 +129,37 @@ fn additional_probes_start_at_once_slow_down_and_leave_the_grid_alone() {
 }
 
 #[test]
-fn hurrying_by_turns_costs_twenty_probes_a_second_at_most() {
+fn suspicion_by_turns_costs_one_probe_a_second_in_the_end() {
     let mut now = Instant::now();
     let mut schedule = Schedule::new(8, 1);
     schedule.add(&[(key(0), INTERVAL)], now);
-    let mut starts = 0;
-    for _ in 0..1000 {
-        schedule.hurry(key(0), now);
-        while let Some(start) = schedule.take_due(now) {
-            starts += 1;
+    let mut starts = Vec::new();
+    schedule.hurry(key(0), now);
+    for _ in 0..10_000 {
+        if let Some(start) = schedule.take_due(now) {
+            starts.push(now);
             schedule.ended(start.key, start.serial, now);
+            // It passed, and the next millisecond's traffic fails again.
+            schedule.calm(key(0), now);
+            schedule.hurry(key(0), now);
         }
         now += Duration::from_millis(1);
     }
-    assert!((15..=21).contains(&starts), "{starts} in a second");
+    assert!(
+        (10..=20).contains(&starts.len()),
+        "{} in ten seconds",
+        starts.len()
+    );
+    now += INTERVAL;
+    while let Some(start) = schedule.take_due(now) {
+        schedule.ended(start.key, start.serial, now);
+    }
+    now += Duration::from_secs(1);
+    schedule.hurry(key(0), now);
+    assert_eq!(
+        schedule.next_wake(),
+        Some(now - Duration::from_secs(1) + FIRST_GAP)
+    );
 }
 
 #[test]

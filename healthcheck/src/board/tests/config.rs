@@ -84,6 +84,22 @@ impl ConfigText {
         self
     }
 
+    /// From one probe's start to the next one's.
+    pub(super) fn interval(mut self, interval: Duration) -> Self {
+        for group in &mut self.config.target_groups {
+            group.health_check.interval = interval;
+        }
+        self
+    }
+
+    /// The targets are probed at another port.
+    pub(super) fn probed_at(mut self, port: u16) -> Self {
+        for group in &mut self.config.target_groups {
+            group.health_check.port = Some(port);
+        }
+        self
+    }
+
     /// Every target's weight is its port, which tells identities apart in the table.
     pub(super) fn weights_by_port(mut self) -> Self {
         let groups = self.config.target_groups.iter_mut();

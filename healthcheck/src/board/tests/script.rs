@@ -173,13 +173,16 @@ impl Running {
     }
 }
 
-/// Runs a test beside a board that probes by `script`.
-pub(super) async fn started(script: Arc<Script>, test: impl AsyncFnOnce(&Running, &Script)) {
+/// Runs a test beside a board that probes by `prober`.
+pub(super) async fn started<P: Probe + 'static>(
+    prober: Arc<P>,
+    test: impl AsyncFnOnce(&Running, &P),
+) {
     let settings = BoardSettings {
         probes_in_flight: 64,
         seed: 7,
     };
-    let (board, handle) = start_with(settings, script.clone());
+    let (board, handle) = start_with(settings, prober.clone());
     let local = LocalSet::new();
     let running = Running {
         handle,
@@ -188,7 +191,7 @@ pub(super) async fn started(script: Arc<Script>, test: impl AsyncFnOnce(&Running
     local
         .run_until(async {
             let board = spawn_local(board.run());
-            test(&running, &script).await;
+            test(&running, &prober).await;
             running.handle.shutdown().await;
             board.await.unwrap();
         })

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::config::{ConfigText, address};
 use super::script::{Running, Script, started};
-use crate::{HealthTable, Plane, SlotId, SlotMap};
+use crate::{HealthTable, Plane, SlotId, SlotMap, TargetState};
 
 const PORTS: std::ops::Range<u16> = 3000..3012;
 const PLANES: [Plane; 3] = [Plane::Lb, Plane::Dns, Plane::Admin];
@@ -140,6 +140,37 @@ async fn a_freed_id_is_used_again_after_every_plane_and_not_before() {
         let freed = |table: &Arc<HealthTable>| table.target(first).is_none();
         tables.wait_for(freed).await.unwrap();
         assert_eq!(serve(3003, 4).await, first);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_id_of_a_draining_target_is_kept_until_its_end_was_shown() {
+    started(Script::passing(), async |running, _| {
+        let serve = async |port, generation| {
+            let config = ConfigText::group("app", &[port]);
+            running.serve(config, generation).await;
+            for plane in PLANES {
+                running.handle.acknowledge(plane, generation);
+            }
+            running.slot("app", port).0
+        };
+        let first = serve(3000, 1).await;
+        assert_ne!(serve(3001, 2).await, first);
+        let state = || Some(running.handle.table().target(first)?.state);
+        sleep(Duration::from_secs(29)).await;
+        assert_eq!(state(), Some(TargetState::Draining));
+        assert_ne!(serve(3002, 3).await, first, "its delay of 30 s still runs");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(state(), Some(TargetState::Unused));
+        assert_ne!(
+            serve(3003, 4).await,
+            first,
+            "planes have yet to see its end"
+        );
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(state(), None);
+        assert_eq!(serve(3004, 5).await, first);
     })
     .await;
 }
