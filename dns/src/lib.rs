@@ -3,13 +3,33 @@
 //! The root package loads zones with it, starts it and publishes health through it. Knows `conf`
 //! and `healthcheck`, never the balancer.
 
+mod answer;
+mod compile;
+mod control;
+mod handle;
 mod load;
+mod metrics;
 mod name;
+mod policy;
 pub mod rdata;
+mod server;
+mod snapshot;
+#[cfg(test)]
+mod testing;
+mod wire;
+mod zone;
 mod zonefile;
 
+pub use answer::{Answered, Answerer};
+pub use compile::Compiled;
+pub use control::Control;
+pub use handle::{Dns, Prepared, Settings, ZoneStatus, start};
 pub use load::{
     ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,
     Zones, load_zones,
 };
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
+pub use policy::Reason;
+pub use server::tcp::TcpWorker;
+pub use snapshot::Snapshot;
+pub use wire::{Rcode, Transport};

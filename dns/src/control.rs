@@ -1,0 +1,247 @@
+//! The control task: the one owner of what is bound and of what is published.
+//!
+//! Runs on the control thread. Follows the health table, carries out commits, and drops replaced
+//! snapshots here, so that no answering thread pays for it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthcheck::HealthTable;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::compile::Compiled;
+use crate::handle::{Prepared, Shared, Status, ZoneStatus};
+use crate::metrics::Counters;
+use crate::server::bind::Sockets;
+use crate::server::tcp::TcpCommand;
+use crate::server::udp::UdpThread;
+use crate::snapshot::Snapshot;
+use crate::wire::Transport;
+
+/// How often replaced snapshots are looked at while there are some.
+const RETIRE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the handle asks for.
+pub(crate) enum Command {
+    /// Serve this; tell when it is served.
+    Commit(Box<Prepared>, oneshot::Sender<()>),
+    /// The own listeners leave DNS.
+    Withdraw,
+    /// Stop serving; tell when everything is closed.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Tells the board that a configuration generation is served, so that slots older ones used may
+/// be used again.
+pub(crate) type Acknowledge = Box<dyn Fn(u64) + Send>;
+
+/// The control task.
+pub struct Control {
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) health: watch::Receiver<Arc<HealthTable>>,
+    pub(crate) acknowledge: Acknowledge,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Vec<mpsc::UnboundedSender<TcpCommand>>,
+    pub(crate) applied: watch::Sender<u64>,
+    pub(crate) compiled: Compiled,
+    /// Counters of UDP threads that ended, for those that start.
+    pub(crate) spare: Vec<Arc<Counters>>,
+    /// What is bound, by configured address.
+    pub(crate) bound: BTreeMap<SocketAddr, Bound>,
+    /// Replaced snapshots that threads may still hold.
+    pub(crate) retired: Vec<Arc<Snapshot>>,
+    /// The health generation the published decisions follow from.
+    pub(crate) since: u64,
+    pub(crate) withdrawn: bool,
+}
+
+/// An address being served.
+pub(crate) struct Bound {
+    address: SocketAddr,
+    threads: Vec<(UdpThread, Arc<Counters>)>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Follows health and commits until [`Dns::stop`](crate::Dns::stop), or until every handle is
+    /// gone.
+    pub async fn run(mut self) {
+        let mut board_lives = true;
+        loop {
+            let retiring = !self.retired.is_empty();
+            tokio::select! {
+                // What was asked for before a table came is done before the table is followed.
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::Commit(prepared, done)) => {
+                        self.commit(*prepared).await;
+                        // A caller that went away needs no answer, here and below.
+                        let _ = done.send(());
+                    }
+                    Some(Command::Withdraw) => self.withdraw(),
+                    Some(Command::Stop(done)) => {
+                        self.stop().await;
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return self.stop().await,
+                },
+                changed = self.health.changed(), if board_lives => match changed {
+                    Ok(()) => self.follow_health(),
+                    Err(_) => board_lives = false,
+                },
+                () = tokio::time::sleep(RETIRE_INTERVAL), if retiring => {
+                    self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+                }
+            }
+        }
+    }
+
+    fn follow_health(&mut self) {
+        let health = self.health.borrow_and_update().clone();
+        let current = self.shared.snapshot.load_full();
+        let next = self
+            .compiled
+            .next_snapshot(&current, self.since, &health, self.withdrawn);
+        drop(current);
+        if let Some(next) = next {
+            self.publish(next);
+        }
+        self.now_at(&health);
+    }
+
+    fn withdraw(&mut self) {
+        self.withdrawn = true;
+        self.publish_anew();
+    }
+
+    /// Compiles every decision and publishes.
+    fn publish_anew(&mut self) {
+        let health = self.health.borrow_and_update().clone();
+        self.publish(self.compiled.snapshot(&health, self.withdrawn));
+        self.now_at(&health);
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        let old = self.shared.snapshot.swap(Arc::new(snapshot));
+        self.retired.push(old);
+    }
+
+    fn now_at(&mut self, health: &HealthTable) {
+        self.since = health.generation();
+        self.applied.send_replace(self.since);
+    }
+
+    async fn commit(&mut self, prepared: Prepared) {
+        self.compiled = prepared.compiled;
+        self.shared
+            .limits
+            .set(prepared.tcp_max_connections, prepared.tcp_idle_timeout);
+        self.publish_anew();
+        for (configured, sockets) in prepared.sockets {
+            self.open(configured, sockets);
+        }
+        let gone: Vec<SocketAddr> = self
+            .bound
+            .keys()
+            .filter(|address| !prepared.binds.contains(address))
+            .copied()
+            .collect();
+        for address in gone {
+            self.close(address).await;
+        }
+        self.show_status(&prepared.binds);
+        (self.acknowledge)(self.compiled.config_generation);
+    }
+
+    /// Starts serving an address.
+    fn open(&mut self, configured: SocketAddr, sockets: Sockets) {
+        let mut threads = Vec::new();
+        for socket in sockets.udp {
+            let counters = self.counters();
+            let snapshot = self.shared.snapshot.clone();
+            match UdpThread::start(socket, sockets.address, snapshot, counters.clone()) {
+                Ok(thread) => threads.push((thread, counters)),
+                Err(error) => {
+                    tracing::error!(address = %sockets.address, %error, "cannot start a DNS thread");
+                    self.spare.push(counters);
+                }
+            }
+        }
+        for (worker, listener) in self.workers.iter().zip(sockets.tcp) {
+            // A worker that ended closes the listener with the command.
+            let _ = worker.send(TcpCommand::Serve(configured, listener));
+        }
+        let bound = Bound {
+            address: sockets.address,
+            threads,
+        };
+        self.bound.insert(configured, bound);
+    }
+
+    /// Stops serving an address; returns when its UDP sockets are closed.
+    async fn close(&mut self, configured: SocketAddr) {
+        let Some(bound) = self.bound.remove(&configured) else {
+            return;
+        };
+        for worker in &self.workers {
+            let _ = worker.send(TcpCommand::Close(configured));
+        }
+        for (thread, _) in &bound.threads {
+            thread.stop();
+        }
+        for (thread, counters) in bound.threads {
+            thread.ended().await;
+            self.spare.push(counters);
+        }
+    }
+
+    async fn stop(&mut self) {
+        let addresses: Vec<SocketAddr> = self.bound.keys().copied().collect();
+        for address in addresses {
+            self.close(address).await;
+        }
+        // Without a sender the workers end.
+        self.workers.clear();
+        self.show_status(&[]);
+    }
+
+    /// Counters for a thread: those of one that ended, so that counts neither vanish nor pile up.
+    fn counters(&mut self) -> Arc<Counters> {
+        if let Some(counters) = self.spare.pop() {
+            return counters;
+        }
+        let counters = Arc::new(Counters::new(Transport::Udp));
+        self.shared.counters.rcu(|all| {
+            let mut all = Vec::clone(all);
+            all.push(counters.clone());
+            all
+        });
+        counters
+    }
+
+    /// Shows what is served, bound addresses in the order of the configuration.
+    fn show_status(&self, binds: &[SocketAddr]) {
+        let of = |configured| {
+            let bound = self.bound.get(configured)?;
+            Some((*configured, bound.address))
+        };
+        let zones = self.compiled.zones.zones().iter().map(|zone| ZoneStatus {
+            id: zone.id.clone(),
+            name: zone.name.clone(),
+            serial: zone.serial,
+            records: zone.records,
+        });
+        self.shared.status.store(Arc::new(Status {
+            bound: binds.iter().filter_map(of).collect(),
+            zones: zones.collect(),
+        }));
+    }
+}

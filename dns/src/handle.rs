@@ -1,0 +1,258 @@
+//! The handle the root package holds, and how the plane is started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use conf::{Config, Diagnostic};
+use healthcheck::{BoardHandle, HealthTable, Plane, SlotMap};
+use prometheus::proto::MetricFamily;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::compile::Compiled;
+use crate::control::{Acknowledge, Command, Control};
+use crate::load::Zones;
+use crate::metrics::{self, Counters, ZoneLabels};
+use crate::server::bind::{self, Sockets};
+use crate::server::tcp::{TcpLimits, TcpWorker};
+use crate::snapshot::Snapshot;
+use crate::wire::Transport;
+
+/// What the plane is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// UDP threads for each address; at least one is started.
+    pub udp_threads: usize,
+    /// TCP workers: one for each of the balancer's.
+    pub tcp_workers: usize,
+    /// Where health comes from.
+    pub board: BoardHandle,
+}
+
+/// A zone being served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneStatus {
+    /// Its id.
+    pub id: String,
+    /// Its apex, with the final dot.
+    pub name: String,
+    /// Serial of its SOA.
+    pub serial: u32,
+    /// Records it holds; a record with a policy counts once.
+    pub records: usize,
+}
+
+/// What is served, for whoever asks.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    /// Configured and real address.
+    pub(crate) bound: Vec<(SocketAddr, SocketAddr)>,
+    pub(crate) zones: Vec<ZoneStatus>,
+}
+
+/// What handle, control task and threads share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) status: ArcSwap<Status>,
+    pub(crate) labels: ArcSwap<ZoneLabels>,
+    pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
+    pub(crate) limits: Arc<TcpLimits>,
+}
+
+/// The DNS server's handle. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    applied: watch::Receiver<u64>,
+    udp_threads: usize,
+    tcp_workers: usize,
+}
+
+/// A configuration ready to be served: zones compiled, new addresses bound. Dropping it closes
+/// them again.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) compiled: Compiled,
+    pub(crate) binds: Vec<SocketAddr>,
+    pub(crate) sockets: Vec<(SocketAddr, Sockets)>,
+    pub(crate) tcp_max_connections: usize,
+    pub(crate) tcp_idle_timeout: Duration,
+}
+
+/// Makes the plane; nothing is bound before the first commit.
+pub fn start(settings: Settings) -> (Dns, Control, Vec<TcpWorker>) {
+    let Settings {
+        udp_threads,
+        tcp_workers,
+        board,
+    } = settings;
+    let health = board.subscribe();
+    let acknowledge = Box::new(move |generation| board.acknowledge(Plane::Dns, generation));
+    start_with(udp_threads, tcp_workers, health, acknowledge)
+}
+
+/// The same with health from anywhere.
+fn start_with(
+    udp_threads: usize,
+    tcp_workers: usize,
+    health: watch::Receiver<Arc<HealthTable>>,
+    acknowledge: Acknowledge,
+) -> (Dns, Control, Vec<TcpWorker>) {
+    let compiled = Compiled::empty();
+    let snapshot = compiled.snapshot(&HealthTable::default(), false);
+    let shared = Arc::new(Shared {
+        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        status: ArcSwap::default(),
+        labels: ArcSwap::default(),
+        counters: ArcSwap::default(),
+        limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
+    });
+    let mut workers = Vec::new();
+    let mut senders = Vec::new();
+    for _ in 0..tcp_workers {
+        let (sender, commands) = mpsc::unbounded_channel();
+        senders.push(sender);
+        workers.push(TcpWorker {
+            commands,
+            snapshot: shared.snapshot.clone(),
+            counters: Arc::new(Counters::new(Transport::Tcp)),
+            limits: shared.limits.clone(),
+        });
+    }
+    let counters = workers.iter().map(|worker| worker.counters.clone());
+    shared.counters.store(Arc::new(counters.collect()));
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let (tell_applied, applied) = watch::channel(0);
+    let dns = Dns {
+        shared: shared.clone(),
+        commands,
+        applied,
+        udp_threads: udp_threads.max(1),
+        tcp_workers,
+    };
+    let control = Control {
+        commands: receiver,
+        health,
+        acknowledge,
+        shared,
+        workers: senders,
+        applied: tell_applied,
+        compiled,
+        spare: Vec::new(),
+        bound: std::collections::BTreeMap::new(),
+        retired: Vec::new(),
+        since: 0,
+        withdrawn: false,
+    };
+    (dns, control, workers)
+}
+
+impl Dns {
+    /// Compiles zones that loaded without an error and binds addresses that are new. Nothing
+    /// visible changes.
+    ///
+    /// # Errors
+    /// One diagnostic for each address that cannot be bound.
+    pub fn prepare(
+        &self,
+        config: &Arc<Config>,
+        zones: Zones,
+        generation: u64,
+        slots: &Arc<SlotMap>,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
+        let mut sockets = Vec::new();
+        let mut problems = Vec::new();
+        let status = self.shared.status.load();
+        let wanted = config.dns.as_ref().map_or(&[][..], |dns| &dns.binds);
+        for bind in wanted {
+            if status.bound.iter().any(|(have, _)| *have == bind.value) {
+                continue;
+            }
+            match bind::bind(bind, self.udp_threads, self.tcp_workers) {
+                Ok(bound) => sockets.push((bind.value, bound)),
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let ids = zones.zones.iter().map(|zone| zone.id.as_str());
+        let labels = ZoneLabels::extend(&self.shared.labels, ids);
+        let labels = ZoneLabels::clone(&labels);
+        let limits = config.dns.as_ref();
+        Ok(Prepared {
+            compiled: Compiled::labelled(config, &zones, generation, slots, labels),
+            binds: wanted.iter().map(|bind| bind.value).collect(),
+            sockets,
+            tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),
+            tcp_idle_timeout: limits.map_or(Duration::ZERO, |dns| dns.tcp_idle_timeout),
+        })
+    }
+
+    /// Serves what was prepared; returns when every answer from now on comes from it and
+    /// addresses that are no longer wanted are closed. [`Control::run`] must be running.
+    pub async fn commit(&self, prepared: Prepared) {
+        let (done, wait) = oneshot::channel();
+        self.ask(Command::Commit(Box::new(prepared), done), wait)
+            .await;
+    }
+
+    /// The addresses served, with their real ports, in the order of the configuration; UDP and
+    /// TCP each.
+    pub fn bound(&self) -> Vec<SocketAddr> {
+        let status = self.shared.status.load();
+        status.bound.iter().map(|(_, real)| *real).collect()
+    }
+
+    /// The zones served.
+    pub fn zones(&self) -> Vec<ZoneStatus> {
+        self.shared.status.load().zones.clone()
+    }
+
+    /// The snapshot being served, for asking it what it would answer.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// Takes the own listeners out of DNS, for good: aliases to them count as unhealthy, and where
+    /// nothing else can answer the answer is empty (NOERROR with the SOA), not their address.
+    pub fn withdraw_listeners(&self) {
+        // Without a control task nothing is served that could be withdrawn.
+        let _ = self.commands.send(Command::Withdraw);
+    }
+
+    /// Returns when answers follow from the health table of that generation or a later one.
+    pub async fn applied(&self, health_generation: u64) {
+        let mut applied = self.applied.clone();
+        // An error means that the control task has ended: nothing will follow.
+        let _ = applied
+            .wait_for(|generation| *generation >= health_generation)
+            .await;
+    }
+
+    /// The plane's metrics.
+    pub fn collect(&self) -> Vec<MetricFamily> {
+        let counters = self.shared.counters.load();
+        let labels = self.shared.labels.load();
+        metrics::collect(&labels, counters.iter().map(|counters| &**counters))
+    }
+
+    /// Stops answering: closes every socket and ends the control task and the workers.
+    pub async fn stop(&self) {
+        let (done, wait) = oneshot::channel();
+        self.ask(Command::Stop(done), wait).await;
+    }
+
+    async fn ask(&self, command: Command, done: oneshot::Receiver<()>) {
+        if self.commands.send(command).is_ok() {
+            // An error means that the control task has ended, and with it all it served.
+            let _ = done.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

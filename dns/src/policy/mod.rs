@@ -1,0 +1,217 @@
+//! Routing policies: what was decided about each routed record, and how it is written.
+//!
+//! Decisions are made when health changes (by [`Routes`]), one file for each policy, and hold
+//! nothing but ready answers and cumulative weights; a query then draws and copies.
+//! Route 53's tree rules hold: a set is healthy when its check is and, for an alias that evaluates
+//! its target, when something in the target is; what has no healthy set answers as if all were.
+//! Cost of a query: a draw and a walk over at most a few dozen weights; no allocation, no lock.
+
+mod alias;
+mod failover;
+pub(crate) mod multivalue;
+mod routes;
+pub(crate) mod simple;
+mod weighted;
+
+use std::sync::Arc;
+
+use conf::{FailoverRole, Policy};
+use rand::rngs::SmallRng;
+
+pub(crate) use routes::Routes;
+
+use crate::wire::{Blob, Full, Response};
+use crate::zone::{RoutedIdx, ZoneTable};
+
+/// Aliases to records followed at most; the loader refuses cycles.
+const MAX_ALIAS_DEPTH: usize = 16;
+
+/// Why a decision is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// From what is healthy.
+    Healthy,
+    /// The first choice is unhealthy: the secondary, or sets of weight 0.
+    Standby,
+    /// Nothing is healthy: as if everything were (the last resort).
+    AllUnhealthy,
+    /// There is nothing to answer: the own listeners have left DNS, or no target may be used.
+    NoAnswer,
+}
+
+impl Reason {
+    /// Every reason, in the order metrics list them.
+    pub const ALL: [Self; 4] = [
+        Self::Healthy,
+        Self::Standby,
+        Self::AllUnhealthy,
+        Self::NoAnswer,
+    ];
+
+    /// The name in metrics and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Standby => "standby",
+            Self::AllUnhealthy => "all-unhealthy",
+            Self::NoAnswer => "no-answer",
+        }
+    }
+}
+
+/// What choosing a set leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing to answer.
+    Nothing,
+    /// These records.
+    Values(Arc<Blob>),
+    /// A fixed RRset of the zone, by number.
+    Fixed(u32),
+    /// Up to eight of these, drawn anew each time.
+    Some(Arc<[Blob]>),
+    /// What another routed record answers.
+    Record(RoutedIdx),
+}
+
+/// How the outcome is chosen per query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Always this one.
+    One(Outcome),
+    /// By weight; each entry holds the sum of the weights up to and including its own.
+    Weighted(Box<[(u32, Outcome)]>),
+    /// Up to eight of these.
+    Some(Box<[Outcome]>),
+}
+
+/// A routed record under one health table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// The record's policy.
+    pub(crate) policy: Policy,
+    /// Why it is what it is.
+    pub(crate) reason: Reason,
+    choice: Choice,
+    /// True when some set is healthy: what an alias that evaluates this record sees.
+    healthy: bool,
+    /// True when every set is a listener that has left DNS.
+    withdrawn: bool,
+}
+
+/// A set as a policy sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    healthy: bool,
+    /// A listener that has left DNS: not even a last resort while anything else is there.
+    withdrawn: bool,
+    weight: u8,
+    role: Option<FailoverRole>,
+    outcome: Outcome,
+}
+
+impl Decision {
+    /// Decides a record from its sets, at least one.
+    fn new(policy: Policy, members: &[Member]) -> Self {
+        let withdrawn = members.iter().all(|member| member.withdrawn);
+        let present: Vec<&Member> = members
+            .iter()
+            .filter(|member| withdrawn || !member.withdrawn)
+            .collect();
+        let (choice, reason) = match policy {
+            Policy::Simple => simple::choose(&present),
+            Policy::Weighted => weighted::choose(&present),
+            Policy::Failover => failover::choose(&present),
+            Policy::Multivalue => multivalue::choose(&present),
+        };
+        let empty = present
+            .iter()
+            .all(|member| member.outcome == Outcome::Nothing);
+        Self {
+            policy,
+            reason: if empty { Reason::NoAnswer } else { reason },
+            choice,
+            healthy: members.iter().any(|member| member.healthy),
+            withdrawn,
+        }
+    }
+}
+
+/// Every routed record's decision under one health table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Decisions(Vec<Arc<Decision>>);
+
+impl Decisions {
+    /// One record's.
+    pub(crate) fn get(&self, record: RoutedIdx) -> Option<&Decision> {
+        self.0.get(record as usize).map(|decision| &**decision)
+    }
+}
+
+/// Writes the answer of a routed record.
+pub(crate) struct Writer<'w, 'b> {
+    /// Where fixed RRsets are.
+    pub(crate) zones: &'w ZoneTable,
+    /// Where routed ones are.
+    pub(crate) decisions: &'w Decisions,
+    /// What is written to.
+    pub(crate) response: &'w mut Response<'b>,
+    /// Where the owner's name stands in the message.
+    pub(crate) owner: usize,
+    /// The source of draws.
+    pub(crate) draw: &'w mut SmallRng,
+}
+
+impl Writer<'_, '_> {
+    /// Draws from `record`'s decision and writes the outcome.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit.
+    pub(crate) fn record(&mut self, record: RoutedIdx, depth: usize) -> Result<(), Full> {
+        if depth > MAX_ALIAS_DEPTH {
+            return Ok(());
+        }
+        let Some(decision) = self.decisions.get(record) else {
+            return Ok(());
+        };
+        match &decision.choice {
+            Choice::One(outcome) => self.outcome(outcome, depth),
+            Choice::Weighted(entries) => match weighted::draw(entries, self.draw) {
+                Some(outcome) => self.outcome(outcome, depth),
+                None => Ok(()),
+            },
+            Choice::Some(outcomes) => {
+                for index in multivalue::draw(outcomes.len(), self.draw) {
+                    if let Some(outcome) = outcomes.get(index) {
+                        self.outcome(outcome, depth)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome, depth: usize) -> Result<(), Full> {
+        match outcome {
+            Outcome::Nothing => Ok(()),
+            Outcome::Values(blob) => self.blob(blob),
+            Outcome::Fixed(blob) => {
+                let view = self.zones.blob(*blob);
+                simple::write(self.response, view, self.owner, self.draw)
+            }
+            Outcome::Some(blobs) => {
+                for index in multivalue::draw(blobs.len(), self.draw) {
+                    if let Some(blob) = blobs.get(index) {
+                        self.blob(blob)?;
+                    }
+                }
+                Ok(())
+            }
+            Outcome::Record(record) => self.record(*record, depth + 1),
+        }
+    }
+
+    fn blob(&mut self, blob: &Blob) -> Result<(), Full> {
+        simple::write(self.response, blob.view(), self.owner, self.draw)
+    }
+}

@@ -1,0 +1,319 @@
+//! Routed records resolved to slots, and the decisions that follow from a health table.
+//!
+//! Made once per configuration generation; asked by the control task whenever health changes. A
+//! change costs what the records that name the changed target, group or check cost, and the
+//! records whose aliases lead to those, never the whole configuration. Pure.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use conf::{CheckIdx, Config, FailoverRole, Policy};
+use healthcheck::{Changes, CheckId, GroupId, HealthTable, SlotId, SlotMap};
+
+use super::alias::{GroupAlias, ListenerAlias};
+use super::{Choice, Decision, Decisions, Member, Outcome, Reason};
+use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
+use crate::wire::Blob;
+use crate::zone::{RecordPlaces, RoutedIdx, SetData};
+
+#[derive(Debug)]
+struct Route {
+    policy: Policy,
+    sets: Vec<RouteSet>,
+}
+
+#[derive(Debug)]
+struct RouteSet {
+    weight: u8,
+    role: Option<FailoverRole>,
+    check: Option<CheckId>,
+    evaluate: bool,
+    data: RouteData,
+}
+
+#[derive(Debug)]
+enum RouteData {
+    Values(Arc<Blob>),
+    Listener(ListenerAlias),
+    Group(GroupAlias),
+    Fixed(u32),
+    Record(RoutedIdx),
+    /// An alias to a record that is not served (it is below a cut).
+    Nowhere,
+}
+
+/// Every routed record of a configuration generation.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    records: Vec<Route>,
+    /// Aliases after what they lead to.
+    order: Vec<RoutedIdx>,
+    /// Each record's position in `order`.
+    rank: Vec<usize>,
+    /// The aliases that lead to each record.
+    aliases: Vec<Vec<RoutedIdx>>,
+    by_target: HashMap<SlotId, Vec<RoutedIdx>>,
+    by_group: HashMap<GroupId, Vec<RoutedIdx>>,
+    by_check: HashMap<CheckId, Vec<RoutedIdx>>,
+}
+
+impl Routes {
+    /// Resolves the routed records of `zones`, in their order.
+    pub(crate) fn new(
+        config: &Config,
+        zones: &Zones,
+        slots: &SlotMap,
+        places: &RecordPlaces,
+    ) -> Self {
+        let context = Context {
+            config,
+            slots,
+            places,
+        };
+        let mut routes = Self::default();
+        for (zone_index, zone) in zones.zones.iter().enumerate() {
+            for record in &zone.routed {
+                let sets = record.sets.iter();
+                let sets = sets.map(|set| RouteSet {
+                    weight: set.weight,
+                    role: set.failover,
+                    check: set.health_check.and_then(|check| context.check(check)),
+                    evaluate: match &set.data {
+                        RoutedData::Values(_) => false,
+                        RoutedData::Alias(alias) => alias.evaluate_target_health,
+                    },
+                    data: context.data(zone_index, record, &set.data),
+                });
+                routes.records.push(Route {
+                    policy: record.policy,
+                    sets: sets.collect(),
+                });
+            }
+        }
+        routes.index();
+        routes
+    }
+
+    /// Decides every record.
+    pub(crate) fn decide_all(&self, health: &HealthTable, withdrawn: bool) -> Decisions {
+        let undecided = Arc::new(Decision {
+            policy: Policy::Simple,
+            reason: Reason::NoAnswer,
+            choice: Choice::One(Outcome::Nothing),
+            healthy: false,
+            withdrawn: false,
+        });
+        let mut decisions = Decisions(vec![undecided; self.records.len()]);
+        for &record in &self.order {
+            self.decide(record, &mut decisions, health, withdrawn);
+        }
+        decisions
+    }
+
+    /// Decides again what `changes` touch; `None` when every decision is as it was.
+    pub(crate) fn decide_changed<'c>(
+        &self,
+        previous: &Decisions,
+        health: &HealthTable,
+        changes: impl Iterator<Item = &'c Changes>,
+        withdrawn: bool,
+    ) -> Option<Decisions> {
+        let touched = self.touched(changes);
+        if touched.is_empty() {
+            return None;
+        }
+        let mut decisions = previous.clone();
+        for (_, record) in touched {
+            self.decide(record, &mut decisions, health, withdrawn);
+        }
+        (decisions != *previous).then_some(decisions)
+    }
+
+    /// Records whose decision may differ, by rank.
+    fn touched<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c Changes>,
+    ) -> BTreeSet<(usize, RoutedIdx)> {
+        let mut queue: Vec<RoutedIdx> = Vec::new();
+        for change in changes {
+            let targets = change.targets.iter().filter_map(|t| self.by_target.get(t));
+            let groups = change.groups.iter().filter_map(|g| self.by_group.get(g));
+            let checks = change.checks.iter().filter_map(|c| self.by_check.get(c));
+            queue.extend(targets.chain(groups).chain(checks).flatten());
+        }
+        let mut touched = BTreeSet::new();
+        while let Some(record) = queue.pop() {
+            let rank = self.rank.get(record as usize).copied().unwrap_or(0);
+            if touched.insert((rank, record)) {
+                queue.extend(self.aliases.get(record as usize).into_iter().flatten());
+            }
+        }
+        touched
+    }
+
+    fn decide(
+        &self,
+        record: RoutedIdx,
+        decisions: &mut Decisions,
+        health: &HealthTable,
+        withdrawn: bool,
+    ) {
+        let Some(route) = self.records.get(record as usize) else {
+            return;
+        };
+        let sets = route.sets.iter();
+        let members: Vec<Member> = sets
+            .map(|set| set.member(decisions, health, withdrawn))
+            .collect();
+        if let Some(place) = decisions.0.get_mut(record as usize) {
+            let decision = Decision::new(route.policy, &members);
+            if **place != decision {
+                *place = Arc::new(decision);
+            }
+        }
+    }
+
+    /// Fills the reverse indices and the order.
+    fn index(&mut self) {
+        self.aliases = vec![Vec::new(); self.records.len()];
+        for (index, route) in self.records.iter().enumerate() {
+            let record = index as RoutedIdx;
+            for set in &route.sets {
+                if let Some(check) = set.check {
+                    self.by_check.entry(check).or_default().push(record);
+                }
+                match &set.data {
+                    RouteData::Values(_) | RouteData::Fixed(_) | RouteData::Nowhere => {}
+                    RouteData::Listener(listener) => {
+                        for &group in &listener.groups {
+                            self.by_group.entry(group).or_default().push(record);
+                        }
+                    }
+                    RouteData::Group(group) => {
+                        if let Some(id) = group.group {
+                            self.by_group.entry(id).or_default().push(record);
+                        }
+                        for target in &group.targets {
+                            self.by_target.entry(target.slot).or_default().push(record);
+                        }
+                    }
+                    RouteData::Record(target) => {
+                        if let Some(aliases) = self.aliases.get_mut(*target as usize) {
+                            aliases.push(record);
+                        }
+                    }
+                }
+            }
+        }
+        self.sort();
+    }
+
+    /// Orders records so that aliases come after what they lead to (Kahn's way); records of a
+    /// cycle, which the loader refuses, come last.
+    fn sort(&mut self) {
+        let targets = |route: &Route| {
+            let is_record = |set: &&RouteSet| matches!(set.data, RouteData::Record(_));
+            route.sets.iter().filter(is_record).count()
+        };
+        let mut waiting_for: Vec<usize> = self.records.iter().map(targets).collect();
+        let everyone = 0..self.records.len() as RoutedIdx;
+        let mut ready: Vec<RoutedIdx> = everyone
+            .clone()
+            .filter(|&record| waiting_for.get(record as usize) == Some(&0))
+            .collect();
+        let mut order = Vec::with_capacity(self.records.len());
+        while let Some(record) = ready.pop() {
+            order.push(record);
+            for &alias in self.aliases.get(record as usize).into_iter().flatten() {
+                if let Some(count) = waiting_for.get_mut(alias as usize) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.push(alias);
+                    }
+                }
+            }
+        }
+        order.extend(everyone.filter(|&r| waiting_for.get(r as usize).is_some_and(|n| *n > 0)));
+        self.rank = vec![0; order.len()];
+        for (rank, &record) in order.iter().enumerate() {
+            if let Some(place) = self.rank.get_mut(record as usize) {
+                *place = rank;
+            }
+        }
+        self.order = order;
+    }
+}
+
+impl RouteSet {
+    fn member(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Member {
+        let target = match &self.data {
+            RouteData::Record(record) => decisions.get(*record),
+            _ => None,
+        };
+        let withdrawn = match &self.data {
+            RouteData::Listener(_) => withdrawn,
+            _ => target.is_some_and(|target| target.withdrawn),
+        };
+        let check = self.check.and_then(|check| health.check(check));
+        let checked = check.is_none_or(|check| check.healthy);
+        let target_healthy = match &self.data {
+            _ if !self.evaluate => true,
+            RouteData::Values(_) | RouteData::Fixed(_) | RouteData::Nowhere => true,
+            RouteData::Listener(listener) => listener.is_healthy(health),
+            RouteData::Group(group) => group.is_healthy(health),
+            RouteData::Record(_) => target.is_some_and(|target| target.healthy),
+        };
+        let outcome = match &self.data {
+            _ if withdrawn => Outcome::Nothing,
+            RouteData::Nowhere => Outcome::Nothing,
+            RouteData::Values(blob) => Outcome::Values(blob.clone()),
+            RouteData::Fixed(blob) => Outcome::Fixed(*blob),
+            RouteData::Listener(listener) => listener.outcome(),
+            RouteData::Group(group) => group.outcome(health),
+            RouteData::Record(record) => Outcome::Record(*record),
+        };
+        Member {
+            healthy: !withdrawn && checked && target_healthy,
+            withdrawn,
+            weight: self.weight,
+            role: self.role,
+            outcome,
+        }
+    }
+}
+
+struct Context<'c> {
+    config: &'c Config,
+    slots: &'c SlotMap,
+    places: &'c RecordPlaces,
+}
+
+impl Context<'_> {
+    fn check(&self, check: CheckIdx) -> Option<CheckId> {
+        self.slots.check(&self.config.health_check(check).name)
+    }
+
+    fn data(&self, zone: usize, record: &RoutedRecord, data: &RoutedData) -> RouteData {
+        let (config, slots, rtype) = (self.config, self.slots, record.rtype);
+        let RoutedAlias { target, .. } = match data {
+            RoutedData::Alias(alias) => alias,
+            RoutedData::Values(values) => {
+                let rdatas = values.iter().map(|rdata| &**rdata);
+                return RouteData::Values(Arc::new(Blob::new(rtype.0, record.ttl, rdatas)));
+            }
+        };
+        match target {
+            RoutedTarget::Listener(listener) => RouteData::Listener(ListenerAlias::new(
+                config, slots, *listener, rtype, record.ttl,
+            )),
+            RoutedTarget::TargetGroup(group) => {
+                RouteData::Group(GroupAlias::new(config, slots, *group, rtype, record.ttl))
+            }
+            RoutedTarget::Record(name) => match self.places.get(&(zone, name.clone(), rtype)) {
+                Some(SetData::Fixed(blob)) => RouteData::Fixed(*blob),
+                Some(SetData::Routed(record)) => RouteData::Record(*record),
+                None => RouteData::Nowhere,
+            },
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The sockets: UDP threads, TCP on the workers, and the table of what is bound.
+//!
+//! Everything here reads the one published snapshot and knows nothing of zones or health.
+
+mod batch;
+pub(crate) mod bind;
+mod holder;
+pub(crate) mod tcp;
+pub(crate) mod udp;

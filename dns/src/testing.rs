@@ -1,0 +1,204 @@
+//! What the crate's tests share: a scene made from configuration text, queries, answers as text.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use conf::{Config, RecordType};
+use healthcheck::{
+    CheckHealth, CheckId, GroupHealth, GroupId, HealthTable, OperatorState, Signal, SlotId,
+    SlotMap, Source, TargetHealth, TargetState,
+};
+use hickory_proto::op::Message;
+use hickory_proto::rr::Record;
+
+use crate::{Answerer, Compiled, Name, Snapshot, Transport, Zones, load_zones};
+
+/// A configuration, its zones, its slots and the health of all of them.
+pub(crate) struct Scene {
+    pub(crate) config: Arc<Config>,
+    pub(crate) zones: Zones,
+    pub(crate) slots: Arc<SlotMap>,
+    pub(crate) compiled: Compiled,
+    pub(crate) health: Arc<HealthTable>,
+}
+
+impl Scene {
+    /// From the text of a configuration file without errors; everything in it is healthy.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut loaded = conf::load_text(Path::new("scene.toml"), text);
+        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+        let (zones, problems) = load_zones(&loaded.config, &mut loaded.sources);
+        let errors: Vec<_> = problems
+            .iter()
+            .filter(|problem| problem.severity == conf::Severity::Error)
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let slots = slots_of(&loaded.config);
+        let compiled = Compiled::new(&loaded.config, &zones, 1, &slots);
+        let mut scene = Self {
+            config: Arc::new(loaded.config),
+            zones,
+            slots: Arc::new(slots),
+            compiled,
+            health: Arc::default(),
+        };
+        scene.set(&[]);
+        scene
+    }
+
+    /// Publishes health: what is named is as said, everything else is healthy. Names are checks
+    /// (`up`, `down`), and targets as `group/address` (`healthy`, `unhealthy`, `draining`,
+    /// `initial`, `weight-0`). Groups follow from their targets.
+    pub(crate) fn set(&mut self, said: &[(&str, &str)]) {
+        let mut next = self.health.next();
+        let word = |name: &str| said.iter().find(|(n, _)| *n == name).map(|(_, word)| *word);
+        for check in &self.config.health_checks {
+            let id = self.slots.check(&check.name).unwrap();
+            let health = CheckHealth {
+                healthy: word(&check.name) != Some("down"),
+                description: Arc::from(""),
+                since: SystemTime::UNIX_EPOCH,
+            };
+            next.check(id, Some(health));
+        }
+        for group in &self.config.target_groups {
+            let mut rollup = GroupHealth::default();
+            for target in &group.targets {
+                let (slot, _) = self.slots.target(&group.name, target.address).unwrap();
+                let health = target_health(word(&format!("{}/{}", group.name, target.address)));
+                rollup.registered += 1;
+                rollup.healthy += u32::from(health.state == TargetState::Healthy);
+                rollup.initial += u32::from(health.state == TargetState::Initial);
+                next.target(slot, Some(health));
+            }
+            let count = |n: u32| n as usize;
+            let met = |floor: conf::MinimumHealthy| {
+                floor.is_met(count(rollup.healthy), count(rollup.registered))
+            };
+            rollup.fail_open = !met(group.unhealthy_state_routing);
+            rollup.dns_healthy = met(group.dns_failover) && rollup.registered > 0;
+            let id = self.slots.group(&group.name).unwrap();
+            next.group(id, Some(rollup));
+        }
+        self.health = next.publish();
+    }
+
+    /// The snapshot under the health last set.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.compiled.snapshot(&self.health, false)
+    }
+
+    /// What a new answerer says over UDP, as text.
+    pub(crate) fn ask(&self, name: &str, rtype: &str) -> String {
+        text(&ask(&self.snapshot(), &mut Answerer::new(1), name, rtype))
+    }
+}
+
+fn target_health(word: Option<&str>) -> TargetHealth {
+    let state = match word {
+        None | Some("healthy" | "weight-0") => TargetState::Healthy,
+        Some("unhealthy") => TargetState::Unhealthy,
+        Some("draining") => TargetState::Draining,
+        Some("initial") => TargetState::Initial,
+        Some(other) => panic!("{other:?} is no state of a target"),
+    };
+    TargetHealth {
+        state,
+        reason: None,
+        source: Source::Probe,
+        operator: OperatorState::Ready,
+        weight: if word == Some("weight-0") { 0 } else { 1 },
+        registered: true,
+        probed_unhealthy: state == TargetState::Unhealthy,
+        deadline: None,
+        description: Arc::from(""),
+        since: SystemTime::UNIX_EPOCH,
+    }
+}
+
+fn slots_of(config: &Config) -> SlotMap {
+    let mut slots = SlotMap::new(1);
+    let mut next = 0..;
+    for (index, group) in (0..).zip(&config.target_groups) {
+        slots.insert_group(&group.name, GroupId(index));
+        for target in &group.targets {
+            let slot = SlotId(next.next().unwrap());
+            let signal = Arc::new(Signal::default());
+            slots.insert_target(&group.name, target.address, slot, signal);
+        }
+    }
+    for (index, check) in (0..).zip(&config.health_checks) {
+        slots.insert_check(&check.name, CheckId(index));
+    }
+    slots
+}
+
+/// A query packet without EDNS.
+pub(crate) fn query(name: &str, rtype: &str) -> Vec<u8> {
+    let name = Name::parse(name, None).unwrap();
+    let rtype = RecordType::parse(rtype).unwrap();
+    let mut packet = vec![0x12, 0x34, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    packet.extend(name.as_wire());
+    packet.extend(rtype.0.to_be_bytes());
+    packet.extend([0, 1]);
+    packet
+}
+
+/// A query packet with an OPT record that offers `udp_size` bytes.
+pub(crate) fn query_edns(name: &str, rtype: &str, udp_size: u16) -> Vec<u8> {
+    let mut packet = query(name, rtype);
+    packet[11] = 1;
+    packet.extend([0, 0, 41]);
+    packet.extend(udp_size.to_be_bytes());
+    packet.extend([0; 6]);
+    packet
+}
+
+/// The response to a packet over UDP; `None` when there is none.
+pub(crate) fn answer(
+    snapshot: &Snapshot,
+    answerer: &mut Answerer,
+    packet: &[u8],
+) -> Option<Message> {
+    let mut out = [0; 1232];
+    let answered = answerer.answer(snapshot, packet, Transport::Udp, &mut out)?;
+    Some(Message::from_vec(&out[..answered.len]).unwrap())
+}
+
+/// The response to a question.
+pub(crate) fn ask(
+    snapshot: &Snapshot,
+    answerer: &mut Answerer,
+    name: &str,
+    rtype: &str,
+) -> Message {
+    answer(snapshot, answerer, &query(name, rtype)).unwrap()
+}
+
+/// A response in one line: code, flags that are set, sections in order.
+pub(crate) fn text(message: &Message) -> String {
+    let meta = &message.metadata;
+    let mut line = format!("{:?}", meta.response_code).to_uppercase();
+    for (set, flag) in [(meta.authoritative, " aa"), (meta.truncation, " tc")] {
+        line.push_str(if set { flag } else { "" });
+    }
+    let sections = [
+        ("", &message.answers),
+        ("authority: ", &message.authorities),
+        ("additional: ", &message.additionals),
+    ];
+    for (label, records) in sections {
+        if !records.is_empty() {
+            let records: Vec<String> = records.iter().map(Record::to_string).collect();
+            line.push_str(&format!(" | {label}{}", records.join(", ")));
+        }
+    }
+    line
+}
+
+/// An address from text.
+pub(crate) fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}

@@ -1,0 +1,91 @@
+//! The wire side: a query is parsed in place, an answer written straight into the send buffer.
+//!
+//! Used by the answer path only. Nothing here allocates per query or knows zones.
+
+mod blob;
+mod lower;
+mod question;
+mod response;
+
+pub(crate) use blob::{Blob, BlobView, push_record};
+pub(crate) use lower::LowerName;
+pub(crate) use question::{Edns, HEADER_LEN, Header, Question, Rejection, Verdict, parse};
+pub(crate) use response::{Full, NAME_AT, Response, Section, limit};
+
+/// Response codes (RFC 1035 section 4.1.1, RFC 6891, RFC 6672), as they stand in the header and,
+/// above 15, in the OPT record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rcode {
+    /// No error.
+    NoError,
+    /// The query could not be read.
+    FormErr,
+    /// The name does not exist.
+    NxDomain,
+    /// The kind of query is not known.
+    NotImp,
+    /// The server does not answer for the name, or does not do what was asked.
+    Refused,
+    /// A DNAME made a name that is too long (RFC 6672 section 2.2).
+    YxDomain,
+    /// The EDNS version is not known (RFC 6891 section 6.1.3).
+    BadVers,
+}
+
+impl Rcode {
+    /// Every code, in the order metrics list them.
+    pub const ALL: [Self; 7] = [
+        Self::NoError,
+        Self::FormErr,
+        Self::NxDomain,
+        Self::NotImp,
+        Self::Refused,
+        Self::YxDomain,
+        Self::BadVers,
+    ];
+
+    /// The number, extended bits included.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::NoError => 0,
+            Self::FormErr => 1,
+            Self::NxDomain => 3,
+            Self::NotImp => 4,
+            Self::Refused => 5,
+            Self::YxDomain => 6,
+            Self::BadVers => 16,
+        }
+    }
+
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+            Self::YxDomain => "YXDOMAIN",
+            Self::BadVers => "BADVERS",
+        }
+    }
+}
+
+/// What carries a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams: answers are limited and say so by TC.
+    Udp,
+    /// Streams: answers up to 65,535 bytes.
+    Tcp,
+}
+
+impl Transport {
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The query parser: strict, on the raw packet, written by hand.
+//!
+//! Called once per packet by the answer path. What it refuses it refuses with the response code the
+//! client should see; what must not be answered at all (responses, fragments of headers) it drops,
+//! so that two servers can never answer each other for ever (RUSTSEC-2023-0041).
+//! Cost: one pass over the packet, no allocation; never panics on any bytes.
+
+use super::{LowerName, Rcode};
+use crate::name::MAX_NAME;
+
+/// Length of the message header.
+pub(crate) const HEADER_LEN: usize = 12;
+/// Length of type, class, TTL and RDATA length of a record.
+const RECORD_FIXED_LEN: usize = 10;
+const TYPE_OPT: u16 = 41;
+const TYPE_AXFR: u16 = 252;
+const TYPE_IXFR: u16 = 251;
+/// Types 249 to 254 ask for something else than records; what they ask for is not done here.
+const QUESTION_TYPES: std::ops::RangeInclusive<u16> = 249..=254;
+const CLASS_IN: u16 = 1;
+const CLASS_ANY: u16 = 255;
+
+/// What an answer takes over from the query's header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header {
+    /// Message id.
+    pub(crate) id: u16,
+    /// The query's flags word.
+    pub(crate) flags: u16,
+}
+
+/// What the client's OPT record said (RFC 6891).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edns {
+    /// The largest datagram the client takes.
+    pub(crate) udp_size: u16,
+    /// The DO bit.
+    pub(crate) dnssec_ok: bool,
+}
+
+/// A query that can be looked up.
+#[derive(Debug)]
+pub(crate) struct Question<'p> {
+    /// Id and flags.
+    pub(crate) header: Header,
+    /// Name, type and class as the client wrote them.
+    pub(crate) wire: &'p [u8],
+    /// Type asked for.
+    pub(crate) qtype: u16,
+    /// The OPT record, if there was one.
+    pub(crate) edns: Option<Edns>,
+}
+
+/// A query that is answered with nothing but a response code.
+#[derive(Debug)]
+pub(crate) struct Rejection<'p> {
+    /// Id and flags.
+    pub(crate) header: Header,
+    /// What is wrong.
+    pub(crate) rcode: Rcode,
+    /// The question, when it could be read.
+    pub(crate) wire: &'p [u8],
+    /// Type asked for, 0 when it could not be read.
+    pub(crate) qtype: u16,
+    /// The OPT record, if it could be read.
+    pub(crate) edns: Option<Edns>,
+}
+
+/// What becomes of a packet.
+#[derive(Debug)]
+pub(crate) enum Verdict<'p> {
+    /// Nothing is sent.
+    Drop,
+    /// A response code is sent.
+    Reject(Rejection<'p>),
+    /// The question is looked up.
+    Ask(Question<'p>),
+}
+
+/// Reads a packet; the question's name goes into `name` in lower case.
+pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
+    let Some(head) = packet.first_chunk::<HEADER_LEN>() else {
+        return Verdict::Drop;
+    };
+    let word = |at: usize| match head.get(at..at + 2) {
+        Some(&[high, low]) => u16::from_be_bytes([high, low]),
+        _ => 0,
+    };
+    let header = Header {
+        id: word(0),
+        flags: word(2),
+    };
+    if header.flags & 0x8000 != 0 {
+        return Verdict::Drop;
+    }
+    let bare = |rcode| {
+        Verdict::Reject(Rejection {
+            header,
+            rcode,
+            wire: &[],
+            qtype: 0,
+            edns: None,
+        })
+    };
+    if header.flags & 0x7800 != 0 {
+        return bare(Rcode::NotImp);
+    }
+    // RFC 9619: exactly one question; and a query has no answers.
+    if word(4) != 1 || word(6) != 0 {
+        return bare(Rcode::FormErr);
+    }
+    let Some((wire, qtype, qclass)) = read_question(packet, name) else {
+        return bare(Rcode::FormErr);
+    };
+    let reject = |rcode, edns| {
+        Verdict::Reject(Rejection {
+            header,
+            rcode,
+            wire,
+            qtype,
+            edns,
+        })
+    };
+    let records = packet.get(HEADER_LEN + wire.len()..).unwrap_or_default();
+    match read_edns(records, word(8), word(10)) {
+        Err(()) => reject(Rcode::FormErr, None),
+        Ok(Some((_, version))) if version > 0 => reject(
+            Rcode::BadVers,
+            Some(Edns {
+                udp_size: 0,
+                dnssec_ok: false,
+            }),
+        ),
+        Ok(opt) => {
+            let edns = opt.map(|(edns, _)| edns);
+            match refusal(qtype, qclass) {
+                Some(rcode) => reject(rcode, edns),
+                None => Verdict::Ask(Question {
+                    header,
+                    wire,
+                    qtype,
+                    edns,
+                }),
+            }
+        }
+    }
+}
+
+/// What types and classes that are never looked up are answered with. Class CH (`version.bind`
+/// and its kin) tells strangers what runs here: refused.
+fn refusal(qtype: u16, qclass: u16) -> Option<Rcode> {
+    match (qtype, qclass) {
+        (TYPE_OPT, _) => Some(Rcode::FormErr),
+        (TYPE_AXFR | TYPE_IXFR, _) => Some(Rcode::Refused),
+        (qtype, _) if QUESTION_TYPES.contains(&qtype) => Some(Rcode::NotImp),
+        (_, CLASS_IN | CLASS_ANY) => None,
+        _ => Some(Rcode::Refused),
+    }
+}
+
+/// The question: its bytes, type and class. `None` for a name that is too long, runs out of the
+/// packet, or holds a compression pointer or an extended label.
+fn read_question<'p>(packet: &'p [u8], name: &mut LowerName) -> Option<(&'p [u8], u16, u16)> {
+    let rest = packet.get(HEADER_LEN..)?;
+    let mut at = 0;
+    loop {
+        match *rest.get(at)? {
+            0 => break,
+            length @ 1..=63 => at += usize::from(length) + 1,
+            _ => return None,
+        }
+        if at >= MAX_NAME {
+            return None;
+        }
+    }
+    let end = at + 1;
+    let &[type_high, type_low, class_high, class_low] = rest.get(end..end + 4)? else {
+        return None;
+    };
+    name.fill(rest.get(..end)?);
+    Some((
+        rest.get(..end + 4)?,
+        u16::from_be_bytes([type_high, type_low]),
+        u16::from_be_bytes([class_high, class_low]),
+    ))
+}
+
+/// The OPT record among the additional records, with its version. Authority records (an IXFR has
+/// one) are skipped, bytes after the last record are tolerated.
+fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Option<(Edns, u8)>, ()> {
+    let mut found = None;
+    for index in 0..u32::from(authority) + u32::from(additional) {
+        let (record, after) = split_record(rest).ok_or(())?;
+        rest = after;
+        if index < u32::from(authority) || record.rtype != TYPE_OPT {
+            continue;
+        }
+        if found.is_some() || !record.at_root || !options_are_whole(record.rdata) {
+            return Err(());
+        }
+        let [_, version, flags, _] = record.ttl;
+        found = Some((
+            Edns {
+                udp_size: record.class,
+                dnssec_ok: flags & 0x80 != 0,
+            },
+            version,
+        ));
+    }
+    Ok(found)
+}
+
+struct RawRecord<'p> {
+    at_root: bool,
+    rtype: u16,
+    class: u16,
+    ttl: [u8; 4],
+    rdata: &'p [u8],
+}
+
+fn split_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            0 => break at += 1,
+            length @ 1..=63 => at += usize::from(length) + 1,
+            0xc0.. => break at += 2,
+            _ => return None,
+        }
+        if at > MAX_NAME {
+            return None;
+        }
+    }
+    let (fixed, rest) = bytes.get(at..)?.split_first_chunk::<RECORD_FIXED_LEN>()?;
+    let [t1, t2, c1, c2, ttl @ .., l1, l2] = *fixed;
+    let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l2])))?;
+    let record = RawRecord {
+        at_root: at == 1,
+        rtype: u16::from_be_bytes([t1, t2]),
+        class: u16::from_be_bytes([c1, c2]),
+        ttl,
+        rdata,
+    };
+    Some((record, rest))
+}
+
+/// True when every option's length stays inside the OPT record.
+fn options_are_whole(mut rdata: &[u8]) -> bool {
+    while let Some((&[_, _, high, low], rest)) = rdata.split_first_chunk::<4>() {
+        match rest.get(usize::from(u16::from_be_bytes([high, low]))..) {
+            Some(after) => rdata = after,
+            None => return false,
+        }
+    }
+    rdata.is_empty()
+}
