@@ -76,3 +76,6 @@ pub(crate) fn read(
     schema::check(rtype, &out, &mut fields);
     Ok((out.into_boxed_slice(), fields.into_notes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,6 +176,8 @@ fn is_valid(key: u16, value: &[u8]) -> bool {
         IPV4HINT => !value.is_empty() && value.len().is_multiple_of(4),
         IPV6HINT => !value.is_empty() && value.len().is_multiple_of(16),
         ECH => !value.is_empty(),
+        // Reserved as an invalid key (RFC 9460 section 14.3.2).
+        u16::MAX => false,
         _ => true,
     }
 }
@@ -198,7 +200,8 @@ fn alpn_items(value: &[u8]) -> Option<Vec<&[u8]>> {
 /// Rules between parameters (RFC 9460 sections 7.1.1 and 8).
 fn check(parameters: &BTreeMap<u16, Vec<u8>>, fields: &mut Fields<'_>) -> Result<(), RdataError> {
     let mandatory = parameters.get(&MANDATORY).map_or(&[][..], Vec::as_slice);
-    if let Some(missing) = pairs(mandatory).find(|key| !parameters.contains_key(key)) {
+    let missing = pairs(mandatory).find(|key| !parameters.contains_key(key));
+    if let Some(missing) = missing {
         let name = key_name(missing);
         return Err(RdataError::new(
             fields.whole(),
@@ -215,18 +218,24 @@ fn check(parameters: &BTreeMap<u16, Vec<u8>>, fields: &mut Fields<'_>) -> Result
 }
 
 pub(super) fn show(wire: &mut Cursor<'_>, shown: &mut Shown) -> Option<()> {
-    let mut previous: Option<u16> = None;
+    let mut parameters: BTreeMap<u16, &[u8]> = BTreeMap::new();
     while !wire.is_at_end() {
         let key = wire.u16()?;
         let length = wire.u16()?;
         let value = wire.take(usize::from(length))?;
-        if previous.is_some_and(|before| before >= key) || !is_valid(key, value) {
+        let ascending = parameters
+            .last_key_value()
+            .is_none_or(|(&last, _)| last < key);
+        if !ascending || !is_valid(key, value) {
             return None;
         }
-        previous = Some(key);
+        parameters.insert(key, value);
         shown.word(show_parameter(key, value)?);
     }
-    Some(())
+    let mandatory = parameters.get(&MANDATORY).copied().unwrap_or_default();
+    pairs(mandatory)
+        .all(|key| parameters.contains_key(&key))
+        .then_some(())
 }
 
 fn show_parameter(key: u16, value: &[u8]) -> Option<String> {

@@ -26,7 +26,18 @@ pub(super) struct Place {
     /// Where relative names are.
     pub(super) origin: Name,
     /// The owner of entries that begin with a blank.
-    pub(super) owner: Option<Name>,
+    pub(super) owner: CurrentOwner,
+}
+
+/// Whose records entries that begin with a blank are.
+#[derive(Debug, Clone)]
+pub(super) enum CurrentOwner {
+    /// No entry had an owner yet.
+    None,
+    /// The last owner.
+    Known(Name),
+    /// The last owner could not be read: what follows it must not go to the one before.
+    Unreadable,
 }
 
 impl Place {
@@ -79,11 +90,11 @@ impl<'a> Reader<'a> {
 
     /// Reads the zone's own file; false when it cannot be read.
     pub(super) fn read_root(&mut self, path: &Path, span: Span, origin: &Name) -> bool {
-        self.read_file(path, span, origin, None)
+        self.read_file(path, span, origin, CurrentOwner::None)
     }
 
     /// Reads a file that `$INCLUDE` at `span` names, relative to the file that names it.
-    pub(super) fn include(&mut self, path: &Path, span: Span, origin: &Name, owner: Option<Name>) {
+    pub(super) fn include(&mut self, path: &Path, span: Span, origin: &Name, owner: CurrentOwner) {
         let base = self.stack.last().and_then(|file| file.parent());
         let path = base.map_or_else(|| path.to_owned(), |base| base.join(path));
         let refuse =
@@ -106,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_file(&mut self, path: &Path, span: Span, origin: &Name, owner: Option<Name>) -> bool {
+    fn read_file(&mut self, path: &Path, span: Span, origin: &Name, owner: CurrentOwner) -> bool {
         let unreadable = |why: String| {
             let message = format!("cannot read the zone file {}: {why}", path.display());
             Diagnostic::error("zone-file", span, message)

@@ -6,10 +6,10 @@ use conf::{Diagnostic, RecordType, Span};
 use super::FALLBACK_TTL;
 use super::input::lossy;
 use super::problems::{self, LEFT_OUT, NOT_LOADED};
-use super::reader::{Place, Reader};
+use super::reader::{CurrentOwner, Place, Reader};
 use super::scanner::{Entry, Token};
 use crate::load::ParsedRecord;
-use crate::name::Name;
+use crate::name::{Name, NameError};
 use crate::rdata::{self, Fields};
 
 /// Longest TTL in seconds (RFC 2181 section 8).
@@ -59,36 +59,50 @@ impl Reader<'_> {
         let first = entry.tokens.first()?;
         let span = place.span(first.start..first.end);
         if entry.leading_blank {
-            if place.owner.is_none() {
+            return self.repeat_owner(span, place);
+        }
+        let raw = text.get(first.start..first.end)?;
+        let name = match Name::parse(raw, Some(&place.origin)) {
+            Ok(name) => name,
+            Err(why) => {
+                let message = format!("{:?} is not an owner name: {why}", lossy(raw));
+                self.problems.push(match why {
+                    // NSD and Knot make something of any three digits.
+                    NameError::BadEscape => {
+                        Diagnostic::warning("owner", span, message).consequence(LEFT_OUT)
+                    }
+                    _ => Diagnostic::error("owner", span, message).consequence(NOT_LOADED),
+                });
+                place.owner = CurrentOwner::Unreadable;
+                return None;
+            }
+        };
+        if !raw.is_ascii() {
+            let message = format!("{:?} is not in ASCII", lossy(raw));
+            self.problems.push(
+                Diagnostic::warning("non-ascii-name", span, message)
+                    .consequence("browsers and resolvers ask for the xn-- form instead")
+                    .help("write the name in its xn-- form (IDNA)"),
+            );
+        }
+        place.owner = CurrentOwner::Known(name.clone());
+        Some(name)
+    }
+
+    /// The owner of an entry that begins with a blank.
+    fn repeat_owner(&mut self, span: Span, place: &mut Place) -> Option<Name> {
+        match &place.owner {
+            CurrentOwner::Known(name) => Some(name.clone()),
+            CurrentOwner::Unreadable => None,
+            CurrentOwner::None => {
                 let message = "the first record begins with a blank: it has no owner";
                 self.problems.push(
                     Diagnostic::warning("no-owner", span, message)
                         .consequence(format!("the record is taken to be at {}", place.origin))
                         .help("begin the line with a name, or with @ for the zone itself"),
                 );
-                place.owner = Some(place.origin.clone());
-            }
-            return place.owner.clone();
-        }
-        let raw = text.get(first.start..first.end)?;
-        match Name::parse(raw, Some(&place.origin)) {
-            Ok(name) => {
-                if !raw.is_ascii() {
-                    let message = format!("{:?} is not in ASCII", lossy(raw));
-                    self.problems.push(
-                        Diagnostic::warning("non-ascii-name", span, message)
-                            .consequence("browsers and resolvers ask for the xn-- form instead")
-                            .help("write the name in its xn-- form (IDNA)"),
-                    );
-                }
-                place.owner = Some(name.clone());
-                Some(name)
-            }
-            Err(why) => {
-                let message = format!("{:?} is not an owner name: {why}", lossy(raw));
-                self.problems
-                    .push(Diagnostic::error("owner", span, message).consequence(NOT_LOADED));
-                None
+                place.owner = CurrentOwner::Known(place.origin.clone());
+                Some(place.origin.clone())
             }
         }
     }
