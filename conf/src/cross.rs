@@ -29,6 +29,12 @@ struct Socket<'c> {
     address: &'c Spanned<SocketAddr>,
 }
 
+impl Socket<'_> {
+    fn is_written(&self) -> bool {
+        self.address.span.start < self.address.span.end
+    }
+}
+
 fn sockets(config: &Config) -> Vec<Socket<'_>> {
     let listeners = config.listeners.iter().flat_map(|listener| {
         listener.binds.iter().map(|address| Socket {
@@ -63,20 +69,34 @@ fn overlaps(config: &Config, scope: &Scope<'_>) {
 }
 
 fn collision(first: &Socket<'_>, second: &Socket<'_>) -> Diagnostic {
-    // The place to mend is the later one in the files.
-    let (first, second) = if first.address.span > second.address.span {
+    // The place to mend is what is written, and of two the later one.
+    let place = |socket: &Socket<'_>| (socket.is_written(), socket.address.span);
+    let (first, second) = if place(first) > place(second) {
         (second, first)
     } else {
         (first, second)
     };
+    let by_default = if first.is_written() {
+        ""
+    } else {
+        ", its default"
+    };
     let message = format!(
-        "`{}` of {} overlaps `{}` of {}",
+        "`{}` of {} overlaps `{}` of {}{by_default}",
         second.address.value, second.owner, first.address.value, first.owner
     );
-    Diagnostic::error("bind-overlap", second.address.span, message)
-        .consequence("only one of them could be opened, so the process would not start")
-        .help("use another port or address; port 0 takes any that is free")
-        .related(first.address.span, format!("taken by {}", first.owner))
+    let problem = Diagnostic::error("bind-overlap", second.address.span, message)
+        .consequence("only one of them could be opened, so the process would not start");
+    if first.is_written() {
+        problem
+            .help("use another port or address; port 0 takes any that is free")
+            .related(first.address.span, format!("taken by {}", first.owner))
+    } else {
+        problem.help(format!(
+            "use another port, or give {} its own `bind`",
+            first.owner
+        ))
+    }
 }
 
 /// True when two sockets cannot be open at the same time. IPv6 sockets take IPv6 only, so that

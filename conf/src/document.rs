@@ -3,6 +3,7 @@
 //! Called by the loader for every file. The toml crate's recovering parser gives all syntax errors
 //! and whatever tree could be saved; strings are expanded on the way. Knows no key of the config.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::Spanned as Toml;
@@ -11,7 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use crate::expand::{Environment, ExpandFault, expand};
 use crate::{Diagnostic, FileId, Span};
 
-/// Syntax errors shown of one file; more are counted. One slip can make hundreds.
+/// Lines with syntax errors shown of one file. One slip can make hundreds.
 const SYNTAX_ERRORS_SHOWN: usize = 20;
 
 /// A value of the tree.
@@ -87,10 +88,24 @@ pub(crate) fn parse(
 }
 
 fn report(file: FileId, text: &str, errors: &[toml::de::Error], out: &mut Vec<Diagnostic>) {
-    for error in errors.iter().take(SYNTAX_ERRORS_SHOWN) {
-        let range = error.span().unwrap_or(text.len()..text.len());
-        let span = Span::new(file, clamp(text, range));
-        let diagnostic = if error.message() == "duplicate key" {
+    let mut lines = HashSet::new();
+    for error in errors {
+        let range = clamp(text, error.span().unwrap_or(text.len()..text.len()));
+        // Further errors in a line follow from its first one.
+        if !lines.insert(text.get(..range.start).unwrap_or_default().rfind('\n')) {
+            continue;
+        }
+        let span = Span::new(file, range.clone());
+        if lines.len() > SYNTAX_ERRORS_SHOWN {
+            let message = "there are more syntax errors from here on";
+            out.push(
+                Diagnostic::error("toml-syntax", span, message)
+                    .consequence("nothing from here on can be trusted")
+                    .help("mend the first ones; the rest often follow from them"),
+            );
+            break;
+        }
+        out.push(if error.message() == "duplicate key" {
             Diagnostic::error(
                 "duplicate-key",
                 span,
@@ -99,25 +114,41 @@ fn report(file: FileId, text: &str, errors: &[toml::de::Error], out: &mut Vec<Di
             .consequence("only one of the two values could be used")
             .help("keep one of them; tables that repeat are written `[[name]]`")
         } else {
-            Diagnostic::error("toml-syntax", span, error.message().to_owned())
+            let (message, help) = explain(error.message(), range.is_empty());
+            Diagnostic::error("toml-syntax", span, message)
                 .consequence("nothing from here to the next line that parses can be trusted")
-                .help("mend the TOML: `key = value`, strings in double quotes, tables in brackets")
-        };
-        out.push(diagnostic);
+                .help(help)
+        });
     }
-    if let Some(first) = errors.get(SYNTAX_ERRORS_SHOWN) {
-        let range = first.span().unwrap_or(text.len()..text.len());
-        let left = errors.len() - SYNTAX_ERRORS_SHOWN;
-        out.push(
-            Diagnostic::error(
-                "toml-syntax",
-                Span::new(file, clamp(text, range)),
-                format!("{left} more syntax errors from here on"),
+}
+
+/// The parser's words, and how to mend the commonest of its errors.
+fn explain(message: &str, at_nothing: bool) -> (String, &'static str) {
+    let general = "mend the TOML: `key = value`, strings in double quotes, tables in brackets";
+    if message.starts_with("string values must be quoted") {
+        return if at_nothing {
+            (
+                "there is no value".to_owned(),
+                "write one, or remove the key",
             )
-            .consequence("nothing from here on can be trusted")
-            .help("mend the first ones; the rest often follow from them"),
-        );
+        } else {
+            (
+                "strings must be quoted".to_owned(),
+                "put the value in double quotes",
+            )
+        };
     }
+    let help = match message {
+        m if m.starts_with("invalid basic string") => "close the string with `\"`",
+        m if m.starts_with("extra `=`") => "keep one `=`",
+        m if m.starts_with("unclosed array table") => "close the header with `]]`",
+        m if m.starts_with("unclosed table") => "close the header with `]`",
+        m if m.starts_with("unclosed array") => "close the list with `]`",
+        m if m.starts_with("unclosed inline table") => "close the table with `}`",
+        m if m.starts_with("key with no value") => "write `key = value`",
+        _ => general,
+    };
+    (message.to_owned(), help)
 }
 
 /// `range` made to lie in `text`, on character boundaries, without line ends at its end.

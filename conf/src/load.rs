@@ -4,6 +4,7 @@
 //! in the order of inclusion; everything else may be set in one file only. Paths and globs are
 //! relative to the file that names them. Reads files, touches nothing else.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,6 @@ const FOLLOWS_FROM_HOLES: &[&str] = &[
     "set-data",
     "sets-without-policy",
     "unknown-reference",
-    "unused",
 ];
 
 /// Reads the configuration at `path` and everything it includes.
@@ -218,15 +218,19 @@ impl Files {
     }
 
     fn finish(mut self) -> Loaded {
-        let root = merge(self.tables, &mut self.diagnostics);
-        let scope = Scope::new(&self.sources);
+        let root = merge(std::mem::take(&mut self.tables), &mut self.diagnostics);
+        let scope = Scope::new(&self.sources, self.has_holes);
         let config = resolve(&root, &scope);
         let mut found = scope.into_problems();
         if self.has_holes {
-            found.retain(|d| !FOLLOWS_FROM_HOLES.contains(&d.code));
+            self.drop_what_follows_from_holes(&mut found);
         }
         let mut diagnostics = self.diagnostics;
         diagnostics.append(&mut found);
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            // What was to use it may be what could not be read.
+            diagnostics.retain(|d| d.code != "unused");
+        }
         diagnostics.sort_by_key(|d| d.span.map(|span| (span.file, span.start, span.end)));
         diagnostics.dedup();
         Loaded {
@@ -234,6 +238,22 @@ impl Files {
             sources: self.sources,
             diagnostics,
         }
+    }
+}
+
+impl Files {
+    fn drop_what_follows_from_holes(&self, found: &mut Vec<Diagnostic>) {
+        let line = |span: Span| (span.file, self.sources.location(span).line);
+        let broken: HashSet<_> = self
+            .diagnostics
+            .iter()
+            .filter(|d| d.code == "toml-syntax")
+            .filter_map(|d| d.span.map(line))
+            .collect();
+        found.retain(|d| {
+            let on_broken_line = d.span.is_some_and(|span| broken.contains(&line(span)));
+            !FOLLOWS_FROM_HOLES.contains(&d.code) && !on_broken_line
+        });
     }
 }
 

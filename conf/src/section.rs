@@ -3,6 +3,8 @@
 //!
 //! A reader that takes a key not listed here fails its debug assertion, so the list cannot rot.
 
+use crate::known;
+
 /// A kind of table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
@@ -46,6 +48,25 @@ impl Section {
         Self::Set,
         Self::Alias,
     ];
+
+    /// The section that takes `key`, now or in a later version, when this one does not: the
+    /// nearest one, for people slip by one level more often than by two.
+    pub(crate) fn home_of(self, key: &str) -> Option<Self> {
+        let near: &[Self] = match self {
+            Self::Set | Self::Alias => &[Self::Record, Self::Set],
+            Self::Record => &[Self::Set, Self::Alias, Self::Zone],
+            Self::Zone => &[Self::Record, Self::Dns],
+            Self::Listener => &[Self::TargetGroup, Self::TargetHealthCheck],
+            Self::TargetGroup => &[Self::TargetHealthCheck, Self::Target, Self::Listener],
+            Self::Target | Self::TargetHealthCheck => &[Self::TargetGroup],
+            _ => &[],
+        };
+        near.iter()
+            .copied()
+            .chain(Self::ALL)
+            .filter(|section| *section != self)
+            .find(|section| section.keys().contains(&key) || known::key(*section, key).is_some())
+    }
 
     /// How the section is written.
     pub(crate) fn heading(self) -> &'static str {

@@ -16,29 +16,34 @@ const FOREIGN: &[(&str, &str)] = &[
     ("default-backend", "forward"),
     ("domain", "zone"),
     ("endpoints", "targets"),
+    ("fall", "unhealthy-threshold"),
     ("frontend", "listener"),
     ("frontends", "listener"),
     ("hosted-zone", "zone"),
+    ("inter", "interval"),
     ("lb-policy", "algorithm"),
+    ("least-conn", "least-connections"),
+    ("leastconn", "least-connections"),
     ("listen", "bind"),
     ("log", "logs"),
     ("maxconn", "max-connections"),
     ("members", "targets"),
     ("pool", "target-group"),
+    ("port", "bind"),
     ("proxy-connect-timeout", "connect-timeout"),
     ("proxy-pass", "forward"),
     ("proxy-read-timeout", "response-timeout"),
     ("resource-record-sets", "record"),
-    ("rr", "round-robin"),
-    ("leastconn", "least-connections"),
-    ("least-conn", "least-connections"),
+    ("rise", "healthy-threshold"),
     ("roundrobin", "round-robin"),
+    ("rr", "round-robin"),
     ("server", "targets"),
     ("servers", "targets"),
     ("set-identifier", "id"),
     ("threads", "workers"),
     ("upstream", "target-group"),
     ("upstreams", "target-group"),
+    ("uri", "path"),
     ("worker-processes", "workers"),
 ];
 
@@ -57,13 +62,24 @@ pub(crate) fn nearest<'c>(
         if foreign == Some(candidate) {
             return Some(candidate);
         }
-        let score = strsim::jaro_winkler(&word, &plain(candidate));
-        let close = strsim::damerau_levenshtein(&word, &plain(candidate)) <= 2;
-        if (score >= 0.88 || (close && score >= 0.75)) && best.is_none_or(|(_, b)| score > b) {
+        let score = likeness(&word, &plain(candidate));
+        if score >= 0.88 && best.is_none_or(|(_, b)| score > b) {
             best = Some((candidate, score));
         }
     }
     best.map(|(candidate, _)| candidate)
+}
+
+/// From 0 to 1; 0.9 and more for one slip in a short word or two in a long one.
+fn likeness(word: &str, candidate: &str) -> f64 {
+    let slips = strsim::damerau_levenshtein(word, candidate);
+    let few = match word.len() {
+        0..=2 => slips == 0,
+        3..=5 => slips <= 1,
+        _ => slips <= 2,
+    };
+    let score = strsim::jaro_winkler(word, candidate);
+    if few { score.max(0.9) } else { score }
 }
 
 /// The candidate nearest to `word` as a sentence, else all of them, else `none`.
@@ -122,6 +138,7 @@ mod tests {
             ("target", Some("targets")),
             ("bnid", Some("bind")),
             ("Listen", Some("bind")),
+            ("naem", Some("name")),
             ("xyzzy", None),
         ] {
             assert_eq!(nearest(word, keys), expected, "{word}");

@@ -27,14 +27,16 @@ pub(crate) struct Limit<T> {
 pub(crate) struct Scope<'s> {
     problems: RefCell<Vec<Diagnostic>>,
     sources: &'s Sources,
+    has_holes: bool,
 }
 
 impl<'s> Scope<'s> {
-    /// A scope over the files read.
-    pub(crate) fn new(sources: &'s Sources) -> Self {
+    /// A scope over the files read. `has_holes`: some of them had syntax errors.
+    pub(crate) fn new(sources: &'s Sources, has_holes: bool) -> Self {
         Self {
             problems: RefCell::new(Vec::new()),
             sources,
+            has_holes,
         }
     }
 
@@ -111,6 +113,11 @@ impl<'t> Reader<'t> {
             taken: vec![false; table.entries.len()],
             later: false,
         }
+    }
+
+    /// Passes over keys of later versions: what they belong to has been refused already.
+    pub(crate) fn pass_later_keys(&mut self) {
+        self.later = true;
     }
 
     /// Where the table stands.
@@ -306,7 +313,7 @@ impl<'t> Reader<'t> {
         let names = words.iter().map(|(word, _)| *word);
         self.bad_value(
             text.span,
-            format!("`{}` is not a {key} of {}", text.value, self.title),
+            format!("`{key}` of {} cannot be `{}`", self.title, text.value),
             suggest::help(text.value, names, "one of", "leave the key out"),
         );
         Choice::Refused
@@ -338,7 +345,7 @@ impl<'t> Reader<'t> {
         if let Kind::Table(table) = &value.kind {
             return Some(table);
         }
-        let help = format!("write `{key} = {{ … }}` or a `[{key}]` table");
+        let help = format!("write `{key} = {{ … }}`");
         self.wrong_type(key, value, "a table", &help);
         None
     }
@@ -455,10 +462,12 @@ impl<'t> Reader<'t> {
             match known::key(self.section, &entry.key) {
                 Some(later) if self.later || later.is_off(&entry.value) => {}
                 Some(later) => {
-                    let what = format!("`{}`", entry.key);
+                    let what = later.named(&entry.value);
                     self.scope
                         .report(known::refuse(&what, entry.key_span, later.text));
                 }
+                // Under a header that cannot be read, keys seem to stand at the top level.
+                None if self.section == Section::Root && self.scope.has_holes => {}
                 None => self.unknown(entry),
             }
         }
@@ -469,7 +478,7 @@ impl<'t> Reader<'t> {
         let message = format!("`{key}` is not a key of {}", self.title);
         let keys = self.section.keys().iter().copied();
         let near = suggest::nearest(key, keys.clone().chain(known::keys(self.section)));
-        let help = match (near, home_of(key, self.section)) {
+        let help = match (near, self.section.home_of(key)) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(home)) => format!("`{key}` belongs in {}", home.heading()),
             (None, None) => suggest::help(key, keys, "it takes", "remove the key"),
@@ -480,11 +489,4 @@ impl<'t> Reader<'t> {
                 .help(help),
         );
     }
-}
-
-/// The section that takes `key`, when this one does not.
-fn home_of(key: &str, but: Section) -> Option<Section> {
-    Section::ALL
-        .into_iter()
-        .find(|section| *section != but && section.keys().contains(&key))
 }

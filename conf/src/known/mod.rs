@@ -45,6 +45,18 @@ pub(crate) struct LaterKey {
 }
 
 impl LaterKey {
+    /// The key for a message, with its value where other values would do.
+    pub(crate) fn named(&self, value: &Value) -> String {
+        let name = self.name;
+        match &value.kind {
+            _ if self.off.is_empty() => format!("`{name}`"),
+            Kind::String(text) => format!("`{name} = \"{text}\"`"),
+            Kind::Integer(number) => format!("`{name} = {number}`"),
+            Kind::Boolean(flag) => format!("`{name} = {flag}`"),
+            _ => format!("`{name}`"),
+        }
+    }
+
     /// True when `value` means "off".
     pub(crate) fn is_off(&self, value: &Value) -> bool {
         self.off.iter().any(|off| match (off, &value.kind) {

@@ -10,7 +10,7 @@ use crate::{Span, Spanned};
 /// The DNS server.
 #[derive(Debug, Clone)]
 pub struct Dns {
-    /// UDP and TCP addresses; at least one.
+    /// UDP and TCP addresses; at least one. An empty span when the file gives none.
     pub binds: Vec<Spanned<SocketAddr>>,
     /// Where `[dns]` stands, if it does.
     pub span: Option<Span>,

@@ -19,7 +19,7 @@ pub enum Profile {
 /// The admin surface: page, JSON API, metrics, liveness.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// TCP address, loopback only in this version.
+    /// TCP address, loopback only in this version. An empty span when the file gives none.
     pub bind: Spanned<SocketAddr>,
     /// Unix socket, made with mode 0600.
     pub socket: PathBuf,

@@ -33,7 +33,7 @@ fn bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<SocketAddr>> {
         Ok(address) => address,
         Err(fault) => {
             let message = format!("`{}` is not an address to listen on", text.value);
-            return refuse(message, form(&fault));
+            return refuse(message, form(&fault, true));
         }
     };
     let message = format!("`{address}` is not an address of a machine");
@@ -51,13 +51,16 @@ fn bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<SocketAddr>> {
     }
 }
 
-fn form(fault: &AddressFault) -> String {
+fn form(fault: &AddressFault, of_this_process: bool) -> String {
     match fault {
         AddressFault::NoPort(ip) => format!("add a port: \"{}\"", SocketAddr::new(*ip, 8080)),
-        AddressFault::NoAddress(port) => {
+        AddressFault::NoAddress(port) if of_this_process => {
             format!(
                 "write \"127.0.0.1:{port}\" for this machine only, \"0.0.0.0:{port}\" and \"[::]:{port}\" for all"
             )
+        }
+        AddressFault::NoAddress(port) => {
+            format!("write \"127.0.0.1:{port}\" if it is on this machine")
         }
         AddressFault::UnixPath | AddressFault::HostName | AddressFault::Malformed => {
             FORM.to_owned()
@@ -75,7 +78,7 @@ pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Sock
         }
     };
     let fault = if address.port() == 0 {
-        "port 0 cannot be connected to"
+        "0 is not a port of anything"
     } else {
         match address.ip() {
             ip if ip.is_unspecified() => "it stands for all addresses, not for one",
@@ -116,7 +119,7 @@ fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
         fault => bad(
             text,
             &format!("`{shown}` is not an address to connect to"),
-            &form(fault),
+            &form(fault, false),
         ),
     }
 }

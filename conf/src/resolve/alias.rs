@@ -77,7 +77,7 @@ fn target(
     if let Some(found) = context.types.iter().find(|t| refused.contains(&t.value)) {
         reader.scope().report(wrong_type(
             found,
-            "alias records are never NS or SOA",
+            "no alias stands for those of another name",
             "list the values",
         ));
     }
@@ -91,7 +91,7 @@ fn wrong_type(found: &Spanned<RecordType>, why: &str, help: &str) -> Diagnostic 
     Diagnostic::error(
         "alias-type",
         found.span,
-        format!("a {} record cannot be this alias: {why}", found.value),
+        format!("{} records cannot be this alias: {why}", found.value),
     )
     .consequence("there would be no value of that type to answer with")
     .help(help)
@@ -107,7 +107,7 @@ fn check_address_type(reader: &Reader<'_>, context: &SetContext<'_>, of_group: b
                     missing: "the targets' ports would not be answered",
                     instead: "use types A and AAAA",
                 };
-                let what = format!("a {other} alias to a target group");
+                let what = format!("the alias of type {other} to a target group");
                 known::refuse(&what, found.span, text)
             }
             _ => wrong_type(found, "it has addresses only", "use types A and AAAA"),

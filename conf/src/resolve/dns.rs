@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Names;
 use super::address;
 use super::defaults::Numbers;
-use super::process::whole_or;
+use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
 use crate::document::Table;
 use crate::load::matches;
@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let default_bind = SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT));
     let place = table.map_or(root.span(), |table| table.span);
     let mut model = Dns {
-        binds: vec![Spanned::new(default_bind, place)],
+        binds: vec![Spanned::new(default_bind, not_written(place))],
         span: table.map(|table| table.span),
         ttl: seconds(numbers.ttl.default),
         tcp_idle_timeout: numbers.dns_tcp_idle_timeout.default,
@@ -63,7 +63,7 @@ pub(super) fn resolve(
     for glob in &globs {
         zones.add_files(glob, root);
     }
-    if zones.list.is_empty() && globs.is_empty() && !root.has("zone") {
+    if globs.is_empty() && !root.has("zone") && root.has("listener") {
         no_zones(root, place);
     }
     model.zones = zones.list;

@@ -301,7 +301,7 @@ fn check_reachable(reader: &Reader<'_>, given: &Given, registered: usize) {
                 "threshold-above-targets",
                 count.span,
                 format!(
-                    "`count` is {}, but {} has {registered} targets",
+                    "`count` is {}, more than {} has targets",
                     count.value,
                     reader.title()
                 ),

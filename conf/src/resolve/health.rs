@@ -258,9 +258,11 @@ fn matcher(reader: &mut Reader<'_>, owner: &Owner) -> Matcher {
         return default;
     };
     let text = match &value.kind {
-        Kind::String(text) => text.clone(),
         Kind::Integer(code) => code.to_string(),
-        _ => String::new(),
+        _ => match reader.as_text("matcher", value) {
+            Some(text) => text.value.to_owned(),
+            None => return default,
+        },
     };
     let (low, high) = matcher_bounds(owner);
     let mut ranges: Vec<(u16, u16)> = Vec::new();
@@ -270,8 +272,8 @@ fn matcher(reader: &mut Reader<'_>, owner: &Owner) -> Matcher {
             _ => {
                 reader.bad_value(
                     value.span,
-                    format!("`{part}` in `matcher` of {} is not a status", reader.title()),
-                    format!("write statuses or ranges from {low} to {high}: \"200\", \"200,202\", \"200-299\""),
+                    format!("`{text}` is not a list of statuses from {low} to {high}"),
+                    "write statuses and ranges: \"200\", \"200,202\", \"200-299\"",
                 );
                 return default;
             }

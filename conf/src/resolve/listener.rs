@@ -267,7 +267,9 @@ fn check_protocols(
                     group.name
                 ),
             )
-            .consequence("what one side sends the other could not be relied on to understand")
+            .consequence(
+                "the group's settings are for other traffic than the listener would send it",
+            )
             .help(format!("make both `{ours}` or both `{theirs}`"))
             .related(group.span, format!("this group is `{theirs}`")),
         );

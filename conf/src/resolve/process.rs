@@ -7,7 +7,7 @@ use super::address;
 use super::defaults::Numbers;
 use crate::section::Section;
 use crate::tree::Reader;
-use crate::{AccessLog, Admin, Diagnostic, Logs, Runtime, Spanned};
+use crate::{AccessLog, Admin, Diagnostic, Logs, Runtime, Span, Spanned};
 
 /// Port of the admin surface when none is given.
 const ADMIN_PORT: u16 = 9901;
@@ -38,7 +38,10 @@ fn admin(root: &mut Reader<'_>, state_dir: &std::path::Path) -> Admin {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
     let table = root.table("admin");
     let mut admin = Admin {
-        bind: Spanned::new(default, table.map_or(root.span(), |table| table.span)),
+        bind: Spanned::new(
+            default,
+            not_written(table.map_or(root.span(), |table| table.span)),
+        ),
         socket: state_dir.join("admin.sock"),
         hosts: Vec::new(),
     };
@@ -131,6 +134,14 @@ fn logs(root: &mut Reader<'_>) -> Logs {
     }
     reader.finish();
     logs
+}
+
+/// The place of a value that the file does not give: an empty span where it could stand.
+pub(super) fn not_written(near: Span) -> Span {
+    Span {
+        end: near.start,
+        ..near
+    }
 }
 
 /// The number given, else `default`.

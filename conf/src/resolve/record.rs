@@ -167,6 +167,8 @@ fn types(reader: &mut Reader<'_>) -> Vec<Spanned<RecordType>> {
             None => {
                 let help = if ["ALIAS", "ANAME"].contains(&text.value) {
                     "write `type = \"A\"` and `alias = { record = \"…\" }`".to_owned()
+                } else if RecordType::parse(text.value).is_some() {
+                    "it stands in questions only; write a record for each type of data".to_owned()
                 } else {
                     suggest::help(text.value, COMMON_TYPES, "such as", "")
                 };
@@ -257,7 +259,7 @@ fn check_types(
             _ => false,
         };
         if refused {
-            let message = format!("a {} record cannot be {}", found.value, policy.as_str());
+            let message = format!("{} records cannot be {}", found.value, policy.as_str());
             reader.scope().report(
                 Diagnostic::error("policy-not-for-type", found.span, message)
                     .consequence(

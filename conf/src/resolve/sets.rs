@@ -127,6 +127,9 @@ fn set(
 ) -> Option<RecordSet> {
     let title = format!("a set of {}", record.title());
     let mut reader = Reader::new(record.scope(), table, Section::Set, title);
+    if context.policy.is_none() {
+        reader.pass_later_keys();
+    }
     let id = set_id(&mut reader, record, ids);
     let (weight, failover) = policy_keys(&mut reader, context);
     let data = data(&mut reader, context, names);
