@@ -1,7 +1,6 @@
 //! The board with a scripted prober on a paused clock.
 
 mod config;
-mod log;
 mod script;
 mod slots;
 
@@ -9,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{ConfigText, address};
-use log::Log;
 use script::{Script, started};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
@@ -137,35 +135,6 @@ async fn a_mark_does_not_outlive_the_use_of_its_group() {
         );
     })
     .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn transitions_and_fail_open_are_logged() {
-    let log = Log::default();
-    let logging = log.capture();
-    started(Script::failing(), async |board, script| {
-        board.serve(ConfigText::group("app", &[A]), 1).await;
-        board.until("app", A, TargetState::Unhealthy).await;
-        script.pass(A);
-        board.until("app", A, TargetState::Healthy).await;
-    })
-    .await;
-    drop(logging);
-    for line in [
-        "WARN health: group app: fail-open: 0 of 1 registered targets healthy, \
-         unhealthy-state-routing needs 1",
-        "INFO health: group app: fail-open ended: 1 of 1 registered targets healthy",
-        "INFO health: target changed group=\"app\" target=127.0.0.1:3001 from=\"initial\" \
-         to=\"unhealthy\" reason=\"Target.FailedHealthChecks\" source=\"probe\" \
-         description=\"Health checks failed: connection refused\" \
-         last=\"connection refused\" passes=0 failures=2",
-    ] {
-        assert!(
-            log.text().contains(line),
-            "{line}\nis not in\n{}",
-            log.text()
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]
