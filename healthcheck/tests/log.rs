@@ -1,6 +1,9 @@
 //! What the board logs. A process of its own: tracing decides once per process, by the thread
 //! that comes first, whether a line is wanted, so that tests side by side lose each other's lines.
-#![expect(clippy::unwrap_used, reason = "a test: what is not as it must be ends it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test: what is not as it must be ends it"
+)]
 
 use std::io;
 use std::net::SocketAddr;
