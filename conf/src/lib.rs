@@ -41,10 +41,33 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Adds what a plane found (zones, binds), in its place in the order. An error at a place that
+    /// already has one is left out: it is the same mistake, seen by another part.
+    pub fn add(&mut self, found: Vec<Diagnostic>) {
+        let is_error = |d: &Diagnostic| d.severity == Severity::Error;
+        for problem in found {
+            let seen = problem.span.is_some()
+                && is_error(&problem)
+                && self
+                    .diagnostics
+                    .iter()
+                    .any(|d| is_error(d) && d.span == problem.span && d.code != problem.code);
+            if !seen {
+                self.diagnostics.push(problem);
+            }
+        }
+        sort(&mut self.diagnostics);
+    }
+
     /// True when at least one diagnostic is an error: the file must not be applied.
     pub fn has_errors(&self) -> bool {
         self.diagnostics
             .iter()
             .any(|d| d.severity == Severity::Error)
     }
+}
+
+/// Puts problems in the order of file and place; those of no place come first.
+fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by_key(|d| d.span.map(|span| (span.file, span.start, span.end)));
 }

@@ -231,7 +231,7 @@ impl Files {
             // What was to use it may be what could not be read.
             diagnostics.retain(|d| d.code != "unused");
         }
-        diagnostics.sort_by_key(|d| d.span.map(|span| (span.file, span.start, span.end)));
+        crate::sort(&mut diagnostics);
         diagnostics.dedup();
         Loaded {
             config,

@@ -74,6 +74,8 @@ pub struct Location {
 struct SourceFile {
     path: PathBuf,
     text: Arc<str>,
+    /// Where each line but the first begins. A report may ask for thousands of places.
+    line_starts: Arc<[usize]>,
 }
 
 /// Every file read for one configuration.
@@ -86,9 +88,11 @@ impl Sources {
     /// Adds a file's text under the path it was named by.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let text = text.into();
         self.files.push(SourceFile {
             path: path.into(),
-            text: text.into(),
+            line_starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
+            text,
         });
         id
     }
@@ -104,21 +108,33 @@ impl Sources {
         self.file(file).map_or(Path::new(""), |f| &f.path)
     }
 
-    /// Line, column and text of the start of `span`.
+    /// Line, column and text of the start of `span`. For an id of another `Sources` the first
+    /// line of nothing.
     pub fn location(&self, span: Span) -> Location {
-        let text = self.text(span.file);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let Some(file) = self.file(span.file) else {
+            return Location {
+                path: PathBuf::new(),
+                line: 1,
+                column: 1,
+                text: String::new(),
+            };
+        };
+        let text = &file.text;
         let mut at = (span.start as usize).min(text.len());
         while !text.is_char_boundary(at) {
             at -= 1;
         }
-        let (before, after) = text.split_at(at);
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let line_end = after.find('\n').map_or(text.len(), |i| at + i);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let lines_before = file.line_starts.partition_point(|&start| start <= at);
+        let starts = lines_before
+            .checked_sub(1)
+            .and_then(|i| file.line_starts.get(i));
+        let line_start = starts.copied().unwrap_or(0);
+        let line_end = text[at..].find('\n').map_or(text.len(), |i| at + i);
         Location {
-            path: self.path(span.file).to_owned(),
-            line: count(before.matches('\n').count() + 1),
-            column: count(before[line_start..].chars().count() + 1),
+            path: file.path.clone(),
+            line: count(lines_before + 1),
+            column: count(text[line_start..at].chars().count() + 1),
             text: text[line_start..line_end].trim_end_matches('\r').to_owned(),
         }
     }

@@ -274,3 +274,25 @@ fn everything_that_can_be_written() {
     assert!(matches!(&alias.target, AliasTarget::Record(name) if name.value == "www"));
     assert!(!alias.evaluate_target_health);
 }
+
+#[test]
+fn sockets_that_can_live_side_by_side_do() {
+    let config = resolved(
+        &MINIMAL
+            .replace(
+                "\"127.0.0.1:8080\"",
+                "[\"[::]:8080\", \"0.0.0.0:8080\", \"127.0.0.1:0\"]",
+            )
+            .replace(
+                "\"127.0.0.1:8081\"",
+                "[\"127.0.0.1:0\", \"127.0.0.2:8081\", \"127.0.0.3:8081\"]",
+            ),
+    );
+    assert_eq!(config.listeners[0].binds.len(), 3);
+    let advertised: Vec<_> = config.listeners[0]
+        .advertise
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(advertised, ["127.0.0.1"], "wildcards are not addresses");
+}

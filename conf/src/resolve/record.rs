@@ -87,7 +87,7 @@ pub(super) fn resolve(
             None => incomplete = true,
         }
     }
-    check_unique(&records, zone, scope);
+    check_unique(&mut records, zone, scope);
     alias::check_graph(&records, zone, incomplete, scope);
     records
 }
@@ -271,26 +271,30 @@ fn check_types(
     }
 }
 
-fn check_unique(records: &[Record], zone: &ZoneContext, scope: &Scope<'_>) {
+/// Refuses a second record of a name and type, and takes it out, so that it is not reported again
+/// by those who read the model.
+fn check_unique(records: &mut Vec<Record>, zone: &ZoneContext, scope: &Scope<'_>) {
     let mut seen: HashMap<(String, RecordType), Span> = HashMap::new();
-    for record in records {
-        let name = zone.absolute(&record.name);
-        for found in &record.types {
-            let key = (name.clone(), found.value);
-            if let Some(first) = seen.get(&key) {
-                scope.report(
-                    Diagnostic::error(
-                        "duplicate-record",
-                        record.name.span,
-                        format!("there are two records `{}` {}", record.name.value, found.value),
-                    )
-                    .consequence("only one of them could be answered")
-                    .help("put all values into one [[zone.record]], or make them `sets` under one policy")
-                    .related(*first, "first defined here"),
-                );
-            } else {
-                seen.insert(key, record.name.span);
+    for record in records.iter_mut() {
+        let owner = zone.absolute(&record.name);
+        let name = record.name.clone();
+        record.types.retain(|found| {
+            let first = *seen
+                .entry((owner.clone(), found.value))
+                .or_insert(name.span);
+            if first != name.span {
+                scope.report(duplicate(&name, found.value, first));
             }
-        }
+            first == name.span
+        });
     }
+    records.retain(|record| !record.types.is_empty());
+}
+
+fn duplicate(name: &Spanned<String>, of_type: RecordType, first: Span) -> Diagnostic {
+    let message = format!("there are two records `{}` {of_type}", name.value);
+    Diagnostic::error("duplicate-record", name.span, message)
+        .consequence("only one of them could be answered")
+        .help("put all values into one [[zone.record]], or make them `sets` under one policy")
+        .related(first, "first defined here")
 }
