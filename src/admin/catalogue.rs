@@ -1,0 +1,79 @@
+//! Zones and records by name, as loaded: what the API and the page list.
+//!
+//! Built from the loaded zones before the DNS server takes them; part of the generation's view.
+//! What a record answers is asked of the DNS server when somebody wants to know.
+
+use std::collections::BTreeMap;
+
+use conf::{Policy, RecordType};
+use dns::{Name, ZoneSource, Zones};
+
+/// One zone.
+#[derive(Debug)]
+pub(crate) struct ZoneEntry {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) serial: u32,
+    /// Ordered as they are listed: records with a decision first, then by name and type.
+    pub(super) records: Vec<RecordEntry>,
+}
+
+/// All records of one name and type.
+#[derive(Debug)]
+pub(crate) struct RecordEntry {
+    pub(super) name: String,
+    pub(super) owner: Name,
+    pub(super) rtype: RecordType,
+    pub(super) policy: Policy,
+    pub(super) ttl: u32,
+    /// True when its answer follows health or chance; false when every client gets all of it.
+    pub(super) decided: bool,
+}
+
+/// The catalogue of a configuration's zones.
+pub(crate) fn catalogue(zones: &Zones) -> Vec<ZoneEntry> {
+    zones.zones.iter().map(entry).collect()
+}
+
+fn entry(zone: &ZoneSource) -> ZoneEntry {
+    let mut records = BTreeMap::new();
+    for record in &zone.records {
+        let add = RecordEntry::new(
+            &record.owner,
+            record.rtype,
+            Policy::Simple,
+            record.ttl,
+            false,
+        );
+        records.entry(add.key()).or_insert(add);
+    }
+    for record in &zone.routed {
+        let add = RecordEntry::new(&record.owner, record.rtype, record.policy, record.ttl, true);
+        records.insert(add.key(), add);
+    }
+    let mut records: Vec<RecordEntry> = records.into_values().collect();
+    records.sort_by_key(|record| !record.decided);
+    ZoneEntry {
+        id: zone.id.clone(),
+        name: zone.origin.to_string(),
+        serial: zone.serial,
+        records,
+    }
+}
+
+impl RecordEntry {
+    fn new(owner: &Name, rtype: RecordType, policy: Policy, ttl: u32, decided: bool) -> Self {
+        Self {
+            name: owner.to_string(),
+            owner: owner.clone(),
+            rtype,
+            policy,
+            ttl,
+            decided,
+        }
+    }
+
+    fn key(&self) -> (String, RecordType) {
+        (self.name.to_ascii_lowercase(), self.rtype)
+    }
+}

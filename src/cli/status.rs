@@ -1,0 +1,313 @@
+//! `pointsman status`: what the running process does, at a glance or as JSON.
+//!
+//! Everything; or one target group; or one target in detail: its last probes and what would change
+//! its state. Reads the API only.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Remote;
+use super::client::{Client, segment};
+use super::outcome::{Failure, print, print_json};
+use super::table::Table;
+use crate::moment;
+
+/// Items of one page of a list: the most the API gives.
+const PAGE: usize = 1000;
+
+/// Shows it.
+pub(super) fn run(
+    remote: &Remote,
+    group: Option<&str>,
+    target: Option<SocketAddr>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let client = Client::new(remote)?;
+    let (document, text): (Value, fn(&Value) -> String) = match (group, target) {
+        (None, _) => (everything(&client)?, show_everything),
+        (Some(group), None) => (one_group(&client, group)?, show_group),
+        (Some(group), Some(target)) => (one_target(&client, group, target)?, show_target),
+    };
+    match as_json {
+        true => print_json(&document),
+        false => print(&text(&document)),
+    }
+}
+
+fn everything(client: &Client) -> Result<Value, Failure> {
+    let mut groups = list(client, "/api/v1/target-groups")?;
+    for group in &mut groups {
+        add_targets(client, group)?;
+    }
+    let mut zones = list(client, "/api/v1/zones")?;
+    for zone in &mut zones {
+        let path = format!("/api/v1/zones/{}/records", segment(field(zone, "id")));
+        let records = list(client, &path)?;
+        insert(zone, "records", records.into());
+    }
+    Ok(json!({
+        "generation": client.fetch("/api/v1/generation")?,
+        "listeners": list(client, "/api/v1/listeners")?,
+        "target-groups": groups,
+        "health-checks": list(client, "/api/v1/health-checks")?,
+        "zones": zones,
+    }))
+}
+
+fn one_group(client: &Client, group: &str) -> Result<Value, Failure> {
+    let mut group = client.fetch(&format!("/api/v1/target-groups/{}", segment(group)))?;
+    add_targets(client, &mut group)?;
+    Ok(group)
+}
+
+fn one_target(client: &Client, group: &str, target: SocketAddr) -> Result<Value, Failure> {
+    let (group, target) = (segment(group), segment(&target.to_string()));
+    client.fetch(&format!("/api/v1/target-groups/{group}/targets/{target}"))
+}
+
+fn add_targets(client: &Client, group: &mut Value) -> Result<(), Failure> {
+    let name = segment(field(group, "name"));
+    let targets = list(client, &format!("/api/v1/target-groups/{name}/targets"))?;
+    insert(group, "targets", targets.into());
+    Ok(())
+}
+
+/// Every item of a list, page by page.
+fn list(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
+    let mut all = Vec::new();
+    let mut query = format!("?limit={PAGE}");
+    loop {
+        let mut page = client.fetch(&format!("{path}{query}"))?;
+        if let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) {
+            all.append(items);
+        }
+        match page.get("next").and_then(Value::as_str) {
+            Some(next) => query = format!("?limit={PAGE}&after={}", segment(next)),
+            None => return Ok(all),
+        }
+    }
+}
+
+fn insert(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn show_everything(all: &Value) -> String {
+    let generation = &all["generation"];
+    let mut text = format!(
+        "pointsman {} (pid {}), up {}: generation {} of {}\n",
+        field(generation, "version"),
+        number(generation, "pid"),
+        moment::seconds(number(generation, "uptime-seconds")),
+        number(generation, "generation"),
+        field(generation, "file"),
+    );
+    text.push_str(&show_listeners(items(all, "listeners")));
+    for group in items(all, "target-groups") {
+        text.push('\n');
+        text.push_str(&show_group(group));
+    }
+    text.push_str(&show_checks(items(all, "health-checks")));
+    text.push_str(&show_zones(
+        items(all, "zones"),
+        &generation["addresses"]["dns"],
+    ));
+    text
+}
+
+fn show_listeners(listeners: &[Value]) -> String {
+    if listeners.is_empty() {
+        return "\nno listener\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "LISTENER",
+        "PROTOCOL",
+        "ADDRESS",
+        "FORWARD",
+        "CONNECTIONS",
+        "STATUS",
+    ]);
+    for listener in listeners {
+        table.row([
+            cell(listener, "name"),
+            cell(listener, "protocol"),
+            texts(&listener["bind"]).join(", "),
+            cell(listener, "forward"),
+            cell(listener, "connections"),
+            verdict(listener),
+        ]);
+    }
+    format!("\n{}", table.render(0))
+}
+
+fn show_group(group: &Value) -> String {
+    let heading = format!(
+        "target group {} ({}, {}): {}\n",
+        field(group, "name"),
+        field(group, "protocol"),
+        field(group, "algorithm"),
+        verdict(group)
+    );
+    let targets = items(group, "targets");
+    if targets.is_empty() {
+        return heading;
+    }
+    let columns = [
+        "TARGET",
+        "STATE",
+        "FOR",
+        "WEIGHT",
+        "IN FLIGHT",
+        "SELECTED",
+        "WHY",
+    ];
+    let mut table = Table::new(&columns);
+    for target in targets {
+        table.row([
+            cell(target, "address"),
+            cell(target, "state"),
+            moment::seconds(number(target, "for-seconds")),
+            cell(target, "weight"),
+            cell(target, "in-flight"),
+            cell(target, "selected"),
+            why(target),
+        ]);
+    }
+    format!("{heading}{}", table.render(2))
+}
+
+fn show_target(target: &Value) -> String {
+    let probes = &target["probes"];
+    let mut text = format!(
+        "{} of target group {}: {} for {}\n",
+        field(target, "address"),
+        field(target, "target-group"),
+        field(target, "state"),
+        moment::seconds(number(target, "for-seconds")),
+    );
+    let lines = [
+        ("why", why(target)),
+        ("brought about by", cell(target, "source")),
+        ("operator", cell(target, "operator")),
+        ("weight", cell(target, "weight")),
+        ("in flight", cell(target, "in-flight")),
+        ("selected", cell(target, "selected")),
+        ("next probe", next_probe(probes)),
+        ("what next", cell(probes, "next")),
+    ];
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        text.push_str(&format!("  {name:<17} {value}\n"));
+    }
+    let observations = items(probes, "observations");
+    if observations.is_empty() {
+        return text;
+    }
+    let mut table = Table::new(&["LAST PROBES", "RESULT", "TOOK", "SEEN"]);
+    for seen in observations {
+        table.row([
+            format!(
+                "{} ago",
+                moment::span(Duration::from_millis(number(seen, "age-ms")))
+            ),
+            cell(seen, "result"),
+            format!("{:.1} ms", seen["took-ms"].as_f64().unwrap_or_default()),
+            cell(seen, "seen"),
+        ]);
+    }
+    format!("{text}\n{}", table.render(2))
+}
+
+fn next_probe(probes: &Value) -> String {
+    match probes["next-probe-ms"].as_u64() {
+        Some(ms) => format!("in {}", moment::span(Duration::from_millis(ms))),
+        None => String::new(),
+    }
+}
+
+fn show_checks(checks: &[Value]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["HEALTH CHECK", "TYPE", "ADDRESS", "STATUS", "SEEN"]);
+    for check in checks {
+        table.row([
+            cell(check, "name"),
+            cell(check, "type"),
+            cell(check, "address"),
+            cell(check, "status"),
+            cell(check, "description"),
+        ]);
+    }
+    format!("\n{}", table.render(0))
+}
+
+fn show_zones(zones: &[Value], bound: &Value) -> String {
+    if zones.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\ndns on {}\n", texts(bound).join(", "));
+    let mut table = Table::new(&["NAME", "TYPE", "POLICY", "TTL", "ANSWERS NOW"]);
+    for record in zones.iter().flat_map(|zone| items(zone, "records")) {
+        table.row([
+            cell(record, "name"),
+            cell(record, "type"),
+            cell(record, "policy"),
+            cell(record, "ttl"),
+            texts(&record["answers"]).join(", "),
+        ]);
+    }
+    text.push_str(&table.render(2));
+    text
+}
+
+/// `ok`, or `warning: why, why`.
+fn verdict(object: &Value) -> String {
+    let status = cell(object, "status");
+    let reasons = texts(&object["reasons"]);
+    match reasons.is_empty() {
+        true => status,
+        false => format!("{status}: {}", reasons.join("; ")),
+    }
+}
+
+/// A target's reason code and description.
+fn why(target: &Value) -> String {
+    let (code, said) = (cell(target, "reason"), cell(target, "description"));
+    match (code.is_empty(), said.is_empty()) {
+        (true, _) => said,
+        (false, true) => code,
+        (false, false) => format!("{code}: {said}"),
+    }
+}
+
+fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+    object[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn field<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_default()
+}
+
+fn number(object: &Value, key: &str) -> u64 {
+    object[key].as_u64().unwrap_or_default()
+}
+
+/// A field as text; empty when it is null.
+fn cell(object: &Value, key: &str) -> String {
+    match &object[key] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let all = list.as_array().map_or(&[][..], Vec::as_slice);
+    all.iter()
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}

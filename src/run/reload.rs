@@ -1,0 +1,183 @@
+//! Applying a configuration: all of it or nothing.
+//!
+//! Phases: load (file, includes, zone files; on a blocking thread) > prepare (board, balancer, DNS;
+//! binds and compiles, changes nothing visible) > commit in the order board, balancer, DNS, admin
+//! view; each acknowledges to the board what it serves. Any error before the commit drops what was prepared, which undoes it. The
+//! first configuration goes the same way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use conf::{Config, Diagnostic, Severity, Sources};
+use healthcheck::{BoardHandle, SlotMap};
+use serde_json::{Value, json};
+
+use crate::admin::{View, catalogue};
+
+/// The planes a configuration is applied to.
+#[derive(Clone)]
+pub(super) struct Planes {
+    pub(super) board: BoardHandle,
+    pub(super) lb: lb::Lb,
+    pub(super) dns: dns::Dns,
+}
+
+/// A file as read: the model and every problem found.
+pub(super) struct Candidate {
+    pub(super) config: Arc<Config>,
+    pub(super) sources: Sources,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    zones: dns::Zones,
+}
+
+/// What became of a reload.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Applied, or refused with nothing changed.
+    pub(crate) applied: bool,
+    generation: u64,
+    report: String,
+    diagnostics: Value,
+}
+
+impl Candidate {
+    /// Reads a file, its includes and its zone files.
+    pub(super) fn load(file: &Path) -> Self {
+        let mut loaded = conf::load(file);
+        let (zones, problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
+        loaded.diagnostics.extend(problems);
+        Self {
+            config: Arc::new(loaded.config),
+            sources: loaded.sources,
+            diagnostics: loaded.diagnostics,
+            zones,
+        }
+    }
+
+    /// The same, away from the control thread's event loop.
+    pub(super) async fn load_aside(file: PathBuf) -> Option<Self> {
+        let loading = tokio::task::spawn_blocking(move || Self::load(&file));
+        loading.await.ok()
+    }
+
+    /// True when it must not be applied.
+    pub(super) fn has_errors(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+
+    /// Every problem, for people.
+    pub(super) fn report(&self) -> String {
+        let mut text = conf::render_human(&self.diagnostics, &self.sources, false);
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Outcome {
+    /// What became of `candidate`, with `generation` serving now.
+    pub(super) fn new(applied: bool, generation: u64, candidate: &Candidate) -> Self {
+        Self {
+            applied,
+            generation,
+            report: candidate.report(),
+            diagnostics: conf::render_json(&candidate.diagnostics, &candidate.sources),
+        }
+    }
+
+    /// A file that could not even be read to its end: the loader itself failed.
+    pub(super) fn loader_failed(generation: u64) -> Self {
+        Self {
+            applied: false,
+            generation,
+            report: "the loader failed on this file; the log has the details\n".to_owned(),
+            diagnostics: json!([]),
+        }
+    }
+
+    /// Problems for people, each on lines of its own; empty when there are none.
+    pub(super) fn report(&self) -> &str {
+        &self.report
+    }
+
+    /// The answer of the API.
+    pub(crate) fn to_json(&self, file: &Path) -> Value {
+        let mut body = json!({
+            "result": if self.applied { "success" } else { "failure" },
+            "generation": self.generation,
+            "file": file,
+            "report": self.report,
+            "diagnostics": self.diagnostics,
+        });
+        if let (false, Some(body)) = (self.applied, body.as_object_mut()) {
+            let error = format!("{} was not applied", file.display());
+            body.insert("error".to_owned(), error.into());
+            let help = "mend what the report names and reload again";
+            body.insert("help".to_owned(), help.into());
+        }
+        body
+    }
+}
+
+impl Planes {
+    /// Applies a candidate as generation `generation`. `None`, and the reasons added to the
+    /// candidate's diagnostics, when a plane refused it: nothing changed then.
+    pub(super) async fn apply(&self, candidate: &mut Candidate, generation: u64) -> Option<View> {
+        if candidate.has_errors() {
+            return None;
+        }
+        let config = candidate.config.clone();
+        let board = self.board.prepare(&config, generation).await;
+        let slots: Arc<SlotMap> = board.slots().clone();
+        // Both planes are asked even when the first refuses: all problems in one go.
+        let lb = self.lb.prepare(&config, generation, &slots);
+        let zones = std::mem::take(&mut candidate.zones);
+        let catalogue = catalogue(&zones);
+        let dns = self.dns.prepare(&config, zones, generation, &slots);
+        let (lb, dns) = match (lb, dns) {
+            (Ok(lb), Ok(dns)) => (lb, dns),
+            (lb, dns) => {
+                let refused = lb.err().into_iter().chain(dns.err()).flatten();
+                candidate.diagnostics.extend(refused);
+                return None;
+            }
+        };
+        self.board.commit(board).await;
+        self.lb.commit(lb).await;
+        self.dns.commit(dns).await;
+        Some(View {
+            generation,
+            config,
+            slots,
+            zones: catalogue,
+            since: SystemTime::now(),
+        })
+    }
+}
+
+/// Warnings for settings that only a start applies.
+pub(super) fn settings_that_wait(old: &Config, new: &Config) -> Vec<Diagnostic> {
+    let mut waiting = Vec::new();
+    let mut warn = |span, what: &str| {
+        let message = format!("{what} changed, and takes effect at the next start");
+        let warning = Diagnostic::warning("needs-restart", span, message);
+        waiting.push(warning.help("restart pointsman when it suits; the rest is applied"));
+    };
+    if old.admin.bind.value != new.admin.bind.value {
+        warn(Some(new.admin.bind.span), "admin.bind");
+    }
+    if old.admin.socket != new.admin.socket {
+        warn(None, "admin.socket");
+    }
+    if old.runtime.workers != new.runtime.workers {
+        warn(new.runtime.span, "runtime.workers");
+    }
+    waiting
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+    diagnostics.iter().any(is_error)
+}
