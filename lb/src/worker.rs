@@ -210,8 +210,10 @@ impl Acceptance {
                 let flow = crate::l4::serve(stream, peer, listener, context);
                 self.spawn(admission, flow);
             }
-            // Until the HTTP data path exists its connections are closed.
-            ListenerProtocol::Http => drop((stream, admission)),
+            ListenerProtocol::Http => {
+                let connection = crate::l7::serve(stream, peer, listener, context);
+                self.spawn(admission, connection);
+            }
         }
     }
 

@@ -143,6 +143,10 @@ impl Buffers {
 
 /// One worker's spare sets.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "taking and giving back move a pointer, not the set"
+)]
 pub(super) struct BufferStack(RefCell<Vec<Box<Buffers>>>);
 
 impl BufferStack {

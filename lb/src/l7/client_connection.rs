@@ -222,7 +222,7 @@ impl ClientConnection {
             }
         };
         record.bytes_in = std::mem::take(&mut self.bytes_in);
-        buffers.log_text = std::mem::take(&mut record.text);
+        buffers.log_text = record.end();
         after
     }
 

@@ -97,14 +97,6 @@ impl ConnectionCache {
             tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
         }
     }
-
-    /// How many connections to `target` are idle.
-    #[cfg(test)]
-    pub(super) fn count(&self, target: &Target) -> usize {
-        let shelves = self.0.borrow();
-        let shelf = shelves.shelves.get(target.slot().0 as usize);
-        shelf.and_then(Option::as_ref).map_or(0, |s| s.idle.len())
-    }
 }
 
 /// A quarter below what the target announced, so that a request does not meet its close.

@@ -160,7 +160,6 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             body,
             ..
         } = &mut self.client;
-        let room = buffers.from_target.capacity();
         let answered = match self
             .response
             .poll_read(cx, self.target, buffers, request, closing)
@@ -168,7 +167,6 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             Poll::Ready(outcome) => outcome.map(|()| true)?,
             Poll::Pending => false,
         };
-        let grown = buffers.from_target.capacity() > room;
         if answered {
             body.stop_holding(&mut buffers.from_client);
         }
@@ -178,7 +176,9 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         };
         Ok(Pass {
             moved: read || sent || answered || relayed,
-            again: relayed || grown || (sent && !self.client.body.is_complete()),
+            // What moved is tried again, because only an attempt that would block leaves a waker
+            // behind; a request that went out whole need not be.
+            again: read || answered || relayed || (sent && !self.is_request_sent()),
         })
     }
 
@@ -195,7 +195,8 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         let from_client = &mut buffers.from_client;
         let reads_body = !self.refuses_body && body.wants_more(from_client);
         let watches = body.is_complete() && !**finished && !from_client.is_full();
-        if !reads_body && !(watches && side.poll_readable(cx).is_ready()) {
+        let reads = reads_body || (watches && side.poll_readable(cx).is_ready());
+        if !reads {
             return Ok(false);
         }
         match from_client.poll_fill(*side, cx) {

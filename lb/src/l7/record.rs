@@ -47,6 +47,7 @@ pub(super) struct Record<'a> {
     pub(super) reason: Option<&'static str>,
     /// How the exchange ended when not well.
     pub(super) termination: Option<&'static str>,
+    is_written: bool,
 }
 
 impl<'a> Record<'a> {
@@ -74,6 +75,7 @@ impl<'a> Record<'a> {
             retries: 0,
             reason: None,
             termination: Some("shutdown"),
+            is_written: false,
         }
     }
 
@@ -87,6 +89,26 @@ impl<'a> Record<'a> {
                 .counters
                 .of(self.context.worker())
                 .reject(reason);
+        }
+    }
+
+    /// Ends the record, and hands the room for the log text back.
+    pub(super) fn end(mut self) -> Vec<u8> {
+        self.write();
+        self.is_written = true;
+        std::mem::take(&mut self.text)
+    }
+
+    fn write(&self) {
+        let duration = self.started.elapsed();
+        let worker = self.context.worker();
+        let counters = self.listener.counters.of(worker);
+        counters.bytes_in.add(self.bytes_in);
+        counters.bytes_out.add(self.bytes_out);
+        let route = &self.listener.default_route;
+        route.counters.of(worker).exchange(self.status, duration);
+        if self.context.log().is_on() {
+            self.log(duration);
         }
     }
 
@@ -118,15 +140,8 @@ impl<'a> Record<'a> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        let duration = self.started.elapsed();
-        let worker = self.context.worker();
-        let counters = self.listener.counters.of(worker);
-        counters.bytes_in.add(self.bytes_in);
-        counters.bytes_out.add(self.bytes_out);
-        let route = &self.listener.default_route;
-        route.counters.of(worker).exchange(self.status, duration);
-        if self.context.log().is_on() {
-            self.log(duration);
+        if !self.is_written {
+            self.write();
         }
     }
 }

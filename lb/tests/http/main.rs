@@ -1,0 +1,15 @@
+//! The HTTP data path end to end: a real balancer on loopback between raw sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod balancer;
+mod client;
+mod target;
+
+mod bodies;
+mod closing;
+mod conformance;
+mod keep_alive;
+mod refusals;
+mod retries;
+mod timeouts;
+mod upgrades;

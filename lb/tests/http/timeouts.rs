@@ -1,0 +1,82 @@
+//! Silence: clients that trickle, clients that stall, targets that do not answer.
+
+use std::time::Duration;
+
+use crate::balancer::{Balancer, Options};
+use crate::target::Target;
+
+#[test]
+fn a_head_that_trickles_in_is_cut_off() {
+    let target = Target::echo();
+    let options = Options {
+        listener: "header-timeout = \"500ms\"",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    let mut client = balancer.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n");
+    client.patience(Duration::from_millis(20));
+    // Each byte would reset a timer that counts from the last one; this one counts from the first.
+    for n in 0.. {
+        assert!(n < 200, "still open");
+        let taken = client.try_send("A");
+        let (text, closed) = client.read_some();
+        if !text.is_empty() {
+            assert!(text.starts_with("HTTP/1.1 408 Request Timeout"), "{text}");
+            break;
+        }
+        assert!(taken && !closed, "closed without an answer");
+    }
+    balancer.expect_metric("pointsman_rejected_total", "header-timeout", 1.0);
+}
+
+#[test]
+fn part_of_a_head_gets_408_and_silence_a_plain_close() {
+    let target = Target::echo();
+    let options = Options {
+        listener: "header-timeout = \"300ms\"\nidle-timeout = \"1s\"",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    let text = balancer.ask("GET / HT");
+    assert!(text.starts_with("HTTP/1.1 408 Request Timeout"), "{text}");
+    assert_eq!(balancer.ask(""), "");
+    assert_eq!(balancer.ask("\r\n"), "");
+}
+
+#[test]
+fn a_body_that_stops_coming_gets_408() {
+    let target = Target::echo();
+    let options = Options {
+        listener: "idle-timeout = \"1s\"",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    let text = balancer.ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello");
+    assert!(text.starts_with("HTTP/1.1 408 Request Timeout"), "{text}");
+    assert!(text.contains("body-timeout"), "{text}");
+}
+
+#[test]
+fn a_target_that_does_not_answer_is_504_and_does_not_serve_the_next() {
+    let target = Target::scripted(|mut connection| {
+        let Some(head) = connection.head() else {
+            return;
+        };
+        match head.starts_with("GET /slow") {
+            true => drop(connection.head()),
+            false => connection.answer("ok"),
+        }
+    });
+    let options = Options {
+        group: "response-timeout = \"1s\"",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    let mut client = balancer.connect();
+    client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+    let (head, _) = client.read_response();
+    assert!(head.starts_with("HTTP/1.1 504 Gateway Timeout"), "{head}");
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.read_response().1, "ok");
+}
