@@ -31,6 +31,9 @@ pub fn render_human(diagnostics: &[Diagnostic], sources: &Sources, color: bool) 
     out
 }
 
+/// The colour of line numbers and bars: bold blue (ECMA-48 SGR).
+const FRAME: &str = "1;34";
+
 #[derive(Clone, Copy)]
 struct Paint {
     color: bool,
@@ -45,15 +48,15 @@ impl Paint {
         }
     }
 
-    fn severity(self, severity: Severity, text: &str) -> String {
+    fn color_of(severity: Severity) -> &'static str {
         match severity {
-            Severity::Error => self.with("1;31", text),
-            Severity::Warning => self.with("1;33", text),
+            Severity::Error => "1;31",
+            Severity::Warning => "1;33",
         }
     }
 
     fn frame(self, text: &str) -> String {
-        self.with("1;34", text)
+        self.with(FRAME, text)
     }
 
     fn strong(self, text: &str) -> String {
@@ -66,19 +69,21 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Pain
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    let head = paint.severity(diagnostic.severity, &format!("{word}[{}]", diagnostic.code));
+    let head = format!("{word}[{}]", diagnostic.code);
+    let head = paint.with(Paint::color_of(diagnostic.severity), &head);
     let message = paint.strong(&format!(": {}", printable(&diagnostic.message)));
     line(out, format_args!("{head}{message}"));
-    let gutter = gutter(diagnostic, sources);
+    let frame = Frame {
+        gutter: gutter(diagnostic, sources),
+        sources,
+        paint,
+    };
     if let Some(span) = diagnostic.span {
-        let carets = |text: &str| paint.severity(diagnostic.severity, text);
-        snippet(out, span, "-->", '^', "", gutter, sources, paint, &carets);
+        let carets = Marks::of(diagnostic.severity);
+        frame.snippet(out, span, &carets, "");
     }
     for (span, text) in &diagnostic.related {
-        let carets = |text: &str| paint.frame(text);
-        snippet(
-            out, *span, ":::", '-', text, gutter, sources, paint, &carets,
-        );
+        frame.snippet(out, *span, &Marks::RELATED, text);
     }
     let notes = [
         ("consequence", &diagnostic.consequence),
@@ -86,7 +91,7 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Pain
     ];
     for (name, text) in notes {
         if let Some(text) = text {
-            let mark = paint.frame(&format!("{:gutter$} =", ""));
+            let mark = paint.frame(&format!("{:gutter$} =", "", gutter = frame.gutter));
             let name = paint.strong(&format!("{name}:"));
             line(out, format_args!("{mark} {name} {}", printable(text)));
         }
@@ -103,44 +108,60 @@ fn gutter(diagnostic: &Diagnostic, sources: &Sources) -> usize {
         .unwrap_or(1)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the frame of one snippet; a struct would be built in two places and read in one"
-)]
-fn snippet(
-    out: &mut String,
-    span: Span,
-    arrow: &str,
+/// How a place is pointed at.
+struct Marks {
+    arrow: &'static str,
     caret: char,
-    label: &str,
-    gutter: usize,
-    sources: &Sources,
-    paint: Paint,
-    carets: &dyn Fn(&str) -> String,
-) {
-    let at = sources.location(span);
-    let arrow = paint.frame(&format!("{:gutter$}{arrow}", ""));
-    let path = printable(&at.path.to_string_lossy());
-    line(
-        out,
-        format_args!("{arrow} {path}:{}:{}", at.line, at.column),
-    );
-    let excerpt = Excerpt::new(&at.text, at.column as usize - 1, length(span, sources));
-    let bar = paint.frame(&format!("{:gutter$} |", ""));
-    let number = paint.frame(&format!("{:>gutter$} |", at.line));
-    let marks: String = std::iter::repeat_n(caret, excerpt.width).collect();
-    let label = if label.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", printable(label))
+    color: &'static str,
+}
+
+impl Marks {
+    const RELATED: Self = Self {
+        arrow: ":::",
+        caret: '-',
+        color: FRAME,
     };
-    let pad = excerpt.offset;
-    line(out, format_args!("{bar}"));
-    line(out, format_args!("{number} {}", excerpt.line));
-    line(
-        out,
-        format_args!("{bar} {:pad$}{}", "", carets(&format!("{marks}{label}"))),
-    );
+
+    fn of(severity: Severity) -> Self {
+        Self {
+            arrow: "-->",
+            caret: '^',
+            color: Paint::color_of(severity),
+        }
+    }
+}
+
+/// What the snippets of one diagnostic share.
+struct Frame<'a> {
+    gutter: usize,
+    sources: &'a Sources,
+    paint: Paint,
+}
+
+impl Frame<'_> {
+    fn snippet(&self, out: &mut String, span: Span, marks: &Marks, label: &str) {
+        let (gutter, paint) = (self.gutter, self.paint);
+        let at = self.sources.location(span);
+        let arrow = paint.frame(&format!("{:gutter$}{}", "", marks.arrow));
+        let path = printable(&at.path.to_string_lossy());
+        line(
+            out,
+            format_args!("{arrow} {path}:{}:{}", at.line, at.column),
+        );
+        let excerpt = Excerpt::new(&at.text, at.column as usize - 1, length(span, self.sources));
+        let bar = paint.frame(&format!("{:gutter$} |", ""));
+        let number = paint.frame(&format!("{:>gutter$} |", at.line));
+        let mut carets: String = std::iter::repeat_n(marks.caret, excerpt.width).collect();
+        if !label.is_empty() {
+            carets.push(' ');
+            carets.push_str(&printable(label));
+        }
+        let carets = paint.with(marks.color, &carets);
+        let pad = excerpt.offset;
+        line(out, format_args!("{bar}"));
+        line(out, format_args!("{number} {}", excerpt.line));
+        line(out, format_args!("{bar} {:pad$}{carets}", ""));
+    }
 }
 
 /// Characters of the span that are in its first line.
