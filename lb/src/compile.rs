@@ -265,3 +265,6 @@ fn note_fates(fates: &mut Vec<(Arc<Target>, Fate)>, group: &Group) {
         .filter(|member| member.target.fate() != member.fate);
     fates.extend(changed.map(|member| (member.target.clone(), member.fate)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,14 @@ impl Lb {
         self.shared.budget.limit()
     }
 }
+
+#[cfg(test)]
+impl Lb {
+    /// The sum of what `pick` reads of each worker's own counters.
+    pub(crate) fn shared_counters(&self, pick: impl Fn(&metrics::WorkerCounters) -> u64) -> u64 {
+        look(&self.shared.names).counters.by_worker.sum(pick)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ mod snapshot;
 mod sockets;
 mod start;
 mod target;
+#[cfg(test)]
+mod testing;
 mod work;
 mod worker;
 

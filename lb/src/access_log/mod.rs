@@ -10,6 +10,8 @@
 mod json;
 mod record;
 mod ring;
+#[cfg(test)]
+mod tests;
 mod time;
 mod writer;
 

@@ -163,20 +163,33 @@ struct Writer {
 }
 
 impl Writer {
+    /// Takes records before commands and writes them after: a record made after the log was moved
+    /// is then never written to the old place.
     fn run(mut self) {
         loop {
-            let moved = self.drain();
-            match self.commands.try_recv() {
-                Ok(Command::Move(destination)) => self.destination = destination,
-                Ok(Command::Reopen) => self.reopen(),
-                Ok(Command::Close(done)) => {
-                    self.drain();
-                    let _ = done.send(());
-                    return;
+            self.collect();
+            let mut closed = None;
+            loop {
+                match self.commands.try_recv() {
+                    Ok(Command::Move(destination)) => self.destination = destination,
+                    Ok(Command::Reopen) => self.reopen(),
+                    Ok(Command::Close(done)) => closed = Some(done),
+                    Err(mpsc::TryRecvError::Empty) => break,
+                    Err(mpsc::TryRecvError::Disconnected) => return,
                 }
-                Err(mpsc::TryRecvError::Disconnected) => return,
-                Err(mpsc::TryRecvError::Empty) if moved => std::thread::park_timeout(BATCH),
-                Err(mpsc::TryRecvError::Empty) => self.sleep(),
+            }
+            let moved = self.write_batch();
+            if let Some(done) = closed {
+                self.collect();
+                self.write_batch();
+                // An error says that nobody waits for the end any more.
+                let _ = done.send(());
+                return;
+            }
+            if moved {
+                std::thread::park_timeout(BATCH);
+            } else {
+                self.sleep();
             }
         }
     }
@@ -192,8 +205,8 @@ impl Writer {
         self.shared.asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Moves what the rings hold to the destination; true when that was anything.
-    fn drain(&mut self) -> bool {
+    /// Moves what the rings hold to the batch.
+    fn collect(&mut self) {
         self.batch.clear();
         for ring in &mut self.rings {
             if let Ok(chunk) = ring.read_chunk(ring.slots()) {
@@ -203,6 +216,10 @@ impl Writer {
                 chunk.commit_all();
             }
         }
+    }
+
+    /// Writes the batch; true when there was anything.
+    fn write_batch(&mut self) -> bool {
         if self.batch.is_empty() {
             return false;
         }

@@ -6,6 +6,8 @@
 
 mod least_connections;
 mod round_robin;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

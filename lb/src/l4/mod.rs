@@ -7,6 +7,8 @@ mod buffer;
 mod copy;
 mod splice;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 pub use buffer::CopyBuffer;
 pub(crate) use splice::{MAX_PIPES, PipePool};

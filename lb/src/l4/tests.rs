@@ -1,0 +1,246 @@
+//! Flows over real loopback sockets, with health played.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use healthcheck::{PassiveFailure, TargetState};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::testing::{Rig, app_config, health};
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(64).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// An address that refuses until its socket listens.
+fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// True when a new connection is reset, whether before or after it is seen as established.
+async fn resets_at(address: SocketAddr) -> bool {
+    match TcpStream::connect(address).await {
+        Ok(mut stream) => is_reset(&mut stream).await,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+/// One target and a flow to it: client's end, target's end.
+async fn flow(rig: &Rig, target: &TcpListener) -> (TcpStream, TcpStream) {
+    let client = TcpStream::connect(rig.address(0)).await.unwrap();
+    let (server, _) = target.accept().await.unwrap();
+    (client, server)
+}
+
+/// Sends a word and sees it arrive.
+async fn say(from: &mut TcpStream, to: &mut TcpStream) {
+    from.write_all(b"word").await.unwrap();
+    let mut heard = [0; 4];
+    to.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"word");
+}
+
+async fn is_reset(stream: &mut TcpStream) -> bool {
+    let result = stream.read(&mut [0; 16]).await;
+    result.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+}
+
+#[tokio::test]
+async fn half_closes_pass_both_ways() {
+    let (target, address) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address], "", "")).await;
+    let (mut client, mut server) = flow(&rig, &target).await;
+    client.write_all(b"question").await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut heard = String::new();
+    server.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "question");
+    server.write_all(b"answer").await.unwrap();
+    drop(server);
+    heard.clear();
+    client.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "answer");
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn resets_pass_both_ways() {
+    let (target, address) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address], "", "")).await;
+    let (mut client, mut server) = flow(&rig, &target).await;
+    say(&mut client, &mut server).await;
+    server.set_zero_linger().unwrap();
+    drop(server);
+    assert!(is_reset(&mut client).await);
+    let (mut client, mut server) = flow(&rig, &target).await;
+    say(&mut server, &mut client).await;
+    client.set_zero_linger().unwrap();
+    drop(client);
+    assert!(is_reset(&mut server).await);
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_refused_flow_gets_the_next_target_and_the_first_is_suspect() {
+    let (target, address) = listen().await;
+    let (_socket, refusing) = refusing();
+    let mut rig = Rig::start(2, &app_config(&[refusing, address], "", "")).await;
+    for _ in 0..6 {
+        let (mut client, mut server) = flow(&rig, &target).await;
+        say(&mut client, &mut server).await;
+    }
+    let event = rig.board.event().await;
+    assert_eq!(event.slot, rig.board.slot("app", refusing));
+    assert_eq!(event.failure, PassiveFailure::Refused);
+    let tried = rig.lb.target_status("app", refusing).unwrap();
+    assert!(tried.suspect);
+    assert_eq!((tried.selected, tried.in_flight), (1, 0));
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_flow_is_held_until_a_target_recovers() {
+    let (socket, address) = refusing();
+    let rig = Rig::start(2, &app_config(&[address], "", "hold = \"60s\"")).await;
+    rig.all("app", &[address], TargetState::Initial).await;
+    let mut client = TcpStream::connect(rig.address(0)).await.unwrap();
+    client.write_all(b"early").await.unwrap();
+    let target = socket.listen(16).unwrap();
+    rig.all("app", &[address], TargetState::Healthy).await;
+    let (mut server, _) = target.accept().await.unwrap();
+    let mut heard = [0; 5];
+    server.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"early");
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_refused_flow_is_held_and_served_when_the_mark_goes_without_a_transition() {
+    let (socket, address) = refusing();
+    let mut rig = Rig::start(1, &app_config(&[address], "", "hold = \"60s\"")).await;
+    let mut client = TcpStream::connect(rig.address(0)).await.unwrap();
+    rig.board.event().await;
+    let target = socket.listen(16).unwrap();
+    rig.board.signal("app", address).clear();
+    let (mut server, _) = target.accept().await.unwrap();
+    say(&mut client, &mut server).await;
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn flows_without_a_target_are_reset_at_once_or_after_the_hold() {
+    let rig = Rig::start(1, &app_config(&[], "", "")).await;
+    assert!(resets_at(rig.address(0)).await);
+    rig.finish(Duration::ZERO).await;
+    let (_socket, address) = refusing();
+    let rig = Rig::start(1, &app_config(&[address], "", "hold = \"100ms\"")).await;
+    assert!(resets_at(rig.address(0)).await);
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn probed_unhealthiness_ends_flows_and_draining_does_not() {
+    let (target, address) = listen().await;
+    let (_other, other) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address, other], "", "")).await;
+    rig.board.signal("app", other).mark();
+    let (mut client, mut server) = flow(&rig, &target).await;
+    say(&mut client, &mut server).await;
+    let publish = |state| {
+        let healthy = (other, health(TargetState::Healthy));
+        rig.board
+            .publish("app", &[(address, health(state)), healthy])
+    };
+    rig.lb.applied(publish(TargetState::Draining)).await;
+    say(&mut client, &mut server).await;
+    rig.lb.applied(publish(TargetState::Unhealthy)).await;
+    assert!(is_reset(&mut client).await);
+    assert!(is_reset(&mut server).await);
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn bulk_arrives_whole_through_a_slow_reader_and_pipes() {
+    const BYTES: usize = 24 << 20;
+    let (target, address) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address], "", "")).await;
+    let (client, server) = flow(&rig, &target).await;
+    let pattern: Vec<u8> = (0..BYTES).map(|n| ((n * n) >> 7) as u8).collect();
+    let (mut client_reads, mut client_writes) = client.into_split();
+    let (mut server_reads, mut server_writes) = server.into_split();
+    let up = async {
+        client_writes.write_all(&pattern).await.unwrap();
+        client_writes.shutdown().await.unwrap();
+    };
+    let down = async {
+        server_writes.write_all(&pattern).await.unwrap();
+        server_writes.shutdown().await.unwrap();
+    };
+    let (mut at_server, mut at_client) = (Vec::new(), Vec::new());
+    let read_up = async { server_reads.read_to_end(&mut at_server).await.unwrap() };
+    let read_down = async {
+        // Small reads keep the send queue full, so that leftovers and full pipes happen.
+        let mut piece = [0; 3001];
+        loop {
+            let count = client_reads.read(&mut piece).await.unwrap();
+            if count == 0 {
+                return;
+            }
+            at_client.extend_from_slice(&piece[..count]);
+        }
+    };
+    tokio::join!(up, down, read_up, read_down);
+    assert!(at_server == pattern && at_client == pattern);
+    let pipes = rig
+        .lb
+        .shared_counters(|counters| counters.pipes_opened.value());
+    assert!(pipes > 0, "nothing was spliced");
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn small_messages_after_bulk_are_copied_again() {
+    let (target, address) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address], "", "")).await;
+    let (mut client, mut server) = flow(&rig, &target).await;
+    let (sent, mut received) = (vec![7; 4 << 20], vec![0; 4 << 20]);
+    let (write, read) = tokio::join!(client.write_all(&sent), server.read_exact(&mut received));
+    write.unwrap();
+    read.unwrap();
+    assert!(sent == received);
+    for _ in 0..50 {
+        say(&mut client, &mut server).await;
+        say(&mut server, &mut client).await;
+    }
+    drop(client);
+    assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn silent_flows_end_and_busy_ones_do_not() {
+    let (target, address) = listen().await;
+    let rig = Rig::start(1, &app_config(&[address], "idle-timeout = \"400ms\"", "")).await;
+    let (mut silent, _kept) = flow(&rig, &target).await;
+    let (mut busy, mut server) = flow(&rig, &target).await;
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    let silence_ends = async { is_reset(&mut silent).await };
+    let talk = async {
+        for _ in 0..20 {
+            beat.tick().await;
+            say(&mut busy, &mut server).await;
+        }
+    };
+    let (reset, ()) = tokio::join!(silence_ends, talk);
+    assert!(reset);
+    rig.finish(Duration::ZERO).await;
+}

@@ -1,0 +1,96 @@
+//! A load balancer under way: workers on threads of their own, played health.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use conf::Config;
+use healthcheck::TargetState;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use super::board::{PlayedBoard, health};
+use crate::Lb;
+use crate::start::start_with;
+
+/// A running load balancer. Ends its workers when dropped.
+pub(crate) struct Rig {
+    pub(crate) lb: Lb,
+    pub(crate) board: PlayedBoard,
+    generation: u64,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Rig {
+    /// Serves `config` with every target healthy.
+    pub(crate) async fn start(workers: usize, config: &Arc<Config>) -> Self {
+        let board = PlayedBoard::new();
+        let (lb, control, workers) =
+            start_with(workers, &config.logs.access, board.feed()).unwrap();
+        let threads = workers.into_iter().map(|worker| {
+            std::thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                LocalSet::new().block_on(&runtime, worker.run());
+            })
+        });
+        let mut threads: Vec<_> = threads.collect();
+        threads.push(std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(control.run());
+        }));
+        let mut rig = Self {
+            lb,
+            board,
+            generation: 0,
+            threads,
+        };
+        rig.reload(config).await;
+        for group in &config.target_groups {
+            let targets: Vec<_> = group.targets.iter().map(|target| target.address).collect();
+            rig.all(&group.name, &targets, TargetState::Healthy).await;
+        }
+        rig
+    }
+
+    /// Serves another configuration.
+    pub(crate) async fn reload(&mut self, config: &Arc<Config>) {
+        self.generation += 1;
+        let slots = self.board.slots(config, self.generation);
+        let prepared = self.lb.prepare(config, self.generation, &slots).unwrap();
+        self.lb.commit(prepared).await;
+    }
+
+    /// Puts all of a group's targets into one state, and waits until workers know.
+    pub(crate) async fn all(&self, group: &str, targets: &[SocketAddr], state: TargetState) {
+        let targets: Vec<_> = targets
+            .iter()
+            .map(|target| (*target, health(state)))
+            .collect();
+        self.lb.applied(self.board.publish(group, &targets)).await;
+    }
+
+    /// The address of the listener at `place`.
+    pub(crate) fn address(&self, place: usize) -> SocketAddr {
+        self.lb.listeners()[place].bound[0]
+    }
+
+    /// Work in flight on a target.
+    pub(crate) fn in_flight(&self, group: &str, target: SocketAddr) -> u32 {
+        self.lb
+            .target_status(group, target)
+            .map_or(0, |status| status.in_flight)
+    }
+
+    /// Ends the workers and waits for the threads.
+    pub(crate) async fn finish(self, grace: Duration) {
+        self.lb.finish(grace).await;
+        drop(self.lb);
+        let ended = tokio::task::spawn_blocking(move || {
+            self.threads
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
+        });
+        ended.await.unwrap();
+    }
+}
