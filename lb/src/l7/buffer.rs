@@ -125,12 +125,20 @@ impl Buffers {
         self.to_client.clear();
     }
 
+    /// Gives the memory back while the set is kept but not used.
+    pub(super) fn release(&mut self) {
+        for buffer in [&mut self.from_client, &mut self.from_target] {
+            buffer.clear();
+            buffer.bytes = Vec::new();
+        }
+    }
+
     /// Back to the size it was made with.
     fn reset(&mut self) {
         for buffer in [&mut self.from_client, &mut self.from_target] {
             buffer.clear();
-            if buffer.bytes.len() > SIZE {
-                buffer.bytes.truncate(SIZE);
+            if buffer.bytes.len() != SIZE {
+                buffer.bytes.resize(SIZE, 0);
                 buffer.bytes.shrink_to_fit();
             }
         }

@@ -53,6 +53,7 @@ pub(crate) async fn serve(
             Err(_) => return,
         },
     };
+    let now = Instant::now();
     let connection = ClientConnection {
         generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
         context,
@@ -61,7 +62,8 @@ pub(crate) async fn serve(
         peer,
         address: ClientAddress::new(peer.ip()),
         local,
-        deadline: Deadline::new(Instant::now()),
+        deadline: Deadline::new(now),
+        now,
         bytes_in: 0,
         finished: false,
         connect_retry: RetryReason::Local,
@@ -81,6 +83,8 @@ pub(super) struct ClientConnection {
     address: ClientAddress,
     local: SocketAddr,
     pub(super) deadline: Deadline,
+    /// When the last exchange ended.
+    now: Instant,
     /// Bytes read and not yet counted.
     pub(super) bytes_in: u64,
     /// The client has said that it will send no more.
@@ -126,7 +130,8 @@ impl ClientConnection {
             }
             self.context.l7().buffers.give_back(buffers);
         }
-        let due = Instant::now() + self.listener.idle_timeout;
+        let due = self.now + self.listener.idle_timeout;
+        let mut clock = Some(self.now);
         poll_fn(|cx| {
             if self.context.is_draining() {
                 return Poll::Ready(None);
@@ -146,7 +151,9 @@ impl ClientConnection {
                     Poll::Pending => stack.give_back(buffers),
                 }
             }
-            match self.deadline.has_passed(cx, Instant::now(), due) {
+            // Read again only once the task has slept.
+            let now = clock.take().unwrap_or_else(Instant::now);
+            match self.deadline.has_passed(cx, now, due) {
                 true => Poll::Ready(None),
                 false => Poll::Pending,
             }
@@ -221,8 +228,9 @@ impl ClientConnection {
                 self.answer(buffers, failure, shown, &mut record).await
             }
         };
-        record.bytes_in = std::mem::take(&mut self.bytes_in);
-        buffers.log_text = record.end();
+        record.bytes_in += std::mem::take(&mut self.bytes_in);
+        self.now = Instant::now();
+        buffers.log_text = record.end(self.now);
         after
     }
 

@@ -136,7 +136,10 @@ impl ClientConnection {
         record: &mut Record<'_>,
     ) -> Result<Ended, Broken> {
         let work = self.context.begin(&choice.target, WorkKind::Exchange);
-        let now = Instant::now();
+        let now = match record.retries {
+            0 => record.started,
+            _ => Instant::now(),
+        };
         let kept = match fresh {
             true => None,
             false => self.context.l7().connections.take(&choice.target, now),
@@ -156,7 +159,6 @@ impl ClientConnection {
                 }
             }
         };
-        record.connect = (!reused).then(|| now.elapsed());
         let client = ClientHalf {
             side: &mut self.side,
             buffers,
@@ -170,8 +172,13 @@ impl ClientConnection {
             idle,
             response: choice.response_timeout,
         };
-        let draining = self.context.is_draining();
-        let mut exchange = Exchange::new(client, &mut target, &work, patience, draining, now);
+        let started = match reused {
+            true => now,
+            false => Instant::now(),
+        };
+        record.connect = (!reused).then(|| started - now);
+        let context = &self.context;
+        let mut exchange = Exchange::new(client, &mut target, &work, patience, context, started);
         let result = poll_fn(|cx| exchange.poll(cx)).await;
         let attempt = exchange.attempt();
         let reusable = exchange.is_target_reusable();
@@ -180,7 +187,7 @@ impl ClientConnection {
         let response = exchange.response;
         record.target_status = response.status;
         record.bytes_out += response.bytes_out;
-        if response.bytes_out > 0 {
+        if response.is_begun {
             record.status = response.status.unwrap_or_default();
         }
         match result {
@@ -202,7 +209,7 @@ impl ClientConnection {
             Err(failure) if attempt.may_repeat(failure) => Ok(Ended::Failed(failure)),
             Err(failure) => Err(Broken {
                 failure,
-                begun: response.bytes_out > 0,
+                begun: response.is_begun,
             }),
         }
     }

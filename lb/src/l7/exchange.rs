@@ -5,7 +5,7 @@
 //! read only while what it sent finds room. Never decides about other targets.
 //!
 //! Cost per keep-alive GET: one write and one read on the target's connection, one write on the
-//! client's; no allocation, no timer operation, two readings of the clock.
+//! client's; no allocation, no timer operation, no reading of the clock.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::request::Request;
 use super::request_body::RequestBody;
 use super::response_relay::ResponseRelay;
 use super::side::Side;
+use crate::context::WorkerContext;
 use crate::work::Work;
 
 /// How long each side may be silent.
@@ -52,7 +53,9 @@ pub(super) struct Exchange<'a, C, T> {
     target: &'a mut T,
     work: &'a Work,
     patience: Patience,
-    draining: bool,
+    context: &'a WorkerContext,
+    /// The clock, until the task has slept: then it is read again.
+    now: Option<Instant>,
     head_sent: usize,
     wrote: bool,
     /// The target takes no more of the request; its response may still come.
@@ -67,13 +70,13 @@ pub(super) struct Exchange<'a, C, T> {
 }
 
 impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
-    /// An attempt in which nothing has happened. `draining`: end the client's connection with it.
+    /// An attempt in which nothing has happened, at `now`.
     pub(super) fn new(
         client: ClientHalf<'a, C>,
         target: &'a mut T,
         work: &'a Work,
         patience: Patience,
-        draining: bool,
+        context: &'a WorkerContext,
         now: Instant,
     ) -> Self {
         Self {
@@ -81,7 +84,8 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             target,
             work,
             patience,
-            draining,
+            context,
+            now: Some(now),
             head_sent: 0,
             wrote: false,
             refuses_body: false,
@@ -99,6 +103,9 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             let pass = self.pass(cx)?;
             moved |= pass.moved;
             if self.response.is_finished(self.client.buffers) {
+                if self.context.log().is_on() {
+                    self.note_times(Instant::now());
+                }
                 return Poll::Ready(Ok(()));
             }
             if !pass.again {
@@ -108,7 +115,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         if let Poll::Ready(end) = self.work.poll_end(cx) {
             return Poll::Ready(Err(Failure::TargetEnded(end)));
         }
-        let now = Instant::now();
+        let now = self.now.take().unwrap_or_else(Instant::now);
         if moved {
             self.activity = now;
             self.note_times(now);
@@ -152,7 +159,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
     fn pass(&mut self, cx: &mut Context<'_>) -> Result<Pass, Failure> {
         let read = self.read_client(cx)?;
         let sent = self.write_target(cx);
-        let closing = self.draining || !self.client.body.is_complete();
+        let closing = self.context.is_draining() || !self.client.body.is_complete();
         let ClientHalf {
             buffers,
             request,

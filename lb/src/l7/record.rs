@@ -22,7 +22,8 @@ pub(super) struct Record<'a> {
     context: &'a WorkerContext,
     listener: &'a Listener,
     client: SocketAddr,
-    started: Instant,
+    /// When its first byte was read.
+    pub(super) started: Instant,
     /// Method, host and path.
     pub(super) text: Vec<u8>,
     /// Where method and host end in `text`.
@@ -92,15 +93,15 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Ends the record, and hands the room for the log text back.
-    pub(super) fn end(mut self) -> Vec<u8> {
-        self.write();
+    /// Ends the record at `now`, and hands the room for the log text back.
+    pub(super) fn end(mut self, now: Instant) -> Vec<u8> {
+        self.write(now);
         self.is_written = true;
         std::mem::take(&mut self.text)
     }
 
-    fn write(&self) {
-        let duration = self.started.elapsed();
+    fn write(&self, now: Instant) {
+        let duration = now - self.started;
         let worker = self.context.worker();
         let counters = self.listener.counters.of(worker);
         counters.bytes_in.add(self.bytes_in);
@@ -141,7 +142,7 @@ impl<'a> Record<'a> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         if !self.is_written {
-            self.write();
+            self.write(Instant::now());
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct ResponseRelay {
     pub(super) began: bool,
     /// Bytes written to the client.
     pub(super) bytes_out: u64,
+    /// Some of the final response, or a part of a head, was written to the client.
+    pub(super) is_begun: bool,
     /// The status of the final head.
     pub(super) status: Option<u16>,
     /// The client's connection ends with it.
@@ -63,6 +65,7 @@ impl ResponseRelay {
             sent: 0,
             began: false,
             bytes_out: 0,
+            is_begun: false,
             status: None,
             close: false,
             persists: false,
@@ -265,6 +268,8 @@ impl ResponseRelay {
             to_client.clear();
             self.sent = 0;
         }
+        // After whole interim heads another answer may still follow.
+        self.is_begun = self.has_head || self.sent > 0;
         Poll::Ready(Ok(()))
     }
 }

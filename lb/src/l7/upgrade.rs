@@ -71,21 +71,34 @@ pub(super) async fn tunnel(
     buffers: &mut Buffers,
     record: &mut Record<'_>,
 ) {
-    let work = client.context.begin(chosen, WorkKind::Flow);
+    let context = client.context.clone();
+    let work = context.begin(chosen, WorkKind::Flow);
     let idle = client.idle_timeout();
     let mut activity = Instant::now();
     let (mut inward, mut outward) = (Direction::default(), Direction::default());
     inward.ended = client.finished;
-    let Buffers {
-        from_client,
-        from_target,
-        ..
-    } = buffers;
+    // What was sent ahead moves to a set that is only kept while there are bytes in it.
+    let stack = &context.l7().buffers;
+    let mut spare = stack.take();
+    std::mem::swap(&mut *spare, buffers);
+    buffers.release();
+    let ahead = spare.from_client.filled().len() as u64;
+    let mut held = Some(spare);
     let (side, deadline) = (&mut client.side, &mut client.deadline);
     let failure = poll_fn(|cx| {
+        let mut set = held.take().unwrap_or_else(|| stack.take());
+        let Buffers {
+            from_client,
+            from_target,
+            ..
+        } = &mut *set;
         let moved = inward
             .poll(cx, side, &mut target, from_client)
             .and_then(|moved| Ok(moved | outward.poll(cx, &mut target, side, from_target)?));
+        match from_client.filled().is_empty() && from_target.filled().is_empty() {
+            true => stack.give_back(set),
+            false => held = Some(set),
+        }
         let Ok(moved) = moved else {
             return Poll::Ready(Some("reset"));
         };
@@ -106,6 +119,6 @@ pub(super) async fn tunnel(
     })
     .await;
     record.termination = failure;
-    record.bytes_in += inward.bytes;
+    record.bytes_in += inward.bytes.saturating_sub(ahead);
     record.bytes_out += outward.bytes;
 }

@@ -203,3 +203,19 @@ fn malformed_responses_become_502() {
     let text = balancer.ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(text.contains("target-large-head"), "{text}");
 }
+
+#[test]
+fn a_target_that_dies_after_100_still_gets_the_client_a_502() {
+    let target = Target::scripted(|mut connection| {
+        connection.head();
+        connection.send("HTTP/1.1 100 Continue\r\n\r\n");
+        connection.read_until("hello");
+    });
+    let balancer = Balancer::start(&[target.address], &Options::default());
+    let mut client = balancer.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("hello");
+    let (head, _) = client.read_response();
+    assert!(head.starts_with("HTTP/1.1 502 Bad Gateway"), "{head}");
+}
