@@ -67,16 +67,20 @@ impl Sockets {
         Ok(Self { tcp, unix })
     }
 
-    /// Where they listen, with real ports.
+    /// Where they listen, with real ports and the whole path.
     ///
     /// # Errors
     /// The kernel does not tell the local address.
     pub(crate) fn addresses(&self) -> Result<Addresses> {
         Ok(Addresses {
             tcp: self.tcp.local_addr()?,
-            socket: self.unix.as_ref().map(|(_, file)| file.0.clone()),
+            socket: self.unix.as_ref().map(|(_, file)| absolute(&file.0)),
         })
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Binds the unix socket with mode 0600, its folder made when missing.

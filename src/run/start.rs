@@ -40,6 +40,8 @@ pub(crate) struct Started {
 
 /// A serving process, as its control thread holds it.
 pub(super) struct Process {
+    /// The configuration file as it was named: diagnostics name it so.
+    pub(super) file: PathBuf,
     pub(super) planes: Planes,
     pub(super) threads: Threads,
     pub(super) admin: Shared,
@@ -87,6 +89,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     be_nice();
     let surface = spawn_local(admin::serve(sockets, admin.clone()));
     let process = Process {
+        file: file.to_owned(),
         planes,
         threads,
         admin,
@@ -168,7 +171,7 @@ impl Process {
         let file = self.admin.file.clone();
         let old = self.admin.view();
         tracing::info!("reload asked for by {asked_by}: reading {}", file.display());
-        let Some(mut candidate) = Candidate::load_aside(file.clone()).await else {
+        let Some(mut candidate) = Candidate::load_aside(self.file.clone()).await else {
             self.admin.metrics.count_reload(false);
             return Outcome::loader_failed(old.generation);
         };

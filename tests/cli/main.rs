@@ -1,0 +1,15 @@
+//! The real binary, from the outside: commands, serving, changes, shutdown, the admin guard.
+//!
+//! Every port is 0; addresses come from `status --json`. Targets are the binary's own sample
+//! services. Traffic stays on loopback.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod commands;
+mod demo;
+mod dns;
+mod guard;
+mod harness;
+mod operate;
+mod reload;
+mod shutdown;
+mod surface;
