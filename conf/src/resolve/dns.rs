@@ -281,6 +281,9 @@ fn bad_zone_name(name: &str, span: Span) -> Diagnostic {
 }
 
 fn is_zone_name(name: &str) -> bool {
+    if name == "." {
+        return true;
+    }
     let name = name.strip_suffix('.').unwrap_or(name);
     // `/` is for classless reverse zones (RFC 2317 section 4).
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/');
