@@ -1,8 +1,8 @@
 //! What the crate's tests share: a scene made from configuration text, queries, answers as text.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use conf::{Config, RecordType};
@@ -11,7 +11,7 @@ use healthcheck::{
     SlotMap, Source, TargetHealth, TargetState,
 };
 use hickory_proto::op::Message;
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{RData, Record};
 
 use crate::{Answerer, Compiled, Name, Snapshot, Transport, Zones, load_zones};
 
@@ -45,6 +45,24 @@ impl Scene {
             health: Arc::default(),
         };
         scene.set(&[]);
+        scene
+    }
+
+    /// Zones from zone-file text, nothing else.
+    pub(crate) fn of_zones(zones: &[(&str, &str)]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("dns-scene-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut text = String::new();
+        for (index, (origin, zone)) in zones.iter().enumerate() {
+            let path = folder.join(format!("{index}.zone"));
+            std::fs::write(&path, zone).unwrap();
+            text.push_str(&format!("[[zone]]\nname = {origin:?}\nfile = {path:?}\n"));
+        }
+        let scene = Self::new(&text);
+        std::fs::remove_dir_all(&folder).unwrap();
         scene
     }
 
@@ -191,14 +209,37 @@ pub(crate) fn text(message: &Message) -> String {
     ];
     for (label, records) in sections {
         if !records.is_empty() {
-            let records: Vec<String> = records.iter().map(Record::to_string).collect();
+            let records = lines(records);
             line.push_str(&format!(" | {label}{}", records.join(", ")));
         }
     }
     line
 }
 
-/// An address from text.
-pub(crate) fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+/// Records as text; those of one RRset, which come in any order, are sorted.
+fn lines(records: &[Record]) -> Vec<String> {
+    let of_one_set =
+        |a: &Record, b: &Record| a.name == b.name && a.record_type() == b.record_type();
+    let sets = records.chunk_by(of_one_set).map(|set| {
+        let mut lines: Vec<String> = set.iter().map(presentation).collect();
+        lines.sort();
+        lines
+    });
+    sets.flatten().collect()
+}
+
+/// The record as text; the parser leaves DNAME and types without a name opaque.
+fn presentation(record: &Record) -> String {
+    let RData::Unknown { code, rdata } = &record.data else {
+        return record.to_string();
+    };
+    let rtype = RecordType(u16::from(*code));
+    let rdata = match rtype {
+        RecordType::DNAME => Name::from_wire(&rdata.anything).unwrap().to_string(),
+        _ => {
+            let hex = rdata.anything.iter().map(|byte| format!("{byte:02x}"));
+            format!("\\# {} {}", rdata.anything.len(), hex.collect::<String>())
+        }
+    };
+    format!("{} {} IN {rtype} {rdata}", record.name, record.ttl)
 }

@@ -111,3 +111,6 @@ fn bare(
     let response = Response::begin(out, limit(Transport::Udp, None), question, edns)?;
     Some(response.finish(header, rcode))
 }
+
+#[cfg(test)]
+mod tests;

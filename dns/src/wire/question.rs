@@ -254,3 +254,6 @@ fn options_are_whole(mut rdata: &[u8]) -> bool {
     }
     rdata.is_empty()
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,3 +242,6 @@ impl<'b> Response<'b> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
