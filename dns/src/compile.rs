@@ -89,3 +89,6 @@ impl Compiled {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

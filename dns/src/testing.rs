@@ -107,11 +107,6 @@ impl Scene {
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.compiled.snapshot(&self.health, false)
     }
-
-    /// What a new answerer says over UDP, as text.
-    pub(crate) fn ask(&self, name: &str, rtype: &str) -> String {
-        text(&ask(&self.snapshot(), &mut Answerer::new(1), name, rtype))
-    }
 }
 
 fn target_health(word: Option<&str>) -> TargetHealth {
@@ -174,25 +169,16 @@ pub(crate) fn query_edns(name: &str, rtype: &str, udp_size: u16) -> Vec<u8> {
     packet
 }
 
-/// The response to a packet over UDP; `None` when there is none.
-pub(crate) fn answer(
-    snapshot: &Snapshot,
-    answerer: &mut Answerer,
-    packet: &[u8],
-) -> Option<Message> {
-    let mut out = [0; 1232];
-    let answered = answerer.answer(snapshot, packet, Transport::Udp, &mut out)?;
-    Some(Message::from_vec(&out[..answered.len]).unwrap())
-}
-
-/// The response to a question.
+/// The response to a question over UDP.
 pub(crate) fn ask(
     snapshot: &Snapshot,
     answerer: &mut Answerer,
     name: &str,
     rtype: &str,
 ) -> Message {
-    answer(snapshot, answerer, &query(name, rtype)).unwrap()
+    let mut out = [0; 1232];
+    let answered = answerer.answer(snapshot, &query(name, rtype), Transport::Udp, &mut out);
+    Message::from_vec(&out[..answered.unwrap().len]).unwrap()
 }
 
 /// A response in one line: code, flags that are set, sections in order.

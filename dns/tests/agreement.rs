@@ -1,6 +1,11 @@
 //! Serves the 993 zones of dns-groot/FerretDataset at once and compares every answer with what
 //! most of BIND, NSD, Knot and PowerDNS gave, if the data is there:
 //! `../shared/data/dns-ferret.jsonl.gz` from the project's root.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test ends where its data is not as it must be"
+)]
 
 mod loading;
 

@@ -100,19 +100,19 @@ fn counter(pairs: &[(&str, &str)], count: u64) -> Metric {
     metric
 }
 
+/// `buckets` has one count more than there are bounds: the encoder makes `+Inf` from the total.
 fn histogram(buckets: &[u64], seconds: f64) -> Metric {
-    let mut total = 0;
-    let bounds = DURATION_BOUNDS.iter().copied().chain([f64::INFINITY]);
-    let cumulative = buckets.iter().zip(bounds).map(|(count, bound)| {
-        total += count;
+    let mut sum = 0;
+    let finite = buckets.iter().zip(DURATION_BOUNDS).map(|(count, bound)| {
+        sum += count;
         let mut bucket = Bucket::default();
-        bucket.set_cumulative_count(total);
+        bucket.set_cumulative_count(sum);
         bucket.set_upper_bound(bound);
         bucket
     });
     let mut histogram = Histogram::default();
-    histogram.set_bucket(cumulative.collect());
-    histogram.set_sample_count(total);
+    histogram.set_bucket(finite.collect());
+    histogram.set_sample_count(buckets.iter().sum());
     histogram.set_sample_sum(seconds);
     let mut metric = Metric::from_label(Vec::new());
     metric.set_histogram(histogram);
@@ -135,3 +135,6 @@ impl PartialOrd for Decided {
         Some(self.cmp(other))
     }
 }
+
+#[cfg(test)]
+mod tests;

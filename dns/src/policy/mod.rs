@@ -215,3 +215,6 @@ impl Writer<'_, '_> {
         simple::write(self.response, blob.view(), self.owner, self.draw)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -253,3 +253,6 @@ pub(super) fn receive_packet_info(socket: &impl AsRawFd, ipv6: bool) -> io::Resu
         Err(io::Error::last_os_error())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,3 +179,6 @@ fn bound_address(socket: &Socket) -> io::Result<SocketAddr> {
         .as_socket()
         .ok_or_else(|| io::Error::other("the socket has no IP address"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,3 +332,6 @@ impl Drop for Idle<'_> {
         self.service.idle.borrow_mut().remove(&self.key);
     }
 }
+
+#[cfg(test)]
+mod tests;
