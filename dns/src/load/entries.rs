@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use conf::{AliasTarget, Diagnostic, Policy, Record, RecordSet, RecordType, SetData, Span, Zone};
+use conf::{
+    AliasTarget, Diagnostic, FileId, Policy, Record, RecordSet, RecordType, SetData, Span, Zone,
+};
 
 use super::{ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget};
 use crate::name::Name;
@@ -28,6 +30,7 @@ pub(super) fn read(
     let mut reader = Reader {
         origin,
         problems,
+        from_file: in_file.iter().map(|record| record.span.file).collect(),
         taken: in_file
             .iter()
             .map(|record| ((record.owner.clone(), record.rtype), record.span))
@@ -43,6 +46,8 @@ pub(super) fn read(
 struct Reader<'a> {
     origin: &'a Name,
     problems: &'a mut Problems,
+    /// Files that zone-file records are from.
+    from_file: HashSet<FileId>,
     /// (name, type) pairs that exist, and where.
     taken: HashMap<(Name, RecordType), Span>,
     entries: Entries,
@@ -55,6 +60,9 @@ impl Reader<'_> {
         };
         for rtype in &record.types {
             if let Some(&first) = self.taken.get(&(owner.clone(), rtype.value)) {
+                if !self.from_file.contains(&first.file) && is_plain(&record.name) {
+                    continue;
+                }
                 let message = format!("{owner} {} is given twice", rtype.value);
                 self.problems.push(
                     Diagnostic::error("duplicate-record", record.span, message)
@@ -76,7 +84,7 @@ impl Reader<'_> {
         let owner = match Name::parse(text, Some(self.origin)) {
             Ok(owner) => owner,
             Err(why) => {
-                let message = format!("{text:?} is not a record name: {why}");
+                let message = format!("`{text}` is not a record name: {why}");
                 self.problems.push(
                     Diagnostic::error("record-name", span, message)
                         .help("write a name relative to the zone, or @ for the zone itself"),
@@ -85,9 +93,12 @@ impl Reader<'_> {
             }
         };
         if !owner.is_subdomain_of(self.origin) {
+            if is_plain(text) {
+                return None;
+            }
             let message = format!("{owner} is not in the zone {}", self.origin);
             self.problems.push(
-                Diagnostic::error("record-name", span, message)
+                Diagnostic::error("outside-zone", span, message)
                     .consequence("the record would never be asked for here")
                     .help("leave the final dot out to name something below the zone"),
             );
@@ -95,7 +106,7 @@ impl Reader<'_> {
         }
         let absolute = Name::parse(text, Some(&Name::root())).ok();
         if absolute.is_some_and(|name| name != owner && name.is_subdomain_of(self.origin)) {
-            let message = format!("{text:?} stands for {owner}: the zone's name is in it twice");
+            let message = format!("`{text}` stands for {owner}: the zone's name is in it twice");
             self.problems.push(
                 Diagnostic::warning("record-name", span, message)
                     .help("end the name with a dot, or leave the zone's name out"),
@@ -180,7 +191,8 @@ impl Reader<'_> {
         let data = match &set.data {
             SetData::Values(values) => {
                 let read = self.read_values(values, rtype)?;
-                self.check_single(rtype, read.len(), set.span)?;
+                let second = values.get(1).map_or(set.span, |value| value.span);
+                self.check_single(rtype, read.len(), second)?;
                 RoutedData::Values(read)
             }
             SetData::Alias(alias) => RoutedData::Alias(RoutedAlias {
@@ -216,7 +228,7 @@ impl Reader<'_> {
                     }
                     self.warn_of_relative_name(rtype, &data, value);
                     if !seen.insert(data.clone()) {
-                        let message = format!("the value {:?} is given twice", value.value);
+                        let message = format!("the value `{}` is given twice", value.value);
                         self.problems
                             .push(Diagnostic::error("record-value", value.span, message));
                     }
@@ -252,7 +264,7 @@ impl Reader<'_> {
                     && Name::parse(word, Some(self.origin)).is_ok_and(|parsed| parsed == name)
             });
             if let Some(word) = relative {
-                let message = format!("{word:?} has no final dot: it stands for {name}");
+                let message = format!("`{word}` has no final dot: it stands for {name}");
                 self.problems.push(
                     Diagnostic::warning("relative-name", value.span, message).help(format!(
                         "write \"{word}.\" for the name outside of the zone"
@@ -286,13 +298,19 @@ impl Reader<'_> {
         match Name::parse(text.as_bytes(), Some(self.origin)) {
             Ok(name) => Some(RoutedTarget::Record(name)),
             Err(why) => {
-                let message = format!("{:?} is not a record name: {why}", text.value);
+                let message = format!("`{}` is not a record name: {why}", text.value);
                 self.problems
-                    .push(Diagnostic::error("alias-record", text.span, message));
+                    .push(Diagnostic::error("record-name", text.span, message));
                 None
             }
         }
     }
+}
+
+/// True for a name without escapes: `conf` compares those itself, and has reported duplicates and
+/// names outside of the zone.
+fn is_plain(text: &str) -> bool {
+    !text.contains('\\')
 }
 
 /// What a value of the type looks like.

@@ -115,7 +115,7 @@ fn zone_name(zone: &Zone, problems: &mut Problems) -> Option<Name> {
     match Name::parse(zone.name.as_bytes(), Some(&Name::root())) {
         Ok(name) => Some(name),
         Err(why) => {
-            let message = format!("{:?} is not a zone name: {why}", zone.name.value);
+            let message = format!("`{}` is not a zone name: {why}", zone.name.value);
             let help = match zone.name_from_file {
                 true => {
                     "the name is taken from the file's: give the zone a [[zone]] entry with a name"

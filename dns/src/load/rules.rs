@@ -258,21 +258,29 @@ impl<'a> Tree<'a> {
                 let Ok(target) = Name::parse(text.as_bytes(), Some(self.origin)) else {
                     continue;
                 };
+                // `conf` has reported a target outside of the zone.
+                if !target.is_subdomain_of(self.origin) {
+                    continue;
+                }
                 for rtype in &record.types {
                     if !self.has(&target, &[rtype.value]) {
-                        problems.push(self.dangling(text.span, &target, rtype.value));
+                        let suggest = !problems.is_full();
+                        problems.push(self.dangling(text.span, &target, rtype.value, suggest));
                     }
                 }
             }
         }
     }
 
-    fn dangling(&self, span: Span, target: &Name, rtype: RecordType) -> Diagnostic {
+    fn dangling(&self, span: Span, target: &Name, rtype: RecordType, suggest: bool) -> Diagnostic {
         let message = format!("the zone has no {rtype} record at {target}");
-        let diagnostic = Diagnostic::error("alias-record", span, message)
+        let diagnostic = Diagnostic::error("alias-target-missing", span, message)
             .consequence("the alias would have no answer");
         if self.has(target, &[RecordType::CNAME]) {
             return diagnostic.help("a CNAME record stands there: name what it points at");
+        }
+        if !suggest {
+            return diagnostic;
         }
         let text = target.to_lower().to_string();
         let candidates = self.nodes.keys().filter(|name| self.has(name, &[rtype]));

@@ -71,12 +71,12 @@ impl Word<'_> {
     pub(crate) fn display(&self) -> String {
         let text = String::from_utf8_lossy(self.raw);
         match text.char_indices().nth(40) {
-            Some((cut, _)) => format!("\"{}…\"", &text[..cut]),
-            None => format!("\"{text}\""),
+            Some((cut, _)) => format!("`{}…`", &text[..cut]),
+            None => format!("`{text}`"),
         }
     }
 
-    /// An error at this token: `"x" is not …`.
+    /// An error at this token: "`x` is not …".
     pub(crate) fn not(&self, expected: &str) -> RdataError {
         RdataError::new(
             self.range(),

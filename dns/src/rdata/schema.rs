@@ -279,8 +279,11 @@ pub(crate) fn similar_type(text: &str) -> Option<&'static str> {
         "NAPTR", "NS", "NSEC", "PTR", "RRSIG", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TLSA", "TXT",
         "URI",
     ];
+    if !(2..=16).contains(&text.len()) {
+        return None;
+    }
     let upper = text.to_ascii_uppercase();
     let distance = |name: &&&str| strsim::damerau_levenshtein(&upper, name);
     let best = COMMON.iter().min_by_key(distance)?;
-    (upper.len() >= 2 && upper.len() <= 16 && distance(&best) <= 1).then_some(best)
+    (distance(&best) <= 1).then_some(best)
 }

@@ -185,24 +185,24 @@ fn names_are_found() {
 
 #[test]
 fn errors_name_the_token_and_what_was_expected() {
-    assert_eq!(error("A", "1.2.3"), "\"1.2.3\" is not an IPv4 address");
+    assert_eq!(error("A", "1.2.3"), "`1.2.3` is not an IPv4 address");
     assert_eq!(
         error("A", ""),
         "the data ends early: an IPv4 address is missing"
     );
-    assert_eq!(error("A", "192.0.2.1 x"), "\"x\" is more than A data has");
-    assert_eq!(error("MX", "a b"), "\"a\" is not a number");
+    assert_eq!(error("A", "192.0.2.1 x"), "`x` is more than A data has");
+    assert_eq!(error("MX", "a b"), "`a` is not a number");
     assert_eq!(
         error("MX", "70000 b"),
-        "\"70000\" is not in the range 0-65535"
+        "`70000` is not in the range 0-65535"
     );
     assert_eq!(
         error("DS", "1 13 2 abc"),
-        "\"abc\" is not the end of a whole number of bytes in hex"
+        "`abc` is not the end of a whole number of bytes in hex"
     );
     assert_eq!(
         error("CNAME", "a..b"),
-        "\"a..b\" is not a domain name: a label is empty (two dots in a row, or a dot at the start)"
+        "`a..b` is not a domain name: a label is empty (two dots in a row, or a dot at the start)"
     );
     assert_eq!(
         error("TYPE999", "1"),

@@ -28,7 +28,7 @@ impl Reader<'_> {
             "$GENERATE" => self.read_generate(text, arguments, entry, place),
             _ => {
                 let span = place.span(first.start..first.end);
-                let message = format!("{:?} is not a directive", lossy(raw(first)));
+                let message = format!("`{}` is not a directive", lossy(raw(first)));
                 self.problems.push(
                     Diagnostic::error("directive", span, message)
                         .consequence(NOT_LOADED)
@@ -69,7 +69,7 @@ impl Reader<'_> {
             Ok(name) => Some(name),
             Err(why) => {
                 let span = place.span(token.start..token.end);
-                let message = format!("{:?} is not a domain name: {why}", lossy(raw));
+                let message = format!("`{}` is not a domain name: {why}", lossy(raw));
                 self.refuse_directive(span, message, form);
                 None
             }
@@ -87,7 +87,7 @@ impl Reader<'_> {
         match rdata::seconds(raw) {
             Some(value) => self.default_ttl = Some(self.check_ttl(value, span)),
             None => {
-                let message = format!("{:?} is not a time in seconds", lossy(raw));
+                let message = format!("`{}` is not a time in seconds", lossy(raw));
                 self.refuse_directive(span, message, FORM);
             }
         }

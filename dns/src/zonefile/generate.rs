@@ -39,7 +39,7 @@ impl Reader<'_> {
         };
         let Some(numbers) = parse_range(&lossy(raw(range))) else {
             let message = format!(
-                "{:?} is not a range such as 1-20 or 0-100/5",
+                "`{}` is not a range such as 1-20 or 0-100/5",
                 lossy(raw(range))
             );
             let span = place.span(range.start..range.end);
@@ -86,7 +86,7 @@ impl Reader<'_> {
         let owner = match Name::parse(&owner, Some(&place.origin)) {
             Ok(owner) => owner,
             Err(why) => {
-                let message = format!("{:?} is not an owner name: {why}", lossy(&owner));
+                let message = format!("`{}` is not an owner name: {why}", lossy(&owner));
                 self.refuse_directive(span, message, FORM);
                 return None;
             }

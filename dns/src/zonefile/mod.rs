@@ -51,3 +51,6 @@ pub(crate) fn read(
         .read_root(path, span, origin)
         .then(|| reader.finish())
 }
+
+#[cfg(test)]
+mod tests;

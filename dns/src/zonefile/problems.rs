@@ -38,6 +38,11 @@ impl Problems {
         }
     }
 
+    /// True when further problems are counted only: suggestions for them are lost work.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shown.len() >= MOST_SHOWN
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
     }
@@ -76,7 +81,7 @@ pub(super) fn of_fault(fault: Fault, file: FileId, range: Range<usize>) -> Diagn
 /// The diagnostic of an entry that is used although its form is odd.
 pub(super) fn of_oddity(oddity: Oddity, file: FileId, range: Range<usize>) -> Diagnostic {
     let message = match oddity {
-        Oddity::OpenAtEnd => "this \"(\" is not closed before the end of the file",
+        Oddity::OpenAtEnd => "this `(` is not closed before the end of the file",
         Oddity::QuoteOverLines => "this quoted string goes over the end of its line",
     };
     Diagnostic::warning("zone-syntax", Span::new(file, range), message)

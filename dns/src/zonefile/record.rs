@@ -65,7 +65,7 @@ impl Reader<'_> {
         let name = match Name::parse(raw, Some(&place.origin)) {
             Ok(name) => name,
             Err(why) => {
-                let message = format!("{:?} is not an owner name: {why}", lossy(raw));
+                let message = format!("`{}` is not an owner name: {why}", lossy(raw));
                 self.problems.push(match why {
                     // NSD and Knot make something of any three digits.
                     NameError::BadEscape => {
@@ -78,7 +78,7 @@ impl Reader<'_> {
             }
         };
         if !raw.is_ascii() {
-            let message = format!("{:?} is not in ASCII", lossy(raw));
+            let message = format!("`{}` is not in ASCII", lossy(raw));
             self.problems.push(
                 Diagnostic::warning("non-ascii-name", span, message)
                     .consequence("browsers and resolvers ask for the xn-- form instead")
@@ -154,8 +154,12 @@ impl Reader<'_> {
 
     fn read_type(&mut self, text: &str, span: Span) -> Option<RecordType> {
         let Some(rtype) = rdata::type_by_name(text) else {
-            let message = format!("{text:?} is not a record type");
-            let help = match rdata::similar_type(text) {
+            let message = format!("`{text}` is not a record type");
+            let similar = match self.problems.is_full() {
+                true => None,
+                false => rdata::similar_type(text),
+            };
+            let help = match similar {
                 Some(similar) => format!("did you mean {similar}?"),
                 None => "types without a name are written TYPE123".to_owned(),
             };

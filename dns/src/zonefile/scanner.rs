@@ -302,9 +302,9 @@ pub(crate) fn scan_value(text: &[u8]) -> Result<Vec<Token>, RdataError> {
         if let Some(at) = memchr::memchr(b';', gap) {
             return Err(RdataError::new(
                 end + at..text.len(),
-                "\";\" begins a comment, which would cut the value short",
+                "`;` begins a comment, which would cut the value short",
             )
-            .help("put the text into quotes: values = ['\"a; b\"']"));
+            .help("put the text into quotes: `values = ['\"a; b\"']`"));
         }
         end = next_end;
     }
@@ -315,9 +315,9 @@ impl Fault {
     /// What is wrong, one sentence.
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::ClosingParenthesis => "this \")\" closes nothing",
+            Self::ClosingParenthesis => "this `)` closes nothing",
             Self::UnclosedQuote => "this quoted string does not end",
-            Self::UnclosedParenthesis => "this \"(\" is never closed",
+            Self::UnclosedParenthesis => "this `(` is never closed",
         }
     }
 }
