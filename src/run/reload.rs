@@ -46,7 +46,7 @@ impl Candidate {
     pub(super) fn load(file: &Path) -> Self {
         let mut loaded = conf::load(file);
         let (zones, problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
-        loaded.diagnostics.extend(problems);
+        loaded.add(problems);
         Self {
             config: Arc::new(loaded.config),
             sources: loaded.sources,

@@ -1,0 +1,15 @@
+//! What Pointsman is for, seen through the real binary by real clients and real services.
+//!
+//! Needs the Debian packages that `./test` installs: python3, wrk, postgresql, dig, curl. Every
+//! test has addresses of its own within 127.0.0.0/8 and ends what it started.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod http_failover;
+mod pointsman;
+mod postgresql;
+mod process;
+mod services;
