@@ -16,7 +16,7 @@ pub(super) struct Options {
     /// Listener and its targets: ports on 127.0.0.1, or ip:port
     #[arg(value_name = "LISTEN=TARGET,…", required = true, value_parser = parse_mapping)]
     mappings: Vec<Mapping>,
-    /// Answer DNS for this name with the first listener's address, while a target is healthy
+    /// Answer DNS for this name with the first listener's address
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     dns: Option<String>,
     /// Port of the DNS server

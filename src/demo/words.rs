@@ -78,7 +78,7 @@ fn dns_suggestions(dns: SocketAddr) -> [(String, &'static str); 4] {
     };
     [
         (dig("app"), "DNS: the healthy targets' addresses"),
-        (dig("www"), "DNS: the listener, while its group is healthy"),
+        (dig("www"), "DNS: the listener's address"),
         (dig("split"), "DNS: weighted, nine to one"),
         (dig("api"), "DNS: failover, service one first"),
     ]

@@ -145,7 +145,9 @@ fn start_planes(
         threads.spawn(format!("worker-{index}"), work)?;
     }
     spawn_local(lb_control.run());
-    spawn_local(dns_control.run());
+    // It starts the threads that answer UDP, and a thread inherits niceness: on the control thread
+    // those of a later reload would lag behind the first ones.
+    threads.spawn("dns-control".to_owned(), move || dns_control.run())?;
     Ok(Planes {
         board: handle,
         lb,

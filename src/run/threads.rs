@@ -1,7 +1,8 @@
 //! OS threads: all named, each with a current-thread runtime of its own.
 //!
 //! Workers carry both planes' futures; the board has a thread of its own, so that probes are timely
-//! while workers are busy; the control thread is `nice` by 10. A thread that ends before it was
+//! while workers are busy; the control thread is `nice` by 10, the one of DNS's own control is not.
+//! A thread that ends before it was
 //! told to is reported, and the process ends: half a process must not look like a whole one.
 
 use std::thread::{Builder, JoinHandle};

@@ -224,6 +224,20 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Its threads: name and niceness (proc(5), field 19 of `stat`).
+    pub fn threads(&self) -> Vec<(String, i64)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let thread = |stat: String| {
+            let (before, after) = stat.rsplit_once(") ")?;
+            let nice = after.split(' ').nth(16)?.parse().ok()?;
+            Some((before.split_once('(')?.1.to_owned(), nice))
+        };
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+            .filter_map(thread)
+            .collect()
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the process ends", || self.child.try_wait().unwrap())

@@ -97,3 +97,27 @@ fn a_target_that_a_reload_removes_is_shown_until_its_delay_ends() {
     process.succeed(&["reload"]);
     process.wait_for_state("app", one.http, "draining");
 }
+
+/// Threads inherit niceness: those that answered DNS after a reload once had the control thread's.
+#[test]
+fn dns_threads_that_a_reload_starts_are_not_nice() {
+    let one = Service::start("one");
+    let process = Process::start(&http_over(&[&one]));
+    let zone = "[dns]\nbind = \"127.0.0.1:0\"\n[[zone]]\nname = \"example.test\"\n";
+    process.write(&format!("{}{zone}", http_over(&[&one])));
+    process.succeed(&["reload"]);
+    let of = |name: &str| -> Vec<i64> {
+        process
+            .threads()
+            .into_iter()
+            .filter(|(n, _)| n.starts_with(name))
+            .map(|t| t.1)
+            .collect()
+    };
+    assert_eq!(of("control"), [10]);
+    let dns = of("dns-udp");
+    assert!(
+        !dns.is_empty() && dns.iter().all(|nice| *nice == 0),
+        "{dns:?}"
+    );
+}

@@ -95,6 +95,11 @@ pub(in crate::admin) fn reports(
 
 /// A group's reasons in the words of a listener.
 fn reasons_of(group: &GroupReport) -> Vec<String> {
-    let because = |reason: &String| format!("target group {}: {reason}", group.name);
-    group.reasons.iter().map(because).collect()
+    let reasons = group.reasons.join("; ");
+    let said = format!("target group {}: {reasons}", group.name);
+    if reasons.is_empty() {
+        Vec::new()
+    } else {
+        vec![said]
+    }
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use conf::RecordType;
 use serde::Serialize;
 
 use super::super::answers::Asker;
@@ -89,7 +90,7 @@ pub(in crate::admin) fn report(admin: &Admin, view: &View, zone: &ZoneEntry) -> 
     let decided = zone.records.iter().filter(|record| record.decided);
     let silent: Vec<String> = record_reports(admin, view, decided)
         .into_iter()
-        .filter(|record| record.answers.is_empty())
+        .filter(|record| record.status != Status::Ok)
         .map(|record| format!("{} {} answers nothing now", record.name, record.r#type))
         .collect();
     ZoneReport {
@@ -118,7 +119,7 @@ pub(in crate::admin) fn record_reports<'a>(
     let mut asker = Asker::new(&snapshot);
     let report = |record: &RecordEntry| {
         let answers = asker.ask(&record.owner, record.rtype, record.policy);
-        let silent = answers.is_empty();
+        let silent = answers.is_empty() && other_family_is_silent(&mut asker, record);
         RecordReport {
             name: record.name.clone(),
             r#type: record.rtype.to_string(),
@@ -136,4 +137,15 @@ pub(in crate::admin) fn record_reports<'a>(
         }
     };
     records.into_iter().map(report).collect()
+}
+
+/// False for an address record without an address whose name has one of the other family: an alias
+/// of both types stands for what has only one.
+fn other_family_is_silent(asker: &mut Asker<'_>, record: &RecordEntry) -> bool {
+    let other = match record.rtype {
+        RecordType::A => RecordType::AAAA,
+        RecordType::AAAA => RecordType::A,
+        _ => return true,
+    };
+    asker.ask(&record.owner, other, record.policy).is_empty()
 }
