@@ -37,7 +37,7 @@ pub(super) fn drain(remote: &Remote, group: &str, target: SocketAddr) -> Result<
         n => format!("{n} in flight will finish"),
     };
     print(&format!(
-        "{group} {target} takes no new work and has left DNS; {rest}\n"
+        "{group} {target} takes no new work and DNS leaves it out; {rest}\n"
     ))
 }
 

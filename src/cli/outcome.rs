@@ -31,7 +31,11 @@ impl Failure {
         let mut text = format!("{doing}: {error}");
         let mut cause = error.source();
         while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
+            let inner_text = inner.to_string();
+            // Some errors already say their cause.
+            if !text.ends_with(&inner_text) {
+                text.push_str(&format!(": {inner_text}"));
+            }
             cause = inner.source();
         }
         Self::Failed(text)

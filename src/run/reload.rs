@@ -5,11 +5,12 @@
 //! view; each acknowledges to the board what it serves. Any error before the commit drops what was prepared, which undoes it. The
 //! first configuration goes the same way.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use conf::{Config, Diagnostic, Severity, Sources};
+use conf::{AccessLog, Config, Diagnostic, Severity, Sources};
 use healthcheck::{BoardHandle, SlotMap};
 use serde_json::{Value, json};
 
@@ -155,6 +156,27 @@ impl Planes {
             since: SystemTime::now(),
         })
     }
+}
+
+/// An access log that cannot be written. Found out by opening it, which makes the file: a folder
+/// that lets nobody make files is the usual problem.
+fn access_log_problem(config: &Config) -> Option<Diagnostic> {
+    let AccessLog::File(path) = &config.logs.access else {
+        return None;
+    };
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let error = opened.err()?;
+    let message = format!(
+        "the access log {} cannot be opened: {error}",
+        path.display()
+    );
+    let problem = Diagnostic::error("access-log", None, message);
+    let help = "make its folder, let this user write there, or set logs.access to another path";
+    Some(
+        problem
+            .consequence("requests would go unrecorded")
+            .help(help),
+    )
 }
 
 /// Warnings for settings that only a start applies.

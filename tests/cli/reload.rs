@@ -98,6 +98,22 @@ fn a_target_that_a_reload_removes_is_shown_until_its_delay_ends() {
     process.wait_for_state("app", one.http, "draining");
 }
 
+#[test]
+fn an_access_log_that_cannot_be_opened_refuses_the_reload() {
+    let one = Service::start("one");
+    let process = Process::start(&http_over(&[&one]));
+    let text = http_over(&[&one]);
+    process.write(&text.replace("access = \"off\"", "access = \"missing/access.log\""));
+    let refused = process.command(&["reload"]);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(
+        stdout(&refused).contains("missing/access.log"),
+        "{}",
+        stdout(&refused)
+    );
+    assert_eq!(process.status()["generation"]["generation"], 1);
+}
+
 /// Threads inherit niceness: those that answered DNS after a reload once had the control thread's.
 #[test]
 fn dns_threads_that_a_reload_starts_are_not_nice() {
