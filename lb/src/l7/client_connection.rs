@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -38,37 +39,23 @@ use crate::snapshot::Listener;
 /// How long, and how much, is read and thrown away after a half-close.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
 
-/// Serves an HTTP/1 client's connection to its end.
-pub(crate) async fn serve(
+/// How long a connection keeps the room for an exchange after its last one. Longer than the pauses
+/// of a busy client, so that no request costs an allocation; short enough for the idle to be small.
+const WARM: Duration = Duration::from_secs(1);
+
+/// Serves an HTTP/1 client's connection to its end. Boxed: whoever wraps and spawns it would
+/// otherwise carry its size several times over.
+pub(crate) fn serve(
     client: TcpStream,
     peer: SocketAddr,
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
-) {
-    let local = match *listener.bound {
-        [bound] if !bound.ip().is_unspecified() => bound,
-        _ => match client.local_addr() {
-            Ok(local) => local,
-            // The connection is gone already.
-            Err(_) => return,
-        },
-    };
-    let now = Instant::now();
-    let connection = ClientConnection {
-        generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
-        context,
-        listener,
-        side: client,
-        peer,
-        address: ClientAddress::new(peer.ip()),
-        local,
-        deadline: Deadline::new(now),
-        now,
-        bytes_in: 0,
-        finished: false,
-        connect_retry: RetryReason::Local,
-    };
-    connection.run().await;
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        if let Some(mut connection) = ClientConnection::new(client, peer, listener, context) {
+            connection.run().await;
+        }
+    })
 }
 
 /// A client's connection.
@@ -100,41 +87,88 @@ enum After {
     Linger,
 }
 
+/// What a connection that waited for a request got.
+enum Next {
+    Bytes(Box<Buffers>),
+    Silence,
+    Close,
+}
+
 impl ClientConnection {
-    async fn run(mut self) {
-        let mut spare = None;
-        while let Some(mut buffers) = self.next_bytes(spare.take()).await {
-            let after = self.serve_request(&mut buffers).await;
-            match after {
-                After::Keep => spare = Some(buffers),
-                After::Linger => {
-                    self.linger(&mut buffers).await;
-                    self.context.l7().buffers.give_back(buffers);
-                    return;
-                }
-                After::Close => {
-                    self.context.l7().buffers.give_back(buffers);
-                    return;
-                }
+    /// `None` when the client is gone already.
+    fn new(
+        client: TcpStream,
+        peer: SocketAddr,
+        listener: Arc<Listener>,
+        context: Rc<WorkerContext>,
+    ) -> Option<Self> {
+        let local = match *listener.bound {
+            [bound] if !bound.ip().is_unspecified() => bound,
+            _ => client.local_addr().ok()?,
+        };
+        let now = Instant::now();
+        Some(Self {
+            generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
+            context,
+            listener,
+            side: client,
+            peer,
+            address: ClientAddress::new(peer.ip()),
+            local,
+            deadline: Deadline::new(now),
+            now,
+            bytes_in: 0,
+            finished: false,
+            connect_retry: RetryReason::Local,
+        })
+    }
+
+    async fn run(&mut self) {
+        loop {
+            let patience = self.listener.idle_timeout;
+            let Next::Bytes(buffers) = self.next_bytes(patience, Instant::now()).await else {
+                return;
+            };
+            // Boxed: an idle connection should not carry the room for an exchange.
+            if !Box::pin(self.serve_requests(buffers)).await {
+                return;
             }
         }
     }
 
-    /// Waits for a request's first bytes without keeping a buffer; `None` when the connection is
-    /// to close.
-    async fn next_bytes(&mut self, spare: Option<Box<Buffers>>) -> Option<Box<Buffers>> {
-        if let Some(mut buffers) = spare {
+    /// Serves requests as long as they follow each other closely; false when the connection is to
+    /// close.
+    async fn serve_requests(&mut self, mut buffers: Box<Buffers>) -> bool {
+        loop {
+            let after = self.serve_request(&mut buffers).await;
+            if let After::Linger = after {
+                self.linger(&mut buffers).await;
+            }
+            let goes_on = matches!(after, After::Keep);
             buffers.finish_exchange();
-            if !buffers.from_client.filled().is_empty() {
-                return Some(buffers);
+            if goes_on && !buffers.from_client.filled().is_empty() {
+                continue;
             }
             self.context.l7().buffers.give_back(buffers);
+            if !goes_on {
+                return false;
+            }
+            buffers = match self.next_bytes(WARM, self.now).await {
+                Next::Bytes(buffers) => buffers,
+                Next::Silence => return true,
+                Next::Close => return false,
+            };
         }
-        let due = self.now + self.listener.idle_timeout;
-        let mut clock = Some(self.now);
+    }
+
+    /// Waits for a request's first bytes without keeping a buffer, until `patience` after the last
+    /// exchange. `now` is the clock, just read.
+    async fn next_bytes(&mut self, patience: Duration, now: Instant) -> Next {
+        let due = self.now + patience;
+        let mut clock = Some(now);
         poll_fn(|cx| {
             if self.context.is_draining() {
-                return Poll::Ready(None);
+                return Poll::Ready(Next::Close);
             }
             if self.side.poll_readable(cx).is_ready() {
                 let stack = &self.context.l7().buffers;
@@ -142,11 +176,11 @@ impl ClientConnection {
                 match buffers.from_client.poll_fill(&mut self.side, cx) {
                     Poll::Ready(Ok(count)) if count > 0 => {
                         self.bytes_in += count as u64;
-                        return Poll::Ready(Some(buffers));
+                        return Poll::Ready(Next::Bytes(buffers));
                     }
                     Poll::Ready(_) => {
                         stack.give_back(buffers);
-                        return Poll::Ready(None);
+                        return Poll::Ready(Next::Close);
                     }
                     Poll::Pending => stack.give_back(buffers),
                 }
@@ -154,7 +188,7 @@ impl ClientConnection {
             // Read again only once the task has slept.
             let now = clock.take().unwrap_or_else(Instant::now);
             match self.deadline.has_passed(cx, now, due) {
-                true => Poll::Ready(None),
+                true => Poll::Ready(Next::Silence),
                 false => Poll::Pending,
             }
         })

@@ -26,7 +26,8 @@ impl Deadline {
         }
     }
 
-    /// True when `due` has come at `now`; else the task is woken no later than `due`.
+    /// True when `due` has come at `now`; else the task is woken no later than `due`. `now` must
+    /// have been read since the task was last woken.
     pub(super) fn has_passed(&mut self, cx: &mut Context<'_>, now: Instant, due: Instant) -> bool {
         if now >= due {
             return true;

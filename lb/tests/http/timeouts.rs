@@ -80,3 +80,23 @@ fn a_target_that_does_not_answer_is_504_and_does_not_serve_the_next() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(client.read_response().1, "ok");
 }
+
+#[test]
+fn a_quiet_connection_is_closed_after_the_idle_timeout() {
+    let target = Target::echo();
+    let options = Options {
+        listener: "idle-timeout = \"2s\"",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    let mut client = balancer.connect();
+    for pause in [0, 1300] {
+        client.patience(Duration::from_millis(pause + 1));
+        let (text, closed) = client.read_some();
+        assert!(text.is_empty() && !closed, "closed before its time");
+        client.patience(Duration::from_secs(20));
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        client.read_response();
+    }
+    assert_eq!(client.read_to_end(), "");
+}
