@@ -3,27 +3,39 @@
 //! Used by `copy` only. Pipes are kept by the worker for the next bulk flow; there are at most
 //! [`MAX_PIPES`] per worker, and a flow that gets none goes on copying.
 //!
-//! Cost: two splice calls per [`PIPE_BYTES`] at most; opening a pipe three syscalls, once.
+//! Cost: two splice calls per [`PIPE_BYTES`] or more; opening a pipe two syscalls, once.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::metrics::{PerWorker, WorkerCounters};
 
-/// Pipes open per worker at most: two descriptors each, in the descriptor budget.
-pub(crate) const MAX_PIPES: usize = 128;
+/// Pipes open per worker at most: two descriptors each, in the descriptor budget. Together with
+/// the sizes below it keeps two workers within the 64 MiB of pipes that an unprivileged user may
+/// have (`fs.pipe-user-pages-soft`).
+pub(crate) const MAX_PIPES: usize = 64;
 
-/// Pipes kept open while no flow needs them.
+/// Pipes kept open while no flow needs them; the first so many are large.
 const KEPT_PIPES: usize = 16;
 
-/// What a pipe is made to hold, so that a round moves as much; the kernel may grant less.
+/// What a large pipe is made to hold (`fs.pipe-max-size` by default): the more a round moves, the
+/// fewer rounds a byte pays for.
+const LARGE_PIPE_BYTES: usize = 1024 * 1024;
+
+/// What the other pipes are made to hold.
 const PIPE_BYTES: usize = 256 * 1024;
+
+/// A pipe that holds less than this is worth less than copying: the kernel makes pipes of 8 KiB
+/// once the user has too many.
+const MIN_PIPE_BYTES: usize = 64 * 1024;
 
 /// One worker's pipes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,8 +78,13 @@ impl PipePool {
             return None;
         }
         let ends = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-        // Past the user's quota of pipe pages the pipe stays at its default size.
-        let _ = fcntl_setpipe_size(&ends.1, PIPE_BYTES);
+        let large = self.0.open.get() < KEPT_PIPES;
+        let bytes = if large { LARGE_PIPE_BYTES } else { PIPE_BYTES };
+        // Past the user's quota of pipe pages the pipe stays at its first size.
+        let granted = fcntl_setpipe_size(&ends.1, bytes).or_else(|_| fcntl_getpipe_size(&ends.1));
+        if granted.ok()? < MIN_PIPE_BYTES {
+            return None;
+        }
         self.0.open.set(self.0.open.get() + 1);
         self.0.counters.of(self.0.worker).pipes_opened.add(1);
         Some(ends)
@@ -113,7 +130,7 @@ impl Pipe {
             ready!(stream.poll_read_ready(cx))?;
             let moved = stream.try_io(Interest::READABLE, || {
                 let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-                Ok(splice(stream, None, inlet, None, PIPE_BYTES, flags)?)
+                Ok(splice(stream, None, inlet, None, LARGE_PIPE_BYTES, flags)?)
             });
             match moved {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

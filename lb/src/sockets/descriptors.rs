@@ -24,7 +24,7 @@ pub struct Descriptors {
     pub process: usize,
     /// Kept for listening sockets, probes and DNS.
     pub sockets: usize,
-    /// Kept for the pipes of bulk flows; at most 256 per worker.
+    /// Kept for the pipes of bulk flows; at most 128 per worker.
     pub pipes: usize,
     /// Client connections that fit in what is left, at two descriptors each.
     pub connections: usize,
@@ -124,7 +124,7 @@ mod tests {
         }
         assert_eq!(
             Descriptors::split(20_000, 2).connections,
-            (20_000 - 80 - 2500 - 512) / 2
+            (20_000 - 80 - 2500 - 256) / 2
         );
     }
 }
