@@ -48,6 +48,7 @@ impl Candidate {
         let mut loaded = conf::load(file);
         let (zones, problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
         loaded.add(problems);
+        loaded.add(Vec::from_iter(access_log_problem(&loaded.config)));
         Self {
             config: Arc::new(loaded.config),
             sources: loaded.sources,
