@@ -11,7 +11,7 @@ use crate::metrics::{Decided, ZoneLabel};
 use crate::policy;
 use crate::snapshot::Snapshot;
 use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
-use crate::zone::{NodeRef, Place, ServedZone, SetData};
+use crate::zone::{BlobPlace, NodeRef, Place, ServedZone, SetData};
 
 /// CNAMEs followed at most, synthesised ones included.
 const MAX_CHAIN: usize = 16;
@@ -38,8 +38,8 @@ pub(super) struct Resolver<'s, 'b> {
     draw: &'s mut SmallRng,
     /// Where the name now looked up stands in the message.
     owner: usize,
-    /// DNAME blobs already in the answer.
-    renamed: [u32; MAX_CHAIN],
+    /// DNAMEs already in the answer.
+    renamed: [Option<BlobPlace>; MAX_CHAIN],
     renames: usize,
     /// The zone of the question's own name.
     pub(super) zone_label: ZoneLabel,
@@ -60,7 +60,7 @@ impl<'s, 'b> Resolver<'s, 'b> {
             qtype: RecordType(qtype),
             draw,
             owner: NAME_AT,
-            renamed: [0; MAX_CHAIN],
+            renamed: [None; MAX_CHAIN],
             renames: 0,
             zone_label: ZoneLabel::NONE,
             decided: None,
@@ -210,14 +210,14 @@ impl<'s, 'b> Resolver<'s, 'b> {
     }
 
     /// Below a DNAME: the DNAME, once, and a CNAME made from it (RFC 6672 section 3.1).
-    fn rename(&mut self, name: &LowerName, blob: u32, len: usize) -> Result<Step, Full> {
+    fn rename(&mut self, name: &LowerName, blob: BlobPlace, len: usize) -> Result<Step, Full> {
         let view = self.snapshot.zones.blob(blob);
         let owner = self.suffix(name, len);
         let sent = self.renamed.get(..self.renames).unwrap_or_default();
-        if !sent.contains(&blob) {
+        if !sent.contains(&Some(blob)) {
             self.response.push(Section::Answer, view, 0, owner)?;
             if let Some(place) = self.renamed.get_mut(self.renames) {
-                *place = blob;
+                *place = Some(blob);
                 self.renames += 1;
             }
         }

@@ -21,7 +21,7 @@ use rand::rngs::SmallRng;
 pub(crate) use routes::Routes;
 
 use crate::wire::{Blob, Full, Response};
-use crate::zone::{RoutedIdx, ZoneTable};
+use crate::zone::{BlobPlace, RoutedIdx, ZoneTable};
 
 /// Aliases to records followed at most; the loader refuses cycles.
 const MAX_ALIAS_DEPTH: usize = 16;
@@ -66,8 +66,8 @@ pub(crate) enum Outcome {
     Nothing,
     /// These records.
     Values(Arc<Blob>),
-    /// A fixed RRset of the zone, by number.
-    Fixed(u32),
+    /// A fixed RRset of the zone.
+    Fixed(BlobPlace),
     /// Up to eight of these, drawn anew each time.
     Some(Arc<[Blob]>),
     /// What another routed record answers.

@@ -14,7 +14,7 @@ use super::alias::{GroupAlias, ListenerAlias};
 use super::{Choice, Decision, Decisions, Member, Outcome, Reason};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
 use crate::wire::Blob;
-use crate::zone::{RecordPlaces, RoutedIdx, SetData};
+use crate::zone::{BlobPlace, RecordPlaces, RoutedIdx, SetData};
 
 #[derive(Debug)]
 struct Route {
@@ -36,7 +36,7 @@ enum RouteData {
     Values(Arc<Blob>),
     Listener(ListenerAlias),
     Group(GroupAlias),
-    Fixed(u32),
+    Fixed(BlobPlace),
     Record(RoutedIdx),
     /// An alias to a record that is not served (it is below a cut).
     Nowhere,

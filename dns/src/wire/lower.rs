@@ -30,13 +30,18 @@ impl LowerName {
     /// Length bytes are below every letter, so whole words are folded without looking at labels.
     pub(crate) fn fill(&mut self, wire: &[u8]) {
         self.len = wire.len().min(MAX_NAME);
-        let words = self.bytes.chunks_exact_mut(WORD);
-        for (place, word) in words.zip(wire.chunks(WORD)) {
-            let mut bytes = [0; WORD];
-            if let Some(bytes) = bytes.get_mut(..word.len()) {
-                bytes.copy_from_slice(word);
+        let (words, tail) = wire.as_chunks::<WORD>();
+        let (places, _) = self.bytes.as_chunks_mut::<WORD>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = to_lower(u64::from_ne_bytes(*word)).to_ne_bytes();
+        }
+        if let Some(place) = places.get_mut(words.len()) {
+            // Byte by byte: a copy of unknown length is a call, and this is at most seven bytes.
+            let mut last = [0; WORD];
+            for (byte, from) in last.iter_mut().zip(tail) {
+                *byte = *from;
             }
-            place.copy_from_slice(&to_lower(u64::from_ne_bytes(bytes)).to_ne_bytes());
+            *place = to_lower(u64::from_ne_bytes(last)).to_ne_bytes();
         }
     }
 

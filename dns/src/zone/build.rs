@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use conf::RecordType;
 
 use super::names::{NO_NODE, NameTable, NodeIdx};
-use super::{Node, NodeKind, Referral, RoutedIdx, ServedZone, SetData, SetEntry, ZoneTable};
+use super::{
+    BlobPlace, Node, NodeKind, Nodes, Referral, RoutedIdx, ServedZone, SetData, SetEntry, ZoneTable,
+};
 use crate::load::{ParsedRecord, ZoneSource, Zones};
 use crate::metrics::ZoneLabel;
 use crate::name::Name;
@@ -61,10 +63,8 @@ pub(crate) fn build(
 #[derive(Default)]
 struct Builder {
     apexes: HashMap<Name, usize>,
-    names: Vec<Name>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
     sets: Vec<SetEntry>,
-    blobs: Vec<Blob>,
     referrals: Vec<Referral>,
     zones: Vec<ServedZone>,
     places: RecordPlaces,
@@ -88,7 +88,7 @@ impl Builder {
                 && name != zone.origin
                 && let Some(parent) = name.parent()
                 && let Some(&parent) = self.listed.get(&parent)
-                && let Some(parent) = self.nodes.get_mut(parent as usize)
+                && let Some(parent) = self.nodes.nodes.get_mut(parent as usize)
             {
                 parent.wildcard = node;
             }
@@ -155,6 +155,7 @@ impl Builder {
     ) -> NodeIdx {
         let owner = owners.get(name);
         let cut = is_cut(name, zone, owner);
+        let place = self.nodes.arena.push_name(&name.to_lower_wire());
         let sets_start = self.sets.len() as u32;
         let mut dname = None;
         if let Some(owner) = owner {
@@ -164,7 +165,7 @@ impl Builder {
                 }
                 let data = self.add_blob(rtype, records);
                 if rtype == RecordType::DNAME && !name.is_wildcard() {
-                    dname = Some(data);
+                    dname = Some(self.sets.len() as u32);
                 }
                 self.add_set(index, name, rtype, SetData::Fixed(data));
             }
@@ -176,10 +177,11 @@ impl Builder {
         }
         let kind = match (cut, dname) {
             (true, _) => NodeKind::Cut(self.add_referral(name, owners)),
-            (false, Some(blob)) => NodeKind::Dname(blob),
+            (false, Some(set)) => NodeKind::Dname(set),
             (false, None) => NodeKind::Plain,
         };
-        self.nodes.push(Node {
+        self.nodes.nodes.push(Node {
+            name: place,
             zone: index as u32,
             sets_start,
             sets_end: self.sets.len() as u32,
@@ -188,15 +190,13 @@ impl Builder {
             parent_side: NO_NODE,
             apex: *name == zone.origin,
         });
-        self.names.push(name.clone());
-        (self.nodes.len() - 1) as NodeIdx
+        (self.nodes.nodes.len() - 1) as NodeIdx
     }
 
-    fn add_blob(&mut self, rtype: RecordType, records: &[&ParsedRecord]) -> u32 {
+    fn add_blob(&mut self, rtype: RecordType, records: &[&ParsedRecord]) -> BlobPlace {
         let rdatas = records.iter().map(|record| &*record.rdata);
-        self.blobs
-            .push(Blob::new(rtype.0, soonest_ttl(records), rdatas));
-        (self.blobs.len() - 1) as u32
+        let arena = &mut self.nodes.arena;
+        arena.push_blob(rtype.0, soonest_ttl(records), rdatas)
     }
 
     fn add_set(&mut self, zone: usize, name: &Name, rtype: RecordType, data: SetData) {
@@ -246,7 +246,7 @@ impl Builder {
             }
         }
         for (node, side) in links {
-            if let Some(node) = self.nodes.get_mut(node as usize) {
+            if let Some(node) = self.nodes.nodes.get_mut(node as usize) {
                 node.parent_side = side;
             }
         }
@@ -257,7 +257,7 @@ impl Builder {
         let mut above = name.parent();
         while let Some(next) = above {
             if let Some(&node) = self.listed.get(&next) {
-                let kind = self.nodes.get(node as usize)?.kind;
+                let kind = self.nodes.nodes.get(node as usize)?.kind;
                 return matches!(kind, NodeKind::Cut(_)).then_some(node);
             }
             above = next.parent();
@@ -265,20 +265,14 @@ impl Builder {
         None
     }
 
-    fn finish(self) -> (ZoneTable, RecordPlaces) {
-        let names: Vec<Box<[u8]>> = self.names.iter().map(Name::to_lower_wire).collect();
-        let mut is_listed = vec![false; names.len()];
-        for &node in self.listed.values() {
-            if let Some(flag) = is_listed.get_mut(node as usize) {
-                *flag = true;
-            }
-        }
-        let listed = |node: NodeIdx| is_listed.get(node as usize).copied().unwrap_or(false);
+    fn finish(mut self) -> (ZoneTable, RecordPlaces) {
+        let listed: Vec<NodeIdx> = self.listed.into_values().collect();
+        self.nodes.arena.shrink();
+        self.nodes.nodes.shrink_to_fit();
         let table = ZoneTable {
-            names: NameTable::new(&names, listed),
-            nodes: self.nodes.into(),
+            names: NameTable::new(&self.nodes, &listed),
+            nodes: self.nodes,
             sets: self.sets.into(),
-            blobs: self.blobs.into(),
             referrals: self.referrals.into(),
             zones: self.zones.into(),
         };

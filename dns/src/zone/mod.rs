@@ -5,14 +5,17 @@
 //! into the decisions.
 //! Cost of a lookup: one hash and one bucket for names that exist, one probe per label for others.
 
+mod arena;
 mod build;
 mod names;
 mod referral;
 
 use conf::RecordType;
 
+pub(crate) use arena::BlobPlace;
+use arena::{Arena, NamePlace};
 pub(crate) use build::{RecordPlaces, build};
-use names::{Found, NameTable, NodeIdx};
+use names::{Found, NameTable, Names, NodeIdx};
 pub(crate) use referral::Referral;
 
 use crate::metrics::ZoneLabel;
@@ -50,8 +53,8 @@ struct SetEntry {
 /// Where an RRset's answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SetData {
-    /// The same for every client and all the time: a blob.
-    Fixed(u32),
+    /// The same for every client and all the time.
+    Fixed(BlobPlace),
     /// Decided.
     Routed(RoutedIdx),
 }
@@ -63,12 +66,13 @@ enum NodeKind {
     Plain,
     /// A zone cut: everything but DS is a referral, number given.
     Cut(u32),
-    /// A DNAME: names below it are renamed. The blob's number.
+    /// A DNAME: names below it are renamed. The number of its RRset.
     Dname(u32),
 }
 
 #[derive(Debug)]
 struct Node {
+    name: NamePlace,
     zone: u32,
     sets_start: u32,
     sets_end: u32,
@@ -89,8 +93,8 @@ pub(crate) enum Place<'z> {
     At(NodeRef<'z>),
     /// Delegated: number of the referral, length of the cut's name.
     Delegated(NodeRef<'z>, u32, usize),
-    /// Below a DNAME: number of its blob, length of the owner's name.
-    Renamed(NodeRef<'z>, u32, usize),
+    /// Below a DNAME: where it is, length of the owner's name.
+    Renamed(NodeRef<'z>, BlobPlace, usize),
     /// The name does not exist.
     Missing(NodeRef<'z>),
 }
@@ -99,7 +103,6 @@ pub(crate) enum Place<'z> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeRef<'z> {
     table: &'z ZoneTable,
-    index: NodeIdx,
     node: &'z Node,
 }
 
@@ -128,13 +131,28 @@ impl<'z> NodeRef<'z> {
     }
 }
 
+/// Nodes with the bytes of their names and answers.
+#[derive(Debug, Default)]
+struct Nodes {
+    nodes: Vec<Node>,
+    arena: Arena,
+}
+
+impl Names for Nodes {
+    fn name(&self, node: NodeIdx) -> &[u8] {
+        match self.nodes.get(node as usize) {
+            Some(node) => self.arena.name(node.name),
+            None => &[],
+        }
+    }
+}
+
 /// Every served zone.
 #[derive(Debug)]
 pub(crate) struct ZoneTable {
     names: NameTable,
-    nodes: Box<[Node]>,
+    nodes: Nodes,
     sets: Box<[SetEntry]>,
-    blobs: Box<[Blob]>,
     referrals: Box<[Referral]>,
     zones: Box<[ServedZone]>,
 }
@@ -146,12 +164,8 @@ impl ZoneTable {
     }
 
     /// An RRset that is the same all the time.
-    pub(crate) fn blob(&self, index: u32) -> BlobView<'_> {
-        const NONE: BlobView<'_> = BlobView {
-            bytes: &[],
-            starts: &[],
-        };
-        self.blobs.get(index as usize).map_or(NONE, Blob::view)
+    pub(crate) fn blob(&self, place: BlobPlace) -> BlobView<'_> {
+        self.nodes.arena.blob(place)
     }
 
     /// A referral.
@@ -161,7 +175,7 @@ impl ZoneTable {
 
     /// What is at `name` (lower case) for a question of `qtype`.
     pub(crate) fn look_up(&self, name: &[u8], qtype: RecordType) -> Place<'_> {
-        match self.names.find(name) {
+        match self.names.find(&self.nodes, name) {
             Found::Nothing => Place::Elsewhere,
             Found::Exact(index) => {
                 let Some(node) = self.node(index) else {
@@ -185,7 +199,7 @@ impl ZoneTable {
         let Some(node) = self.node(apex.node.parent_side) else {
             return Place::At(apex);
         };
-        let owner_len = self.names.name(node.index).len();
+        let owner_len = node.node.name.len();
         match node.node.kind {
             NodeKind::Cut(referral) if owner_len != name.len() => {
                 Place::Delegated(node, referral, owner_len)
@@ -205,11 +219,15 @@ impl ZoneTable {
 
     /// Wildcards stand in at the closest encloser only (RFC 4592 section 3.3.1).
     fn below<'z>(&'z self, encloser: NodeRef<'z>) -> Place<'z> {
-        let owner_len = || self.names.name(encloser.index).len();
-        match encloser.node.kind {
-            NodeKind::Cut(referral) => Place::Delegated(encloser, referral, owner_len()),
-            NodeKind::Dname(blob) => Place::Renamed(encloser, blob, owner_len()),
-            NodeKind::Plain => match self.node(encloser.node.wildcard) {
+        let owner_len = encloser.node.name.len();
+        let dname = match encloser.node.kind {
+            NodeKind::Cut(referral) => return Place::Delegated(encloser, referral, owner_len),
+            NodeKind::Dname(set) => self.sets.get(set as usize).map(|set| set.data),
+            NodeKind::Plain => None,
+        };
+        match dname {
+            Some(SetData::Fixed(blob)) => Place::Renamed(encloser, blob, owner_len),
+            _ => match self.node(encloser.node.wildcard) {
                 Some(wildcard) => Place::At(wildcard),
                 None => Place::Missing(encloser),
             },
@@ -217,10 +235,7 @@ impl ZoneTable {
     }
 
     fn node(&self, index: NodeIdx) -> Option<NodeRef<'_>> {
-        self.nodes.get(index as usize).map(|node| NodeRef {
-            table: self,
-            index,
-            node,
-        })
+        let node = self.nodes.nodes.get(index as usize)?;
+        Some(NodeRef { table: self, node })
     }
 }

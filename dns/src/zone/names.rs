@@ -1,6 +1,7 @@
 //! One hash table for every name of every served zone.
 //!
-//! Filled by the zone compiler, asked once per query (and once per CNAME followed). A name that
+//! Filled by the zone compiler, asked once per query (and once per CNAME followed); the names
+//! themselves are the [`Names`] that the caller brings. A name that
 //! is not in it costs one probe per label, never a scan of a zone, so that random names (water
 //! torture) cost what other names cost.
 //! Cost: one keyed hash of the name and, as a rule, one bucket and one comparison; no allocation.
@@ -35,64 +36,51 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// Names in lower-case wire form, and the node of each.
+/// The lower-case name of each node.
+pub(super) trait Names {
+    /// The wire form; empty for no node.
+    fn name(&self, node: NodeIdx) -> &[u8];
+}
+
+/// The node of each name.
 #[derive(Debug)]
 pub(super) struct NameTable {
     keys: [u64; 2],
     buckets: Box<[Bucket]>,
-    bytes: Box<[u8]>,
-    /// Where each node's name ends in `bytes`; it begins where the one before ends.
-    ends: Box<[u32]>,
     deepest: usize,
 }
 
 impl NameTable {
-    /// A table of `names` (lower case, no two equal; the node's index is the position), of which
-    /// those that `listed` picks can be found.
-    pub(super) fn new(names: &[Box<[u8]>], listed: impl Fn(NodeIdx) -> bool) -> Self {
+    /// A table in which `nodes` (no two of one name) can be found.
+    pub(super) fn new(names: &impl Names, nodes: &[NodeIdx]) -> Self {
         // Names come from the configuration and are compared in full, so that a client cannot
         // lengthen a chain; the random keys keep the order of buckets from being known at all.
         let random = RandomState::new();
         let keys = [random.hash_one(1_u8), random.hash_one(2_u8) | 1];
-        let capacity = (names.len() * 2).next_power_of_two().max(8);
+        let capacity = (nodes.len() * 2).next_power_of_two().max(8);
         let mut table = Self {
             keys,
             buckets: vec![EMPTY; capacity].into(),
-            bytes: names.concat().into(),
-            ends: ends_of(names),
             deepest: 0,
         };
-        for (index, name) in names.iter().enumerate() {
-            let node = index as NodeIdx;
-            if listed(node) {
-                table.deepest = table.deepest.max(label_count(name));
-                table.insert(name, node);
-            }
+        for &node in nodes {
+            let name = names.name(node);
+            table.deepest = table.deepest.max(label_count(name));
+            table.insert(name, node);
         }
         table
     }
 
-    /// A node's name.
-    pub(super) fn name(&self, node: NodeIdx) -> &[u8] {
-        let index = node as usize;
-        let start = match index.checked_sub(1) {
-            Some(before) => self.ends.get(before).map_or(0, |&end| end as usize),
-            None => 0,
-        };
-        let end = self.ends.get(index).map_or(start, |&end| end as usize);
-        self.bytes.get(start..end).unwrap_or_default()
-    }
-
     /// Looks up a lower-case name.
-    pub(super) fn find(&self, name: &[u8]) -> Found {
-        match self.probe(name) {
+    pub(super) fn find(&self, names: &impl Names, name: &[u8]) -> Found {
+        match self.probe(names, name) {
             Some(node) => Found::Exact(node),
-            None => self.find_above(name),
+            None => self.find_above(names, name),
         }
     }
 
     /// The closest name strictly above `name`.
-    pub(super) fn find_above(&self, name: &[u8]) -> Found {
+    pub(super) fn find_above(&self, names: &impl Names, name: &[u8]) -> Found {
         let mut rest = name;
         // Names deeper than any listed one need no probe.
         let mut left = label_count(name);
@@ -105,14 +93,14 @@ impl NameTable {
             if left > self.deepest {
                 continue;
             }
-            if let Some(node) = self.probe(rest) {
+            if let Some(node) = self.probe(names, rest) {
                 return Found::Below(node);
             }
         }
         Found::Nothing
     }
 
-    fn probe(&self, name: &[u8]) -> Option<NodeIdx> {
+    fn probe(&self, names: &impl Names, name: &[u8]) -> Option<NodeIdx> {
         let hash = self.hash(name);
         let mask = self.buckets.len() - 1;
         let mut at = hash as usize & mask;
@@ -121,7 +109,7 @@ impl NameTable {
             if bucket.node == NO_NODE {
                 return None;
             }
-            if bucket.tag == tag(hash) && self.name(bucket.node) == name {
+            if bucket.tag == tag(hash) && names.name(bucket.node) == name {
                 return Some(bucket.node);
             }
             at = (at + 1) & mask;
@@ -170,17 +158,6 @@ fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-fn ends_of(names: &[Box<[u8]>]) -> Box<[u32]> {
-    let mut end = 0_usize;
-    names
-        .iter()
-        .map(|name| {
-            end += name.len();
-            u32::try_from(end).unwrap_or(u32::MAX)
-        })
-        .collect()
-}
-
 /// Labels of a well-formed wire name, the root label left out.
 pub(super) fn label_count(name: &[u8]) -> usize {
     let (mut at, mut count) = (0, 0);
@@ -197,34 +174,44 @@ pub(super) fn label_count(name: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    struct Listed(Vec<Box<[u8]>>);
+
+    impl Names for Listed {
+        fn name(&self, node: NodeIdx) -> &[u8] {
+            &self.0[node as usize]
+        }
+    }
+
     fn wire(text: &str) -> Box<[u8]> {
         crate::Name::parse(text, None).unwrap().to_lower_wire()
     }
 
     #[test]
     fn finds_names_and_the_closest_name_above() {
-        let names = [
+        let texts = [
             "example.",
             "www.example.",
             "a.b.example.",
             "hidden.example.",
-        ]
-        .map(wire);
-        let table = NameTable::new(&names, |node| node != 3);
-        assert_eq!(table.find(&wire("www.example.")), Found::Exact(1));
-        assert_eq!(table.find(&wire("x.y.z.a.b.example.")), Found::Below(2));
-        assert_eq!(table.find(&wire("x.b.example.")), Found::Below(0));
-        assert_eq!(table.find(&wire("hidden.example.")), Found::Below(0));
-        assert_eq!(table.find_above(&wire("www.example.")), Found::Below(0));
-        assert_eq!(table.find(&wire("example.org.")), Found::Nothing);
-        assert_eq!(table.find(&wire(".")), Found::Nothing);
-        assert_eq!(&*wire("a.b.example."), table.name(2));
+        ];
+        let names = Listed(texts.map(wire).into());
+        let table = NameTable::new(&names, &[0, 1, 2]);
+        let find = |text| table.find(&names, &wire(text));
+        assert_eq!(find("www.example."), Found::Exact(1));
+        assert_eq!(find("x.y.z.a.b.example."), Found::Below(2));
+        assert_eq!(find("x.b.example."), Found::Below(0));
+        assert_eq!(find("hidden.example."), Found::Below(0));
+        assert_eq!(find("example.org."), Found::Nothing);
+        assert_eq!(find("."), Found::Nothing);
+        let above = table.find_above(&names, &wire("www.example."));
+        assert_eq!(above, Found::Below(0));
     }
 
     #[test]
     fn the_root_is_above_everything_once_it_is_served() {
-        let table = NameTable::new(&[wire(".")], |_| true);
-        assert_eq!(table.find(&wire("a.b.c.")), Found::Below(0));
-        assert_eq!(table.find(&wire(".")), Found::Exact(0));
+        let names = Listed(vec![wire(".")]);
+        let table = NameTable::new(&names, &[0]);
+        assert_eq!(table.find(&names, &wire("a.b.c.")), Found::Below(0));
+        assert_eq!(table.find(&names, &wire(".")), Found::Exact(0));
     }
 }
