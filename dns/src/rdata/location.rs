@@ -40,8 +40,12 @@ fn read_angle(
             return signed(total, is_direction(word.raw, directions), most_degrees)
                 .ok_or_else(|| word.not(&expected));
         }
-        let value = thousandths(word.raw).filter(|&n| n <= limit && (part == 2 || n % 1_000 == 0));
+        let value = thousandths(word.raw).filter(|&n| part == 2 || n % 1_000 == 0);
         let value = value.ok_or_else(|| word.not(&expected))?;
+        if value > limit {
+            // NSD lets any number pass.
+            return Err(word.not(&expected).tolerated());
+        }
         total += match part {
             0 => value * 3_600,
             1 => value * 60,

@@ -22,7 +22,8 @@ pub use schema::{is_meta, type_by_name};
 pub(crate) use schema::{is_text, similar_type};
 pub use wire::{NameField, is_valid, names, show};
 
-pub(crate) use fields::{Fields, Note, RdataError};
+pub(crate) use fields::Fields;
+pub use fields::{Note, RdataError};
 
 use conf::RecordType;
 

@@ -36,14 +36,13 @@ const KEYS: &[(&str, u16)] = &[
     ("ohttp", OHTTP),
 ];
 
+/// Names are in lower case only (RFC 9460 section 2.1).
 fn key_by_name(name: &str) -> Option<u16> {
-    let known = KEYS
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let known = KEYS.iter().find(|(known, _)| *known == name);
     known.map(|&(_, key)| key).or_else(|| {
         let digits = name.strip_prefix("key")?;
-        let plain = digits == "0" || !digits.starts_with('0');
-        digits.parse().ok().filter(|&key| plain && key != u16::MAX)
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| plain)
     })
 }
 
@@ -92,14 +91,20 @@ fn read_parameter(word: &Word<'_>, fields: &mut Fields<'_>) -> Result<(u16, Vec<
         (Some(raw), _) => Word { raw, ..*word }.bytes()?,
         (None, _) => Vec::new(),
     };
+    let is_bare = text.is_empty();
     // keyNNN gives the wire value as it is (RFC 9460 section 2.1).
     let value = match name.starts_with(b"key") {
         true => Some(text),
         false => encode(key, &text),
     };
-    let value = value
-        .filter(|value| is_valid(key, value))
-        .ok_or_else(|| word.not(expected(key)))?;
+    let value = value.filter(|value| is_valid(key, value)).ok_or_else(|| {
+        let error = word.not(expected(key));
+        // NSD takes empty protocols for what they are.
+        match key == ALPN && !is_bare {
+            true => error.tolerated(),
+            false => error,
+        }
+    })?;
     Ok((key, value))
 }
 
@@ -176,8 +181,6 @@ fn is_valid(key: u16, value: &[u8]) -> bool {
         IPV4HINT => !value.is_empty() && value.len().is_multiple_of(4),
         IPV6HINT => !value.is_empty() && value.len().is_multiple_of(16),
         ECH => !value.is_empty(),
-        // Reserved as an invalid key (RFC 9460 section 14.3.2).
-        u16::MAX => false,
         _ => true,
     }
 }

@@ -175,11 +175,11 @@ impl Reader<'_> {
         }
         let message = format!("{rtype} is not a type of data");
         self.problems.push(match rtype {
-            // NSD and Knot, one each, load these.
-            RecordType::OPT | RecordType(0) => {
-                Diagnostic::warning("record-type", span, message).consequence(LEFT_OUT)
+            RecordType::ANY | RecordType::AXFR | RecordType::IXFR | RecordType::TSIG => {
+                Diagnostic::error("record-type", span, message).consequence(NOT_LOADED)
             }
-            _ => Diagnostic::error("record-type", span, message).consequence(NOT_LOADED),
+            // NSD or Knot load the others.
+            _ => Diagnostic::warning("record-type", span, message).consequence(LEFT_OUT),
         });
         None
     }
