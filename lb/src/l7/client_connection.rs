@@ -41,7 +41,7 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
 
 /// How long a connection keeps the room for an exchange after its last one. Longer than the pauses
 /// of a busy client, so that no request costs an allocation; short enough for the idle to be small.
-const WARM: Duration = Duration::from_secs(1);
+const WARM: Duration = Duration::from_millis(100);
 
 /// Serves an HTTP/1 client's connection to its end. Boxed: whoever wraps and spawns it would
 /// otherwise carry its size several times over.
