@@ -10,6 +10,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -129,7 +130,7 @@ impl ClientConnection {
         &mut self,
         choice: &Choice,
         fresh: bool,
-        idle: std::time::Duration,
+        idle: Duration,
         buffers: &mut Buffers,
         request: &Request,
         body: &mut RequestBody,
@@ -140,24 +141,9 @@ impl ClientConnection {
             0 => record.started,
             _ => Instant::now(),
         };
-        let kept = match fresh {
-            true => None,
-            false => self.context.l7().connections.take(&choice.target, now),
-        };
-        let reused = kept.is_some();
-        let mut target = match kept {
-            Some(stream) => stream,
-            None => {
-                // Boxed: an idle connection should not carry the room for it.
-                let connect = self.context.connect(&choice.target, choice.connect_timeout);
-                match Box::pin(connect).await {
-                    Ok(stream) => stream,
-                    Err(error) => {
-                        self.connect_retry = error.retry_reason();
-                        return Ok(Ended::Failed(Failure::of_connect(&error)));
-                    }
-                }
-            }
+        let (mut target, connect) = match self.reach(choice, fresh, now).await {
+            Ok(reached) => reached,
+            Err(failure) => return Ok(Ended::Failed(failure)),
         };
         let client = ClientHalf {
             side: &mut self.side,
@@ -172,24 +158,17 @@ impl ClientConnection {
             idle,
             response: choice.response_timeout,
         };
-        let started = match reused {
-            true => now,
-            false => Instant::now(),
-        };
-        record.connect = (!reused).then(|| started - now);
+        record.connect = connect;
+        let started = now + connect.unwrap_or_default();
         let context = &self.context;
         let mut exchange = Exchange::new(client, &mut target, &work, patience, context, started);
         let result = poll_fn(|cx| exchange.poll(cx)).await;
         let attempt = exchange.attempt();
         let reusable = exchange.is_target_reusable();
-        let times = (exchange.sent_at, exchange.answered_at);
-        record.first_byte = times.0.zip(times.1).map(|(sent, answered)| answered - sent);
+        let times = exchange.sent_at.zip(exchange.answered_at);
         let response = exchange.response;
-        record.target_status = response.status;
-        record.bytes_out += response.bytes_out;
-        if response.is_begun {
-            record.status = response.status.unwrap_or_default();
-        }
+        record.first_byte = times.map(|(sent, answered)| answered - sent);
+        record.took(&response);
         match result {
             Ok(()) => {
                 let close = response.close || self.finished || !body.is_complete();
@@ -205,12 +184,37 @@ impl ClientConnection {
                 let upgraded = response.upgraded.then(|| (target, choice.target.clone()));
                 Ok(Ended::Relayed(Relayed { close, upgraded }))
             }
-            Err(failure) if attempt.may_repeat(failure) && reused => Ok(Ended::Stale),
+            Err(failure) if attempt.may_repeat(failure) && connect.is_none() => Ok(Ended::Stale),
             Err(failure) if attempt.may_repeat(failure) => Ok(Ended::Failed(failure)),
             Err(failure) => Err(Broken {
                 failure,
                 begun: response.is_begun,
             }),
+        }
+    }
+}
+
+impl ClientConnection {
+    /// A connection to the chosen target: a kept one unless `fresh`, else a new one and how long
+    /// it took.
+    async fn reach(
+        &mut self,
+        choice: &Choice,
+        fresh: bool,
+        now: Instant,
+    ) -> Result<(TcpStream, Option<Duration>), Failure> {
+        let connections = &self.context.l7().connections;
+        if !fresh && let Some(kept) = connections.take(&choice.target, now) {
+            return Ok((kept, None));
+        }
+        // Boxed: an idle connection should not carry the room for it.
+        let connect = self.context.connect(&choice.target, choice.connect_timeout);
+        match Box::pin(connect).await {
+            Ok(stream) => Ok((stream, Some(now.elapsed()))),
+            Err(error) => {
+                self.connect_retry = error.retry_reason();
+                Err(Failure::of_connect(&error))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
 use crate::snapshot::Listener;
@@ -90,6 +91,15 @@ impl<'a> Record<'a> {
                 .counters
                 .of(self.context.worker())
                 .reject(reason);
+        }
+    }
+
+    /// Notes what was relayed of a response.
+    pub(super) fn took(&mut self, response: &ResponseRelay) {
+        self.target_status = response.status;
+        self.bytes_out += response.bytes_out;
+        if response.is_begun {
+            self.status = response.status.unwrap_or_default();
         }
     }
 
