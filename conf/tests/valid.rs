@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use conf::{
-    AccessLog, Action, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind, ListenerProtocol,
-    MinimumHealthy, Policy, Profile, RecordType, SetData, TargetHealthCheckKind, load_text,
-    render_human,
+    AccessLog, Action, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind, HttpCheck,
+    ListenerProtocol, MinimumHealthy, Policy, Profile, RecordType, SetData, TargetHealthCheckKind,
+    TlsTrust, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -129,11 +129,12 @@ fn aws_defaults_are_the_documented_ones() {
     assert_eq!(app.connect_timeout, s(10));
     assert!(!app.connection_termination);
     let check = &app.health_check;
-    let TargetHealthCheckKind::Http {
+    let TargetHealthCheckKind::Http(HttpCheck {
         path,
         host,
         matcher,
-    } = &check.kind
+        ..
+    }) = &check.kind
     else {
         panic!("an Application Load Balancer asks over HTTP");
     };
@@ -162,12 +163,49 @@ fn an_http_check_of_a_tcp_group_is_a_network_load_balancers() {
     );
     let config = resolved(&format!("defaults = \"aws\"\n{text}"));
     let check = &config.target_groups[1].health_check;
-    let TargetHealthCheckKind::Http { matcher, .. } = &check.kind else {
+    let TargetHealthCheckKind::Http(HttpCheck { matcher, .. }) = &check.kind else {
         panic!("protocol http was asked for");
     };
     assert_eq!(
         (matcher.ranges.as_slice(), check.timeout),
         (&[(200, 399)][..], s(6))
+    );
+}
+
+#[test]
+fn whom_tls_checks_believe() {
+    let trust = |profile: &str, check: &str| {
+        let text = MINIMAL.replace(
+            "targets = [\"127.0.0.11:3002\"]",
+            &format!(
+                "targets = [\"127.0.0.11:3002\"]\nhealth-check = {{ protocol = \"https\"{check} }}"
+            ),
+        );
+        let file = Path::new("tests/valid/tls.toml");
+        let loaded = load_text(file, &format!("defaults = \"{profile}\"\n{text}"));
+        let shown = render_human(&loaded.diagnostics, &loaded.sources, false);
+        assert!(loaded.diagnostics.is_empty(), "{shown}");
+        match &loaded.config.target_groups[1].health_check.kind {
+            TargetHealthCheckKind::Http(HttpCheck { tls: Some(tls), .. }) => tls.clone(),
+            other => panic!("https was asked for: {other:?}"),
+        }
+    };
+    assert_eq!(trust("local", "").trust, TlsTrust::Public);
+    assert_eq!(trust("local", ", insecure = true").trust, TlsTrust::Anyone);
+    assert_eq!(
+        trust("aws", "").trust,
+        TlsTrust::Anyone,
+        "ELB validates nothing"
+    );
+    assert_eq!(trust("aws", ", insecure = false").trust, TlsTrust::Public);
+    for profile in ["local", "aws"] {
+        let tls = trust(profile, ", ca = \"ca.pem\", host = \"app.test:8443\"");
+        assert!(matches!(&tls.trust, TlsTrust::Authorities(found) if found.len() == 1));
+        assert_eq!(tls.server_name.as_deref(), Some("app.test"));
+    }
+    assert_eq!(
+        trust("local", ", host = \"127.0.0.1:8443\"").server_name,
+        None
     );
 }
 
@@ -223,11 +261,16 @@ fn everything_that_can_be_written() {
         Duration::from_millis(800),
         "follows a short interval"
     );
-    let TargetHealthCheckKind::Http {
+    assert_eq!(check.fast_interval, Duration::from_millis(200));
+    let TargetHealthCheckKind::Http(HttpCheck {
+        method,
         path,
         host,
+        headers,
         matcher,
-    } = &check.kind
+        search_string,
+        tls: None,
+    }) = &check.kind
     else {
         panic!("a path asks for http");
     };
@@ -236,6 +279,15 @@ fn everything_that_can_be_written() {
         ("/up?deep=1", Some("app.test"))
     );
     assert_eq!(matcher.ranges, [(200, 202), (301, 301)]);
+    assert_eq!((*method, search_string.as_deref()), ("POST", Some("ok")));
+    assert_eq!(*headers, [("X-Probe".to_owned(), "yes".to_owned())]);
+    let TargetHealthCheckKind::Http(HttpCheck { tls: Some(tls), .. }) =
+        &config.target_groups[1].health_check.kind
+    else {
+        panic!("https was asked for");
+    };
+    assert_eq!(tls.server_name.as_deref(), Some("app.test"));
+    assert_eq!(tls.trust, TlsTrust::Anyone);
 
     let zone = &config.dns.as_ref().unwrap().zones[0];
     assert_eq!(

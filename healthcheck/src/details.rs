@@ -45,6 +45,8 @@ pub struct TargetDetails {
     pub suspect: bool,
     /// From one probe's start to the next one's.
     pub interval_ms: u64,
+    /// The same while results differ from the state.
+    pub fast_interval_ms: u64,
     /// Passed probes in a row that make it healthy.
     pub healthy_threshold: u32,
     /// Failed probes in a row that make it unhealthy.
@@ -108,7 +110,11 @@ pub struct ObservationDetails {
     pub took_ms: f64,
     /// Until the connection stood.
     pub connect_ms: Option<f64>,
-    /// From the connection until the response head was complete.
+    /// From the connection until TLS was agreed on.
+    pub tls_ms: Option<f64>,
+    /// From then until the first byte of the response.
+    pub first_byte_ms: Option<f64>,
+    /// From the same moment until the response head was complete.
     pub response_ms: Option<f64>,
 }
 
@@ -120,8 +126,10 @@ impl ObservationDetails {
             seen: observation.seen.to_string(),
             age_ms: milliseconds(now.saturating_duration_since(observation.ended)),
             took_ms: fraction(observation.ended - observation.started),
-            connect_ms: observation.connect.map(fraction),
-            response_ms: observation.response.map(fraction),
+            connect_ms: observation.phases.connect.map(fraction),
+            tls_ms: observation.phases.tls.map(fraction),
+            first_byte_ms: observation.phases.first_byte.map(fraction),
+            response_ms: observation.phases.response.map(fraction),
         }
     }
 }

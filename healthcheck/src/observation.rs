@@ -36,6 +36,19 @@ impl Outcome {
     }
 }
 
+/// How long the phases of a probe took; `None` for a phase it did not get to, or does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phases {
+    /// From the start until the connection stood.
+    pub connect: Option<Duration>,
+    /// From the connection until TLS was agreed on.
+    pub tls: Option<Duration>,
+    /// From then until the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// From the same moment until the response head (or the whole answer) was there.
+    pub response: Option<Duration>,
+}
+
 /// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
@@ -43,10 +56,8 @@ pub struct Observation {
     pub outcome: Outcome,
     /// The response's first line, else the error, for people.
     pub seen: Arc<str>,
-    /// From the start until the connection stood.
-    pub connect: Option<Duration>,
-    /// From the connection until the response head was complete.
-    pub response: Option<Duration>,
+    /// How long its phases took.
+    pub phases: Phases,
     /// When it began.
     pub started: Instant,
     /// When it ended.

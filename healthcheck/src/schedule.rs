@@ -132,6 +132,22 @@ impl Schedule {
         }
     }
 
+    /// Changes a key's interval as its state becomes doubtful or settled: the next probe is due
+    /// that long after the last one's start, which is where the grid goes on from.
+    pub(crate) fn set_pace(&mut self, key: ProbeKey, interval: Duration, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.interval != interval
+        {
+            entry.interval = interval;
+            entry.grid = entry
+                .last_start
+                .map_or(now, |last| last + interval)
+                .max(now);
+            entry.regular = entry.grid;
+            self.queue(key, now);
+        }
+    }
+
     /// Probes the key as soon as may be, and again at growing gaps until [`Schedule::calm`].
     pub(crate) fn hurry(&mut self, key: ProbeKey, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&key) {

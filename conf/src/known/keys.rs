@@ -117,13 +117,9 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
     later(Target, "server-name", &[], NO_TLS, REMOVE),
     // [target-group.health-check]
-    later(TargetHealthCheck, "method", &[Word("GET")], "probes would send GET", "remove it: probes send GET"),
-    later(TargetHealthCheck, "headers", &[Empty], "probes would not carry the headers", "use `host` for the Host header"),
-    later(TargetHealthCheck, "search-string", &[], "the answer's body would not be looked at", "use `matcher` on the status"),
     later(TargetHealthCheck, "send", &[], "probes would send nothing", "use protocol `http`"),
     later(TargetHealthCheck, "receive", &[], "answers would not be compared", "use protocol `http` with `matcher`"),
     later(TargetHealthCheck, "grpc-codes", &[], "gRPC answers would not be read", "use protocol `tcp`"),
-    later(TargetHealthCheck, "server-name", &[], NO_TLS, REMOVE),
     later(TargetHealthCheck, "command", &[], "no command would be run", "use protocol `http` or `tcp`"),
     later(TargetHealthCheck, "enabled", &[Flag(true)], "targets would be probed all the same", "remove it: groups are always checked"),
     // [[health-check]]

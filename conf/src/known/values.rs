@@ -108,13 +108,6 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetHealthCheck,
         "protocol",
-        &["https", "tls"],
-        "targets would be probed in clear text and fail",
-        "use `tcp`, which checks that the port accepts connections",
-    ),
-    later(
-        TargetHealthCheck,
-        "protocol",
         &["grpc", "h2", "h2c", "udp", "quic", "exec", "icmp"],
         "targets would not be probed in the way they answer",
         "use `tcp` or `http`, on another `port` if need be",

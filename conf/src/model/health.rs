@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls_pki_types::CertificateDer;
+
 use crate::Span;
 
 /// Index of a check in [`Config::health_checks`](crate::Config::health_checks).
@@ -34,6 +36,9 @@ pub struct TargetHealthCheck {
     pub port: Option<u16>,
     /// From one probe's start to the next one's.
     pub interval: Duration,
+    /// The same while results differ from the state, or none is decided: at most `interval`, and
+    /// equal to it unless given (HAProxy's `fastinter`).
+    pub fast_interval: Duration,
     /// A probe without its answer by then has failed; below `interval`.
     pub timeout: Duration,
     /// Passed probes in a row that make an unhealthy target healthy.
@@ -47,15 +52,79 @@ pub struct TargetHealthCheck {
 pub enum TargetHealthCheckKind {
     /// Connects, then resets the connection.
     Tcp,
-    /// Sends GET and compares the status.
-    Http {
-        /// Path and query, from `/`.
-        path: String,
-        /// Host header; `None` = the target's address and port, as ELB sends.
-        host: Option<String>,
-        /// Statuses that count as success.
-        matcher: Matcher,
-    },
+    /// Connects and agrees on TLS, then resets the connection.
+    Tls(TlsCheck),
+    /// Sends a request and compares the status, perhaps the body.
+    Http(HttpCheck),
+}
+
+impl TargetHealthCheckKind {
+    /// The protocol's name in config, API and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Http(http) => http.protocol(),
+        }
+    }
+
+    /// The path it asks for, if it asks for one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Tcp | Self::Tls(_) => None,
+            Self::Http(http) => Some(&http.path),
+        }
+    }
+}
+
+/// What an HTTP probe sends and expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// `GET`, `HEAD`, `OPTIONS` or `POST` (without a body).
+    pub method: &'static str,
+    /// Path and query, from `/`.
+    pub path: String,
+    /// Host header; `None` = the address and port, as ELB sends.
+    pub host: Option<String>,
+    /// Further header fields, in the order of the file.
+    pub headers: Vec<(String, String)>,
+    /// Statuses that count as success.
+    pub matcher: Matcher,
+    /// Must stand in the first 5120 bytes of the body (Route 53 `SearchString`).
+    pub search_string: Option<String>,
+    /// `None` = clear text.
+    pub tls: Option<TlsCheck>,
+}
+
+impl HttpCheck {
+    /// `http` or `https`.
+    pub fn protocol(&self) -> &'static str {
+        match self.tls {
+            None => "http",
+            Some(_) => "https",
+        }
+    }
+}
+
+/// How a probe agrees on TLS 1.2 or 1.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsCheck {
+    /// Whose certificates are good.
+    pub trust: TlsTrust,
+    /// The name asked for (SNI) and verified; `None` = the address.
+    pub server_name: Option<String>,
+}
+
+/// Whose certificates a probe takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsTrust {
+    /// Those that the system's authorities vouch for, or, on a system without any, the public ones
+    /// built in.
+    Public,
+    /// Those that these authorities vouch for.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Anybody's: nothing is verified, as in ELB and Route 53.
+    Anyone,
 }
 
 /// A standalone check (Route 53's), named by record sets.

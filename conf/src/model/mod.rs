@@ -13,7 +13,8 @@ mod record;
 pub use dns::{Dns, Zone};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
-    CheckIdx, HealthCheck, HealthCheckKind, Matcher, TargetHealthCheck, TargetHealthCheckKind,
+    CheckIdx, HealthCheck, HealthCheckKind, HttpCheck, Matcher, TargetHealthCheck,
+    TargetHealthCheckKind, TlsCheck, TlsTrust,
 };
 pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};

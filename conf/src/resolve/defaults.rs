@@ -47,11 +47,13 @@ pub(crate) struct Numbers {
     pub(crate) healthy_percentage: Limit<u64>,
     /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
     pub(crate) interval: Limit<Duration>,
+    /// `fast-interval` of a target health check; its default is `interval`.
+    pub(crate) fast_interval: Limit<Duration>,
     /// `timeout` of a target health check that is HTTP in an `http` group.
     pub(crate) timeout: Limit<Duration>,
     /// Its default for an HTTP check of a `tcp` group (NLB).
     pub(crate) timeout_http_of_tcp: Duration,
-    /// Its default for a TCP check (NLB).
+    /// Its default for a TCP check, and for an HTTPS check of a `tcp` group (NLB).
     pub(crate) timeout_tcp: Duration,
     /// `healthy-threshold` (`HealthyThresholdCount`).
     pub(crate) healthy_threshold: Limit<u64>,
@@ -156,6 +158,7 @@ const LOCAL: Numbers = Numbers {
         "there is no such share of the registered targets",
     ),
     interval: limit(s(5), ms(100), HOUR, PROBE),
+    fast_interval: limit(s(5), ms(100), HOUR, PROBE),
     timeout: limit(s(2), ms(100), HOUR, PROBE),
     timeout_http_of_tcp: s(2),
     timeout_tcp: s(2),

@@ -191,6 +191,14 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// As [`Reader::misplaced`], unless somebody took the key already.
+    pub(crate) fn misplaced_once(&mut self, key: &str, why: &str, help: &str) {
+        let taken = self.entry(key).and_then(|(index, _)| self.taken.get(index));
+        if taken == Some(&false) {
+            self.misplaced(key, why, help);
+        }
+    }
+
     /// Takes a key only to say that it means nothing here.
     pub(crate) fn misplaced(&mut self, key: &str, why: &str, help: &str) {
         if let Some(span) = self.key_span(key) {

@@ -25,26 +25,61 @@ const KEPT_WHEN_GONE: Duration = Duration::from_secs(10);
 /// A target's identity.
 pub(super) type TargetKey = (String, SocketAddr);
 
+/// From one probe's start to the next one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// While results agree with the state.
+    pub(super) calm: Duration,
+    /// While they do not, or none is decided.
+    pub(super) fast: Duration,
+}
+
+impl Pace {
+    /// One pace for both.
+    pub(super) fn steady(interval: Duration) -> Self {
+        Self {
+            calm: interval,
+            fast: interval,
+        }
+    }
+
+    /// A group's.
+    pub(super) fn of(check: &conf::TargetHealthCheck) -> Self {
+        Self {
+            calm: check.interval,
+            fast: check.fast_interval,
+        }
+    }
+
+    /// The interval in force.
+    pub(super) fn interval(self, unsettled: bool) -> Duration {
+        match unsettled {
+            true => self.fast,
+            false => self.calm,
+        }
+    }
+}
+
 /// How something is probed, and what the last probes found.
 #[derive(Debug)]
 pub(super) struct Probing {
     pub(super) plan: Arc<ProbePlan>,
-    pub(super) interval: Duration,
+    pub(super) pace: Pace,
     history: VecDeque<Observation>,
 }
 
 impl Probing {
-    pub(super) fn new(plan: ProbePlan, interval: Duration) -> Self {
+    pub(super) fn new(plan: ProbePlan, pace: Pace) -> Self {
         Self {
             plan: Arc::new(plan),
-            interval,
+            pace,
             history: VecDeque::with_capacity(KEPT_OBSERVATIONS),
         }
     }
 
     /// Probes as `plan` says from now on; true when that is something else than before.
-    pub(super) fn set(&mut self, plan: ProbePlan, interval: Duration) -> bool {
-        self.interval = interval;
+    pub(super) fn set(&mut self, plan: ProbePlan, pace: Pace) -> bool {
+        self.pace = pace;
         let differs = *self.plan != plan;
         if differs {
             self.plan = Arc::new(plan);

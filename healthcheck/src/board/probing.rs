@@ -158,13 +158,16 @@ impl Core {
             return;
         };
         self.metrics
-            .observed(entry.probing.plan.protocol(), &observation);
+            .observed(entry.probing.plan.protocol, &observation);
         if entry.machine.observe(&observation, probe.start.regular) {
             entry.signal.clear();
         }
         if !entry.machine.wants_hurry() {
             self.schedule.calm(ProbeKey::Target(slot), now);
         }
+        let interval = entry.probing.pace.interval(entry.machine.is_unsettled());
+        self.schedule
+            .set_pace(ProbeKey::Target(slot), interval, now);
         entry.probing.remember(observation);
         self.change_target(slot, Urgency::Soon, |_| ());
     }
@@ -182,7 +185,7 @@ impl Core {
             return;
         };
         self.metrics
-            .observed(entry.probing.plan.protocol(), &observation);
+            .observed(entry.probing.plan.protocol, &observation);
         let before = entry.machine.description();
         let flipped = entry.machine.observe(&observation);
         entry.probing.remember(observation);

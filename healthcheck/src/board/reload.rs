@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use conf::{Action, AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup};
 use tokio::time::Instant;
 
-use super::entries::{CheckEntry, GroupEntry, Probing, TargetEntry, health};
+use super::entries::{CheckEntry, GroupEntry, Pace, Probing, TargetEntry, health};
 use super::publication::Urgency;
 use super::{Core, Prepared};
 use crate::allocation::Ticket;
@@ -117,7 +117,8 @@ impl Core {
             if !in_use {
                 self.schedule.remove(key);
             } else if !self.schedule.contains(key) {
-                batch.push((key, group.health_check.interval));
+                // Nothing is decided yet.
+                batch.push((key, Pace::of(&group.health_check).fast));
             }
         }
     }
@@ -134,9 +135,10 @@ impl Core {
         if !self.targets.contains_key(&slot) {
             return false;
         }
-        let interval = group.health_check.interval;
+        let pace = Pace::of(&group.health_check);
+        let unsettled = (self.targets.get(&slot)).is_some_and(|entry| entry.machine.is_unsettled());
         self.schedule
-            .set_interval(ProbeKey::Target(slot), interval, now);
+            .set_interval(ProbeKey::Target(slot), pace.interval(unsettled), now);
         let plan = ProbePlan::for_target(&group.health_check, target.address);
         self.change_target(slot, Urgency::Now, |entry| {
             entry.configured_weight = target.weight;
@@ -145,7 +147,7 @@ impl Core {
             if entry.machine.register(in_use) {
                 entry.signal.clear();
             }
-            if entry.probing.set(plan, interval) {
+            if entry.probing.set(plan, pace) {
                 entry.machine.restart_counts();
             }
         });
@@ -166,7 +168,7 @@ impl Core {
         let key = ProbeKey::Check(id);
         if let Some(entry) = self.checks.get_mut(&id.0) {
             entry.machine.set_threshold(check.failure_threshold);
-            if entry.probing.set(plan, check.interval) {
+            if entry.probing.set(plan, Pace::steady(check.interval)) {
                 entry.machine.restart_counts();
             }
             self.schedule.set_interval(key, check.interval, now);
@@ -174,7 +176,7 @@ impl Core {
             let entry = CheckEntry {
                 name: check.name.as_str().into(),
                 machine: CheckMachine::new(check.failure_threshold),
-                probing: Probing::new(plan, check.interval),
+                probing: Probing::new(plan, Pace::steady(check.interval)),
                 since: SystemTime::now(),
             };
             self.checks.insert(id.0, entry);
@@ -314,7 +316,7 @@ fn new_target(
         signal,
         configured_weight: target.weight,
         weight: None,
-        probing: Probing::new(plan, group.health_check.interval),
+        probing: Probing::new(plan, Pace::of(&group.health_check)),
         kept_until: None,
         shown,
     }

@@ -63,6 +63,44 @@ async fn a_failing_group_opens_and_closes_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn doubt_is_settled_at_the_fast_interval() {
+    started(Script::passing(), async |board, script| {
+        let fast = Duration::from_millis(500);
+        let config = ConfigText::group("app", &[A]).unhealthy_threshold(3);
+        board.serve(config.fast_interval(fast), 1).await;
+        board.until("app", A, TargetState::Healthy).await;
+        sleep(Duration::from_secs(11)).await;
+        let calm = gaps(&script.starts(A));
+        assert!(
+            calm.iter().all(|gap| *gap > Duration::from_secs(4)),
+            "{calm:?}"
+        );
+        script.fail(A);
+        let failed = Instant::now();
+        board.until("app", A, TargetState::Unhealthy).await;
+        let taken = failed.elapsed();
+        assert!(
+            taken < Duration::from_secs(5 + 2),
+            "{taken:?} for 3 failures at 5 s"
+        );
+        script.pass(A);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(board.target("app", A).state, TargetState::Healthy);
+        let starts = script.starts(A);
+        let gaps = gaps(&starts[starts.len() - 4..]);
+        assert!(
+            gaps.iter().all(|gap| *gap > Duration::from_secs(4)),
+            "calm again: {gaps:?}"
+        );
+    })
+    .await;
+}
+
+fn gaps(starts: &[Instant]) -> Vec<Duration> {
+    starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[tokio::test(start_paused = true)]
 async fn traffic_takes_a_target_down_at_once_and_a_later_probe_brings_it_back() {
     started(Script::passing(), async |board, script| {
         board.serve(ConfigText::group("app", &[A]), 1).await;

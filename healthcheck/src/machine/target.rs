@@ -264,6 +264,16 @@ impl Machine {
         matches!(self.probed, Probed::Registered | Probed::Undecided)
     }
 
+    /// True while the last results differ from the state, or none is decided: what comes next
+    /// matters more than at other times.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        match self.probed {
+            Probed::Registered | Probed::Undecided => true,
+            Probed::Healthy => self.failures > 0,
+            Probed::Unhealthy => self.passes > 0,
+        }
+    }
+
     /// True while probes, by the unhealthy threshold, find the target down.
     pub(crate) fn probed_unhealthy(&self) -> bool {
         self.probed == Probed::Unhealthy

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure, ReasonCode};
-use crate::{SlotId, Source, TargetState};
+use crate::{Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure, Phases};
+use crate::{ReasonCode, SlotId, Source, TargetState};
 
 const FAILED: Outcome = Outcome::CodeMismatch(503);
 
@@ -19,8 +19,7 @@ fn probe(outcome: Outcome, started: Instant) -> Observation {
     Observation {
         outcome,
         seen: "seen".into(),
-        connect: None,
-        response: None,
+        phases: Phases::default(),
         started,
         ended: started,
     }

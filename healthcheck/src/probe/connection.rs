@@ -1,7 +1,7 @@
 //! A probe's connection: opened with a zero linger, so that dropping it sends RST; timed; its
 //! errors told in words.
 //!
-//! Used by the tcp and http probes only. Errors that are this process's own fault become void
+//! Used by every probe over TCP. Errors that are this process's own fault become void
 //! observations: a process out of descriptors must not find every target unhealthy.
 
 use std::io;
@@ -10,15 +10,19 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::Limits;
-use crate::{Observation, Outcome};
+use super::tls::TlsPlan;
+use crate::{Observation, Outcome, Phases};
 
 /// Measures one probe's phases and makes its observation.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
     started: Instant,
-    connected: Option<Instant>,
+    /// When the connection stood, and TLS on it if there is any.
+    ready: Option<Instant>,
+    phases: Phases,
 }
 
 impl Stopwatch {
@@ -26,7 +30,8 @@ impl Stopwatch {
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
-            connected: None,
+            ready: None,
+            phases: Phases::default(),
         }
     }
 
@@ -34,12 +39,14 @@ impl Stopwatch {
     pub(super) async fn connect(
         &mut self,
         address: SocketAddr,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<TcpStream, Observation> {
         let limit = limits.connect.min(limits.total);
         match timeout_at(self.started + limit, open(address)).await {
             Ok(Ok(stream)) => {
-                self.connected = Some(Instant::now());
+                let now = Instant::now();
+                self.phases.connect = Some(now - self.started);
+                self.ready = Some(now);
                 Ok(stream)
             }
             Ok(Err(error)) => Err(self.error(&error)),
@@ -47,30 +54,63 @@ impl Stopwatch {
         }
     }
 
+    /// Agrees on TLS, within the limit of connecting; the observation when that failed.
+    pub(super) async fn agree(
+        &mut self,
+        stream: TcpStream,
+        plan: &TlsPlan,
+        limits: &Limits,
+    ) -> Result<Box<TlsStream<TcpStream>>, Observation> {
+        let limit = limits.connect.min(limits.total);
+        let connected = Instant::now();
+        match timeout_at(self.started + limit, plan.agree(stream)).await {
+            Ok(Ok(stream)) => {
+                let now = Instant::now();
+                self.phases.tls = Some(now - connected);
+                self.ready = Some(now);
+                Ok(Box::new(stream))
+            }
+            Ok(Err(error)) => {
+                let mut observation = self.error(&error);
+                observation.seen = format!("TLS: {}", observation.seen).into();
+                Err(observation)
+            }
+            Err(_) => Err(self.late("TLS", limit)),
+        }
+    }
+
+    /// When the probe began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// When the response is due, given that the connection stands.
-    pub(super) fn response_due(&self, limits: Limits) -> Instant {
-        let connected = self.connected.unwrap_or(self.started);
-        (connected + limits.response).min(self.started + limits.total)
+    pub(super) fn response_due(&self, limits: &Limits) -> Instant {
+        let ready = self.ready.unwrap_or(self.started);
+        (ready + limits.response).min(self.started + limits.total)
+    }
+
+    /// The first byte of the response came now.
+    pub(super) fn first_byte(&mut self) {
+        let ready = self.ready.unwrap_or(self.started);
+        let elapsed = Instant::now() - ready;
+        self.phases.first_byte.get_or_insert(elapsed);
+    }
+
+    /// The response head was complete now, or the whole answer of what has no head.
+    pub(super) fn response(&mut self) {
+        self.phases.response = Some(Instant::now() - self.ready.unwrap_or(self.started));
     }
 
     /// The probe ended now; `seen` is what was seen of the target.
     pub(super) fn end(&self, outcome: Outcome, seen: &str) -> Observation {
-        let ended = Instant::now();
         Observation {
             outcome,
             seen: seen.into(),
-            connect: self.connected.map(|connected| connected - self.started),
-            response: None,
+            phases: self.phases,
             started: self.started,
-            ended,
+            ended: Instant::now(),
         }
-    }
-
-    /// As [`Stopwatch::end`], when a response was read.
-    pub(super) fn end_with_response(&self, outcome: Outcome, seen: &str) -> Observation {
-        let mut observation = self.end(outcome, seen);
-        observation.response = self.connected.map(|at| observation.ended - at);
-        observation
     }
 
     /// Nothing came in time.
@@ -113,7 +153,7 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to target",
-        io::ErrorKind::UnexpectedEof => "connection closed before the response head ended",
+        io::ErrorKind::UnexpectedEof => "connection closed before the answer was complete",
         _ => return error.to_string(),
     };
     words.to_owned()

@@ -4,24 +4,30 @@
 //! returns an [`Observation`]. Connections are closed by RST, so that no TIME_WAIT stays on
 //! either side however many targets are probed.
 
+mod body;
 mod connection;
 mod http;
 mod tcp;
+mod tls;
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{HealthCheck, HealthCheckKind, Matcher, TargetHealthCheck, TargetHealthCheckKind};
+use conf::{HealthCheck, HealthCheckKind, HttpCheck, Matcher};
+use conf::{TargetHealthCheck, TargetHealthCheckKind};
 
 use crate::Observation;
+use http::HttpPlan;
+use tls::TlsPlan;
 
 /// Route 53: a TCP check's connect limit.
 const STANDALONE_TCP: Duration = Duration::from_secs(10);
 /// Route 53: an HTTP check's connect limit.
 const STANDALONE_CONNECT: Duration = Duration::from_secs(4);
-/// Route 53: an HTTP check's limit from connection to status.
+/// Route 53: an HTTP check's limit from connection to status, and from there to the search string.
 const STANDALONE_RESPONSE: Duration = Duration::from_secs(2);
 
 /// A running probe.
@@ -42,7 +48,8 @@ impl Probe for Network {
         Box::pin(async move {
             match &plan.kind {
                 ProbeKind::Tcp => tcp::probe(&plan).await,
-                ProbeKind::Http { request, matcher } => http::probe(&plan, request, matcher).await,
+                ProbeKind::Tls(tls) => tls::probe(&plan, tls).await,
+                ProbeKind::Http(http) => http::probe(&plan, http).await,
             }
         })
     }
@@ -51,12 +58,34 @@ impl Probe for Network {
 /// How long the phases of a probe may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// From the start until the connection stands.
+    /// From the start until the connection stands, TLS on it included.
     pub(crate) connect: Duration,
     /// From the connection until the response head is complete.
     pub(crate) response: Duration,
+    /// From the response head until the body holds what it must.
+    pub(crate) body: Duration,
     /// From the start to the end.
     pub(crate) total: Duration,
+}
+
+impl Limits {
+    /// One limit for the whole.
+    fn of(total: Duration) -> Self {
+        Self {
+            connect: total,
+            response: total,
+            body: total,
+            total,
+        }
+    }
+
+    /// Route 53's for HTTP checks.
+    const STANDALONE: Self = Self {
+        connect: STANDALONE_CONNECT,
+        response: STANDALONE_RESPONSE,
+        body: STANDALONE_RESPONSE,
+        total: Duration::from_secs(8),
+    };
 }
 
 /// What a probe does.
@@ -64,11 +93,10 @@ pub(crate) struct Limits {
 pub(crate) enum ProbeKind {
     /// Connects.
     Tcp,
-    /// Sends `request` and compares the status.
-    Http {
-        request: Box<[u8]>,
-        matcher: Matcher,
-    },
+    /// Connects and agrees on TLS.
+    Tls(TlsPlan),
+    /// Sends a request and compares the answer.
+    Http(HttpPlan),
 }
 
 /// Everything one probe needs, made once per configuration.
@@ -80,6 +108,8 @@ pub(crate) struct ProbePlan {
     pub(crate) kind: ProbeKind,
     /// How long it may take.
     pub(crate) limits: Limits,
+    /// The protocol's name, for metrics.
+    pub(crate) protocol: &'static str,
 }
 
 impl ProbePlan {
@@ -89,73 +119,66 @@ impl ProbePlan {
         address.set_port(check.port.unwrap_or(target.port()));
         let kind = match &check.kind {
             TargetHealthCheckKind::Tcp => ProbeKind::Tcp,
-            TargetHealthCheckKind::Http {
-                path,
-                host,
-                matcher,
-            } => {
-                let own = address.to_string();
-                ProbeKind::Http {
-                    request: http::request(path, host.as_deref().unwrap_or(&own)),
-                    matcher: matcher.clone(),
-                }
-            }
-        };
-        let limits = Limits {
-            connect: check.timeout,
-            response: check.timeout,
-            total: check.timeout,
+            TargetHealthCheckKind::Tls(tls) => ProbeKind::Tls(TlsPlan::new(tls, b"", address)),
+            TargetHealthCheckKind::Http(http) => ProbeKind::Http(http_plan(http, address)),
         };
         Self {
             address,
             kind,
-            limits,
+            limits: Limits::of(check.timeout),
+            protocol: check.kind.as_str(),
         }
     }
 
     /// The plan for a standalone check.
     pub(crate) fn for_check(check: &HealthCheck) -> Self {
         match &check.kind {
-            HealthCheckKind::Tcp { address } => {
-                let limit = STANDALONE_TCP.min(check.interval);
-                Self {
-                    address: *address,
-                    kind: ProbeKind::Tcp,
-                    limits: Limits {
-                        connect: limit,
-                        response: limit,
-                        total: limit,
-                    },
-                }
-            }
+            HealthCheckKind::Tcp { address } => Self {
+                address: *address,
+                kind: ProbeKind::Tcp,
+                limits: Limits::of(STANDALONE_TCP.min(check.interval)),
+                protocol: "tcp",
+            },
             HealthCheckKind::Http {
                 address,
                 path,
                 host,
-            } => Self {
-                address: *address,
-                kind: ProbeKind::Http {
-                    request: http::request(path, &standalone_host(host.as_deref(), *address)),
+            } => {
+                let host = standalone_host(host.as_deref(), *address);
+                let http = HttpPlan {
+                    request: http::request("GET", path, &host, &[]),
                     matcher: Matcher {
                         ranges: vec![(200, 399)],
                     },
-                },
-                limits: Limits {
-                    connect: STANDALONE_CONNECT,
-                    response: STANDALONE_RESPONSE,
-                    total: STANDALONE_CONNECT + STANDALONE_RESPONSE,
-                },
-            },
+                    search: None,
+                    tls: None,
+                };
+                Self {
+                    address: *address,
+                    kind: ProbeKind::Http(http),
+                    limits: Limits::STANDALONE,
+                    protocol: "http",
+                }
+            }
         }
     }
+}
 
-    /// `tcp` or `http`, for metrics.
-    pub(crate) fn protocol(&self) -> &'static str {
-        match self.kind {
-            ProbeKind::Tcp => "tcp",
-            ProbeKind::Http { .. } => "http",
-        }
+fn http_plan(check: &HttpCheck, address: SocketAddr) -> HttpPlan {
+    let own = address.to_string();
+    let host = check.host.as_deref().unwrap_or(&own);
+    let tls = check.tls.as_ref();
+    HttpPlan {
+        request: http::request(check.method, &check.path, host, &check.headers),
+        matcher: check.matcher.clone(),
+        search: check.search_string.as_deref().map(Into::into),
+        tls: tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address)),
     }
+}
+
+/// An answer that breaks its protocol.
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Route 53: the address, with its port unless it is 80.

@@ -22,6 +22,7 @@ fn check(kind: TargetHealthCheckKind, timeout: Duration) -> TargetHealthCheck {
         kind,
         port: None,
         interval: Duration::from_secs(5),
+        fast_interval: Duration::from_secs(5),
         timeout,
         healthy_threshold: 2,
         unhealthy_threshold: 2,
@@ -29,13 +30,17 @@ fn check(kind: TargetHealthCheckKind, timeout: Duration) -> TargetHealthCheck {
 }
 
 fn http(host: Option<&str>) -> TargetHealthCheckKind {
-    TargetHealthCheckKind::Http {
+    TargetHealthCheckKind::Http(HttpCheck {
+        method: "GET",
         path: "/healthz?deep=1".to_owned(),
         host: host.map(str::to_owned),
+        headers: Vec::new(),
         matcher: Matcher {
             ranges: vec![(200, 299)],
         },
-    }
+        search_string: None,
+        tls: None,
+    })
 }
 
 async fn probe(kind: TargetHealthCheckKind, timeout: Duration, at: SocketAddr) -> Observation {
@@ -72,7 +77,7 @@ async fn the_tcp_probe_passes_and_resets() {
     let tcp = TargetHealthCheckKind::Tcp;
     let observation = probe(tcp, Duration::from_secs(20), address).await;
     assert!(observation.passed(), "{observation:?}");
-    assert!(observation.connect.is_some() && observation.response.is_none());
+    assert!(observation.phases.connect.is_some() && observation.phases.response.is_none());
     let (mut stream, _) = listener.accept().await.unwrap();
     assert_reset(&stream.read(&mut [0; 16]).await);
 }
@@ -97,7 +102,7 @@ async fn the_http_probe_asks_as_documented_and_resets_after_the_head() {
         answered(b"HTTP/1.1 204 All Quiet\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     assert!(observation.passed(), "{observation:?}");
     assert_eq!(&*observation.seen, "HTTP/1.1 204 All Quiet");
-    assert!(observation.connect.is_some() && observation.response.is_some());
+    assert!(observation.phases.connect.is_some() && observation.phases.response.is_some());
     assert_reset(&rest);
     let mut lines = request.split("\r\n");
     assert_eq!(lines.next(), Some("GET /healthz?deep=1 HTTP/1.1"));
@@ -192,7 +197,7 @@ async fn silence_and_early_closing_are_told_apart() {
     assert_eq!(observation.outcome, Outcome::Failed);
     assert_eq!(
         &*observation.seen,
-        "connection closed before the response head ended"
+        "connection closed before the answer was complete"
     );
 }
 
@@ -203,7 +208,7 @@ fn plans_follow_the_configuration_and_route_53() {
     target.port = Some(9000);
     let plan = ProbePlan::for_target(&target, address);
     assert_eq!(plan.address.port(), 9000);
-    let ProbeKind::Http { request, .. } = &plan.kind else {
+    let ProbeKind::Http(HttpPlan { request, .. }) = &plan.kind else {
         panic!("an http plan");
     };
     let request = String::from_utf8_lossy(request);
@@ -235,7 +240,10 @@ fn plans_follow_the_configuration_and_route_53() {
         let plan = ProbePlan::for_check(&standalone);
         assert_eq!(plan.limits.connect, Duration::from_secs(4));
         assert_eq!(plan.limits.response, Duration::from_secs(2));
-        let ProbeKind::Http { request, matcher } = &plan.kind else {
+        let ProbeKind::Http(HttpPlan {
+            request, matcher, ..
+        }) = &plan.kind
+        else {
             panic!("an http plan");
         };
         let request = String::from_utf8_lossy(request);

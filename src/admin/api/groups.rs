@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use conf::{GroupIdx, TargetGroup, TargetHealthCheck, TargetHealthCheckKind};
+use conf::{GroupIdx, TargetGroup, TargetHealthCheck};
 use healthcheck::GroupHealth;
 use serde::Serialize;
 
@@ -40,6 +40,7 @@ pub(in crate::admin) struct ProbeReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::admin) path: Option<String>,
     pub(in crate::admin) interval: String,
+    fast_interval: String,
     timeout: String,
     healthy_threshold: u32,
     unhealthy_threshold: u32,
@@ -101,14 +102,11 @@ pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> 
 }
 
 fn probe_report(check: &TargetHealthCheck) -> ProbeReport {
-    let (protocol, path) = match &check.kind {
-        TargetHealthCheckKind::Tcp => ("tcp", None),
-        TargetHealthCheckKind::Http { path, .. } => ("http", Some(path.clone())),
-    };
     ProbeReport {
-        protocol,
-        path,
+        protocol: check.kind.as_str(),
+        path: check.kind.path().map(str::to_owned),
         interval: moment::span(check.interval),
+        fast_interval: moment::span(check.fast_interval),
         timeout: moment::span(check.timeout),
         healthy_threshold: check.healthy_threshold,
         unhealthy_threshold: check.unhealthy_threshold,

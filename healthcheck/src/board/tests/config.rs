@@ -60,6 +60,7 @@ impl ConfigText {
                 kind: TargetHealthCheckKind::Tcp,
                 port: None,
                 interval: Duration::from_secs(5),
+                fast_interval: Duration::from_secs(5),
                 timeout: Duration::from_secs(2),
                 healthy_threshold: 2,
                 unhealthy_threshold: 2,
@@ -88,6 +89,15 @@ impl ConfigText {
     pub(super) fn interval(mut self, interval: Duration) -> Self {
         for group in &mut self.config.target_groups {
             group.health_check.interval = interval;
+            group.health_check.fast_interval = interval;
+        }
+        self
+    }
+
+    /// The same while a state is in doubt.
+    pub(super) fn fast_interval(mut self, interval: Duration) -> Self {
+        for group in &mut self.config.target_groups {
+            group.health_check.fast_interval = interval;
         }
         self
     }

@@ -100,8 +100,7 @@ impl Probe for Script {
             Observation {
                 outcome,
                 seen: seen.into(),
-                connect: None,
-                response: None,
+                phases: Phases::default(),
                 started,
                 ended: Instant::now(),
             }

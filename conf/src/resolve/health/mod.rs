@@ -1,0 +1,232 @@
+//! Health checks: `[target-group.health-check]` here, `[[health-check]]` in `standalone`.
+//!
+//! Called by the resolver of target groups and by the resolver itself. One file for each kind of
+//! probe; what no kind of probe reads is reported as misplaced from the one list below.
+
+mod http;
+mod matcher;
+mod standalone;
+mod timing;
+mod tls;
+
+pub(super) use standalone::standalone;
+
+use super::defaults::Numbers;
+use crate::document::{Kind, Table};
+use crate::section::Section;
+use crate::tree::{Choice, Limit, Reader, Scope};
+use crate::{Diagnostic, GroupProtocol, Profile, Span, TargetHealthCheck, TargetHealthCheckKind};
+
+/// What a probe speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Tcp,
+    Tls,
+    Http,
+    Https,
+}
+
+impl Protocol {
+    /// Every one with its word.
+    const WORDS: [(&'static str, Self); 4] = [
+        ("tcp", Self::Tcp),
+        ("tls", Self::Tls),
+        ("http", Self::Http),
+        ("https", Self::Https),
+    ];
+
+    /// The keys that mean something to it, beside those of every probe.
+    fn keys(self) -> Vec<&'static str> {
+        match self {
+            Self::Tcp => Vec::new(),
+            Self::Tls => tls::KEYS.to_vec(),
+            Self::Http => http::KEYS.to_vec(),
+            Self::Https => [&http::KEYS[..], &tls::KEYS[..]].concat(),
+        }
+    }
+
+    /// Why other keys mean nothing to it.
+    fn refusal(self) -> &'static str {
+        match self {
+            Self::Tcp => "a tcp probe only connects",
+            Self::Tls => "a tls probe only agrees on TLS",
+            Self::Http => "an http probe is in clear text",
+            Self::Https => "an https probe does not read it",
+        }
+    }
+}
+
+/// What to do about a key that means nothing to the protocol.
+fn takers(key: &str) -> String {
+    let words = Protocol::WORDS.iter();
+    let takers: Vec<_> = words
+        .filter(|(_, protocol)| protocol.keys().contains(&key))
+        .map(|(word, _)| format!("`{word}`"))
+        .collect();
+    format!("use protocol {}, or remove it", takers.join(" or "))
+}
+
+/// Where a target health check belongs.
+pub(super) struct Owner {
+    pub(super) protocol: GroupProtocol,
+    pub(super) profile: Profile,
+}
+
+impl Owner {
+    /// True for what would be an Application Load Balancer.
+    fn is_alb(&self) -> bool {
+        self.profile == Profile::Aws && self.protocol == GroupProtocol::Http
+    }
+}
+
+/// Resolves a group's own check; `table` is `None` when the file gives none.
+pub(super) fn of_targets(
+    table: Option<&Table>,
+    title: &str,
+    owner: &Owner,
+    numbers: &Numbers,
+    scope: &Scope<'_>,
+) -> TargetHealthCheck {
+    let Some(table) = table else {
+        return unwritten(owner, numbers);
+    };
+    let title = format!("the health check of {title}");
+    let mut reader = Reader::new(scope, table, Section::TargetHealthCheck, title);
+    let protocol = target_protocol(&mut reader, owner);
+    let kind = target_kind(&mut reader, protocol, owner);
+    let timing = timing::read(&mut reader, protocol, owner, numbers);
+    let check = TargetHealthCheck {
+        kind,
+        port: port(&mut reader),
+        interval: timing.interval,
+        fast_interval: timing.fast_interval,
+        timeout: timing.timeout,
+        healthy_threshold: threshold(&mut reader, "healthy-threshold", &numbers.healthy_threshold),
+        unhealthy_threshold: threshold(
+            &mut reader,
+            "unhealthy-threshold",
+            &numbers.unhealthy_threshold,
+        ),
+    };
+    reader.finish();
+    check
+}
+
+/// The check of a group whose file gives none: TCP, but for ELB's http groups, which ask for `/`.
+fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
+    let protocol = default_protocol(owner);
+    let interval = numbers.interval.default;
+    TargetHealthCheck {
+        kind: match protocol {
+            Protocol::Http => TargetHealthCheckKind::Http(http::unwritten(owner)),
+            _ => TargetHealthCheckKind::Tcp,
+        },
+        port: None,
+        interval,
+        fast_interval: interval,
+        timeout: timing::default_timeout(interval, protocol, owner, numbers),
+        healthy_threshold: narrow(numbers.healthy_threshold.default),
+        unhealthy_threshold: narrow(numbers.unhealthy_threshold.default),
+    }
+}
+
+fn default_protocol(owner: &Owner) -> Protocol {
+    match owner.is_alb() {
+        true => Protocol::Http,
+        false => Protocol::Tcp,
+    }
+}
+
+fn target_protocol(reader: &mut Reader<'_>, owner: &Owner) -> Protocol {
+    match reader.choice("protocol", &Protocol::WORDS) {
+        Choice::Is(found) => {
+            if !is_in_elb(found.value, owner) {
+                let diagnostic = not_in_elb(reader.title(), found.value, found.span, owner);
+                reader.scope().report(diagnostic);
+            }
+            found.value
+        }
+        // A path, host or matcher asks for HTTP as clearly as the protocol would.
+        Choice::Absent if http::KEYS.iter().any(|key| reader.has(key)) => Protocol::Http,
+        Choice::Absent => default_protocol(owner),
+        Choice::Later | Choice::Refused => Protocol::Http,
+    }
+}
+
+/// True for the protocols that the load balancer of the profile has.
+fn is_in_elb(protocol: Protocol, owner: &Owner) -> bool {
+    match protocol {
+        Protocol::Http | Protocol::Https => true,
+        Protocol::Tcp => !owner.is_alb(),
+        Protocol::Tls => owner.profile == Profile::Local,
+    }
+}
+
+fn not_in_elb(title: &str, protocol: Protocol, span: Span, owner: &Owner) -> Diagnostic {
+    let words = Protocol::WORDS.iter();
+    let mut words = words.filter(|(_, known)| *known == protocol);
+    let word = words.next().map_or("", |(word, _)| word);
+    let (who, instead) = match owner.is_alb() {
+        true => ("an Application Load Balancer", "use protocol `http`"),
+        false => ("a Network Load Balancer", "use protocol `tcp` or `http`"),
+    };
+    Diagnostic::error(
+        "not-in-elb",
+        span,
+        format!("{title} cannot be `{word}` in ELB"),
+    )
+    .consequence(format!("{who} would refuse the target group"))
+    .help(format!("{instead}, or `defaults = \"local\"`"))
+}
+
+fn target_kind(
+    reader: &mut Reader<'_>,
+    protocol: Protocol,
+    owner: &Owner,
+) -> TargetHealthCheckKind {
+    let kind = match protocol {
+        Protocol::Tcp => TargetHealthCheckKind::Tcp,
+        Protocol::Tls => TargetHealthCheckKind::Tls(tls::read(reader, owner.profile, None)),
+        Protocol::Http | Protocol::Https => {
+            TargetHealthCheckKind::Http(http::read(reader, protocol, owner))
+        }
+    };
+    let own = protocol.keys();
+    let why = protocol.refusal();
+    for (_, other) in Protocol::WORDS {
+        for key in other.keys() {
+            if !own.contains(&key) {
+                reader.misplaced_once(key, why, &takers(key));
+            }
+        }
+    }
+    kind
+}
+
+fn port(reader: &mut Reader<'_>) -> Option<u16> {
+    let value = reader.take("port")?;
+    match &value.kind {
+        Kind::Integer(number) => match u16::try_from(*number) {
+            Ok(port) if port > 0 => return Some(port),
+            _ => {}
+        },
+        Kind::String(text) if text == "traffic-port" => return None,
+        _ => {}
+    }
+    let help = "write a number from 1 to 65535, or \"traffic-port\" for the target's own";
+    reader.bad_value(
+        value.span,
+        format!("`port` of {} is no port", reader.title()),
+        help,
+    );
+    None
+}
+
+fn threshold(reader: &mut Reader<'_>, key: &str, limit: &Limit<u64>) -> u32 {
+    let found = reader.whole(key, limit);
+    narrow(found.map_or(limit.default, |found| found.value))
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

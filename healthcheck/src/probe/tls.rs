@@ -1,0 +1,168 @@
+//! TLS of a probe: whom it believes, and the probe that only agrees on it.
+//!
+//! rustls with aws-lc-rs, TLS 1.2 and 1.3. No session is resumed: each probe must see what a new
+//! client would. A plan is made once per configuration and target.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use conf::{TlsCheck, TlsTrust};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::ProbePlan;
+use super::connection::Stopwatch;
+use crate::{Observation, Outcome};
+
+/// How to agree on TLS with one target.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsPlan {
+    check: TlsCheck,
+    alpn: &'static [u8],
+    name: ServerName<'static>,
+    client: Arc<ClientConfig>,
+}
+
+impl PartialEq for TlsPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.check == other.check && self.alpn == other.alpn && self.name == other.name
+    }
+}
+
+impl Eq for TlsPlan {}
+
+impl TlsPlan {
+    /// The plan for `check` of the target at `address`; `alpn` is empty for none.
+    pub(super) fn new(check: &TlsCheck, alpn: &'static [u8], address: SocketAddr) -> Self {
+        let named = check.server_name.clone();
+        // Names have been looked at when the configuration was read.
+        let named = named.and_then(|name| ServerName::try_from(name).ok());
+        Self {
+            check: check.clone(),
+            alpn,
+            name: named.unwrap_or_else(|| address.ip().into()),
+            client: client(&check.trust, alpn),
+        }
+    }
+
+    /// Agrees on TLS over `stream`.
+    pub(super) async fn agree(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let connector = TlsConnector::from(self.client.clone());
+        connector.connect(self.name.clone(), stream).await
+    }
+}
+
+/// Passes when the connection stands and TLS is agreed on within the limit.
+pub(super) async fn probe(plan: &ProbePlan, tls: &TlsPlan) -> Observation {
+    let mut watch = Stopwatch::start();
+    let stream = match watch.connect(plan.address, &plan.limits).await {
+        Ok(stream) => stream,
+        Err(observation) => return observation,
+    };
+    match watch.agree(stream, tls, &plan.limits).await {
+        Ok(stream) => watch.end(Outcome::Passed, &agreed(&stream)),
+        Err(observation) => observation,
+    }
+}
+
+/// What was agreed on, for people: `TLSv1_3 with TLS13_AES_256_GCM_SHA384`.
+fn agreed(stream: &TlsStream<TcpStream>) -> String {
+    let (_, session) = stream.get_ref();
+    let version = session.protocol_version();
+    let suite = session.negotiated_cipher_suite();
+    match (version, suite) {
+        (Some(version), Some(suite)) => format!("{version:?} with {:?}", suite.suite()),
+        _ => "agreed on TLS".to_owned(),
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the provider has suites for both versions; any test run proves it"
+)]
+fn client(trust: &TlsTrust, alpn: &'static [u8]) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3");
+    let mut client = match trust {
+        TlsTrust::Public => builder.with_root_certificates(public_roots()),
+        TlsTrust::Authorities(authorities) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(authorities.iter().cloned());
+            builder.with_root_certificates(roots)
+        }
+        TlsTrust::Anyone => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+    }
+    .with_no_client_auth();
+    client.resumption = Resumption::disabled();
+    if !alpn.is_empty() {
+        client.alpn_protocols = vec![alpn.to_vec()];
+    }
+    Arc::new(client)
+}
+
+/// The system's authorities, read once; the built-in ones where the system has none.
+fn public_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        Arc::new(roots)
+    };
+    ROOTS.get_or_init(read).clone()
+}
+
+/// Takes any certificate; the handshake's signatures are still checked, because they cost nothing
+/// to get right.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

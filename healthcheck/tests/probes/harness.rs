@@ -1,0 +1,143 @@
+//! A board with one target, and scripted services for it to probe.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthcheck::{BoardSettings, TargetDetails, TargetState};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+/// Longer than anything here takes, but for what must time out.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the board finds of a target with `check` as its health check, once the first probe has
+/// decided: one passed or one failed probe does.
+pub(crate) async fn probed(check: &str, target: SocketAddr) -> TargetDetails {
+    let text = configuration(check, target);
+    let loaded = conf::load_text(Path::new("probes.toml"), &text);
+    let shown = conf::render_human(&loaded.diagnostics, &loaded.sources, false);
+    assert!(!loaded.has_errors(), "{shown}");
+    let (board, handle) = healthcheck::start(BoardSettings::default());
+    let board = spawn_local(board.run());
+    let prepared = handle.prepare(&Arc::new(loaded.config), 1).await;
+    let slot = prepared.slots().target("app", target).unwrap().0;
+    handle.commit(prepared).await;
+    let mut tables = handle.subscribe();
+    let decided = tables.wait_for(|table| {
+        let state = table.target(slot).map(|health| health.state);
+        !matches!(state, None | Some(TargetState::Initial))
+    });
+    drop(
+        tokio::time::timeout(PATIENCE, decided)
+            .await
+            .unwrap()
+            .unwrap(),
+    );
+    let details = handle.details("app", target).await.unwrap();
+    handle.shutdown().await;
+    board.await.unwrap();
+    details
+}
+
+/// A file with one group whose check is `check`.
+fn configuration(check: &str, target: SocketAddr) -> String {
+    format!(
+        r#"
+        [[listener]]
+        name = "web"
+        bind = "127.0.0.1:8080"
+        protocol = "tcp"
+        forward = "app"
+        [[target-group]]
+        name = "app"
+        protocol = "tcp"
+        targets = ["{target}"]
+        [target-group.health-check]
+        unhealthy-threshold = 1
+        interval = "1m"
+        {check}
+        "#
+    )
+}
+
+/// Asserts that the one probe ended so, and that it saw this.
+pub(crate) fn assert_seen(found: &TargetDetails, state: TargetState, seen: &str) {
+    let last = &found.observations[0];
+    assert_eq!(
+        (found.state, last.seen.as_str()),
+        (state, seen),
+        "{found:?}"
+    );
+}
+
+/// Runs a test that needs local tasks.
+pub(crate) async fn locally<T>(test: impl Future<Output = T>) -> T {
+    LocalSet::new().run_until(test).await
+}
+
+/// A listening socket.
+pub(crate) fn listener() -> (TcpListener, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(64).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A service: `script` is run with each connection. Ends with the test.
+pub(crate) fn service<F>(script: impl Fn(TcpStream) -> F + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + 'static,
+{
+    let (listener, address) = listener();
+    let _running: JoinHandle<()> = spawn_local(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            spawn_local(script(stream));
+        }
+    });
+    address
+}
+
+/// Reads a request's head.
+pub(crate) async fn request<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&request).into_owned()
+}
+
+/// Answers one request with `response`, then waits for the peer to go: a probe must not need the
+/// connection's end unless the response says so.
+pub(crate) async fn answer<S>(mut stream: S, response: &[u8])
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    request(&mut stream).await;
+    // The probe may have gone at any byte.
+    let _written = stream.write_all(response).await;
+    let _flushed = stream.flush().await;
+    let _gone = stream.read(&mut [0; 16]).await;
+}
+
+/// A service that answers every request with `response`.
+pub(crate) fn answering(response: impl Into<Vec<u8>>) -> SocketAddr {
+    let response = Arc::new(response.into());
+    service(move |stream| {
+        let response = response.clone();
+        async move { answer(stream, &response).await }
+    })
+}
+
+/// Writes a file; its path.
+pub(crate) fn file(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}

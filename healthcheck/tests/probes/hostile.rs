@@ -1,0 +1,118 @@
+//! Services that do all they can to keep a probe busy: none of them holds it longer than its
+//! timeout, and each is told apart.
+
+use healthcheck::TargetState::Unhealthy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, sleep};
+
+use crate::harness::{answering, assert_seen, locally, probed, request, service};
+
+const SEARCH: &str = "protocol = \"http\"\nsearch-string = \"ok\"\ntimeout = \"200ms\"";
+
+/// Sends `head`, then `piece` for ever.
+async fn endless(mut stream: TcpStream, head: &[u8], piece: &[u8], pause: Duration) {
+    request(&mut stream).await;
+    let mut sent = stream.write_all(head).await;
+    while sent.is_ok() {
+        sleep(pause).await;
+        sent = stream.write_all(piece).await;
+    }
+}
+
+#[tokio::test]
+async fn slow_answers_are_late_however_they_end() {
+    let slow = |stream| async {
+        let head = b"HTTP/1.1 200 OK\r\nX: ";
+        endless(stream, head, b"x", Duration::from_millis(10)).await;
+    };
+    let body = |stream| async {
+        let head = b"HTTP/1.1 200 OK\r\n\r\n";
+        endless(stream, head, b"x", Duration::from_millis(10)).await;
+    };
+    let chunks = |stream| async {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        endless(stream, head, b"1\r\nx\r\n", Duration::from_millis(10)).await;
+    };
+    let late = "HTTP/1.1 200 OK, and no search string in time";
+    locally(async {
+        let found = probed(SEARCH, service(slow)).await;
+        assert_seen(&found, Unhealthy, "no response within 200ms");
+        assert_eq!(found.description, "Request timed out");
+        let found = probed(SEARCH, service(body)).await;
+        assert_seen(&found, Unhealthy, late);
+        let found = probed(SEARCH, service(chunks)).await;
+        assert_seen(&found, Unhealthy, late);
+        let took = found.observations[0].took_ms;
+        assert!((200.0..5000.0).contains(&took), "{took}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn endless_answers_end_with_what_is_looked_at() {
+    let full = Duration::ZERO;
+    let body = move |stream| async move {
+        let head = b"HTTP/1.1 200 OK\r\n\r\n";
+        endless(stream, head, &[b'x'; 4096], full).await;
+    };
+    let fields = move |stream| async move {
+        let head = b"HTTP/1.1 200 OK\r\n";
+        let field = [&b"X-Long: "[..], &[b'x'; 1000], b"\r\n"].concat();
+        endless(stream, head, &field, full).await;
+    };
+    let interim = move |stream| async move {
+        endless(stream, b"", b"HTTP/1.1 100 Continue\r\n\r\n", full).await;
+    };
+    let long = SEARCH.replace("200ms", "30s");
+    locally(async {
+        let found = probed(&long, service(body)).await;
+        let seen = "HTTP/1.1 200 OK, without the search string in the first 5120 bytes of the body";
+        assert_seen(&found, Unhealthy, seen);
+        for endless in [
+            probed(&long, service(fields)).await,
+            probed(&long, service(interim)).await,
+        ] {
+            assert_seen(&endless, Unhealthy, "response head over 16 KiB");
+        }
+        let mut million = b"HTTP/1.1 200 OK\r\n".to_vec();
+        million.extend(b"X: y\r\n".repeat(1 << 18));
+        let found = probed(&long, answering(million)).await;
+        assert_seen(&found, Unhealthy, "malformed response: too many headers");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn resets_garbage_and_half_open_connections_are_told_apart() {
+    let reset = |mut stream: TcpStream| async move {
+        request(&mut stream).await;
+        stream.set_zero_linger().unwrap();
+    };
+    let half_open = |mut stream: TcpStream| async move {
+        // Says nothing more, and reads on: the request is acknowledged, never answered.
+        stream.shutdown().await.unwrap();
+        let _gone = stream.read(&mut [0; 16]).await;
+        std::future::pending::<()>().await;
+    };
+    locally(async {
+        let found = probed(SEARCH, service(reset)).await;
+        assert_seen(&found, Unhealthy, "connection reset");
+        let found = probed(SEARCH, service(half_open)).await;
+        let seen = "connection closed before the answer was complete";
+        assert_seen(&found, Unhealthy, seen);
+        let found = probed(SEARCH, answering("HTTP/1.1 2x0 OK\r\n\r\n")).await;
+        assert_seen(
+            &found,
+            Unhealthy,
+            "malformed response: invalid response status",
+        );
+        let found = probed(SEARCH, answering(vec![0u8; 4096])).await;
+        assert_seen(
+            &found,
+            Unhealthy,
+            "malformed response: invalid HTTP version",
+        );
+    })
+    .await;
+}

@@ -1,0 +1,156 @@
+//! TLS checks: whom they believe, what they say of others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use healthcheck::TargetState::{Healthy, Unhealthy};
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::AsyncReadExt;
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::{answer, answering, assert_seen, file, listener, locally, probed, service};
+
+/// An authority of these tests, and what it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (certificate.der().clone(), key)
+    }
+
+    fn check(&self, protocol: &str) -> String {
+        let name = format!("{:p}.pem", self);
+        let ca = file(&name, &self.0.pem());
+        format!("protocol = \"{protocol}\"\nca = \"{ca}\"")
+    }
+}
+
+type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// A service over TLS that answers every request.
+fn https(identity: Identity) -> SocketAddr {
+    let (certificate, key) = identity;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    service(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            // Probes that do not believe the certificate go away.
+            if let Ok(stream) = acceptor.accept(stream).await {
+                answer(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn certificates_are_verified_against_the_given_authority() {
+    let authority = Authority::new("ours");
+    let check = authority.check("https");
+    let by_name = format!("{check}\nserver-name = \"app.test\"");
+    locally(async {
+        let good = https(authority.sign(&["127.0.0.1", "app.test"], |_| ()));
+        for check in [
+            &check,
+            &by_name,
+            &format!("{check}\nhost = \"app.test:443\""),
+        ] {
+            let found = probed(check, good).await;
+            assert_seen(&found, Healthy, "HTTP/1.1 200 OK");
+            assert!(found.observations[0].tls_ms.is_some());
+        }
+        let found = probed(&authority.check("tls"), good).await;
+        assert_seen(&found, Healthy, "TLSv1_3 with TLS13_AES_256_GCM_SHA384");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_certificates_say_what_is_wrong_and_pass_when_nobody_minds() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let check = authority.check("https");
+    let long_ago = |params: &mut CertificateParams| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    };
+    let other = "TLS: invalid peer certificate: certificate not valid for name \"app.test\"; \
+                 certificate is only valid for DnsName(\"other.test\")";
+    let cases = [
+        (
+            stranger.sign(&["app.test"], |_| ()),
+            "TLS: invalid peer certificate: UnknownIssuer",
+        ),
+        (authority.sign(&["other.test"], |_| ()), other),
+        (
+            authority.sign(&["app.test"], long_ago),
+            "TLS: invalid peer certificate: certificate expired",
+        ),
+    ];
+    locally(async {
+        for (identity, seen) in cases {
+            let address = https(identity);
+            let named = format!("{check}\nserver-name = \"app.test\"");
+            let found = probed(&named, address).await;
+            assert_eq!(found.state, Unhealthy);
+            let last = &found.observations[0].seen;
+            assert!(last.starts_with(seen), "{last}");
+            let found = probed("protocol = \"https\"\ninsecure = true", address).await;
+            assert_seen(&found, Healthy, "HTTP/1.1 200 OK");
+            let found = probed("protocol = \"https\"", address).await;
+            assert_eq!(
+                found.state, Unhealthy,
+                "public authorities know none of these"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_told() {
+    let tls = "protocol = \"tls\"\ninsecure = true\ntimeout = \"100ms\"";
+    locally(async {
+        let clear = answering(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]);
+        let found = probed(tls, clear).await;
+        assert_eq!(found.state, Unhealthy, "{found:?}");
+        let silent = service(|mut stream| async move {
+            let _gone = stream.read(&mut [0; 16]).await;
+            std::future::pending::<()>().await;
+        });
+        let found = probed(tls, silent).await;
+        assert_seen(&found, Unhealthy, "no TLS within 100ms");
+        let garbage = service(|mut stream| async move {
+            let _written = tokio::io::AsyncWriteExt::write_all(&mut stream, &[7; 64]).await;
+            let _gone = stream.read(&mut [0; 16]).await;
+        });
+        let found = probed(tls, garbage).await;
+        let seen = "TLS: received corrupt message of type InvalidContentType";
+        assert_seen(&found, Unhealthy, seen);
+        let (closed, address) = listener();
+        drop(closed);
+        assert_seen(&probed(tls, address).await, Unhealthy, "connection refused");
+    })
+    .await;
+}
