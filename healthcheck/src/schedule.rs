@@ -23,9 +23,11 @@ const MAX_SPREAD: Duration = Duration::from_secs(1);
 const JITTER: f64 = 0.025;
 /// The least time from a start to an additional probe's.
 const FIRST_GAP: Duration = Duration::from_millis(50);
-/// Gaps between additional probes double up to this: recovery is seen within a second. They double
-/// too when suspicion comes back within an interval: a target that passes probes and fails traffic
-/// by turns (another port is probed, say) changes its state once a second at most.
+/// Gaps between additional probes double up to this: requests are held while a target restarts, so
+/// its return must be seen well before the shortest usual hold ends.
+const RECOVERY_GAP: Duration = Duration::from_millis(250);
+/// Gaps double up to this when suspicion comes back within an interval: a target that passes probes
+/// and fails traffic by turns (another port is probed, say) changes its state once a second at most.
 const LAST_GAP: Duration = Duration::from_secs(1);
 
 /// What is probed.
@@ -280,7 +282,7 @@ impl Entry {
             let early = self.interval.mul_f64(JITTER);
             self.regular = self.grid + self.interval.mul_f64(shift + JITTER) - early;
         } else if let Some(gap) = self.gap {
-            self.gap = Some((gap * 2).min(LAST_GAP));
+            self.gap = Some((gap * 2).min(gap.max(RECOVERY_GAP)));
         }
         regular
     }

@@ -14,6 +14,7 @@ use crate::SlotId;
 #[derive(Debug, Default)]
 pub struct Signal {
     suspect: AtomicBool,
+    doubted: AtomicBool,
 }
 
 impl Signal {
@@ -27,9 +28,15 @@ impl Signal {
         !self.suspect.swap(true, Ordering::AcqRel)
     }
 
-    /// Takes the mark away. The board's to call, after a probe that began after the mark passed.
+    /// Takes the mark, or the doubt, away. The board's to call, after a probe begun later passed.
     pub fn clear(&self) {
         self.suspect.store(false, Ordering::Release);
+        self.doubted.store(false, Ordering::Release);
+    }
+
+    /// Doubts the target without marking it; true when it was not doubted before.
+    fn doubt(&self) -> bool {
+        !self.doubted.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -45,6 +52,12 @@ pub enum PassiveFailure {
 }
 
 impl PassiveFailure {
+    /// True when the failure alone says that nobody listens. A connect that timed out may also
+    /// mean a full accept queue: then only the probe it asks for decides.
+    pub fn is_proof(self) -> bool {
+        self != Self::ConnectTimeout
+    }
+
     /// The words for logs and descriptions.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,10 +91,16 @@ impl Reporter {
         Self { events }
     }
 
-    /// Marks the target suspect; the first mark sends one event. When the queue is full the mark
-    /// is taken back, so that the next failure tries again.
+    /// Marks the target suspect, or doubts it when the failure proves less; the first of a burst
+    /// sends one event. When the queue is full that is taken back, so that the next failure tries
+    /// again.
     pub fn report(&self, signal: &Arc<Signal>, event: PassiveEvent) {
-        if signal.mark() && self.events.try_send(event).is_err() {
+        let first = if event.failure.is_proof() {
+            signal.mark()
+        } else {
+            signal.doubt()
+        };
+        if first && self.events.try_send(event).is_err() {
             signal.clear();
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::publication::Urgency;
 use super::{BATCH, Core};
+use crate::machine::MarkChange;
 use crate::probe::ProbePlan;
 use crate::schedule::{ProbeKey, Start};
 use crate::{CheckId, Observation, Outcome, PassiveEvent, SlotId, Source, TargetHealth};
@@ -159,8 +160,10 @@ impl Core {
         };
         self.metrics
             .observed(entry.probing.plan.protocol, &observation);
-        if entry.machine.observe(&observation, probe.start.regular) {
-            entry.signal.clear();
+        match entry.machine.observe(&observation, probe.start.regular) {
+            MarkChange::Cleared => entry.signal.clear(),
+            MarkChange::Set => drop(entry.signal.mark()),
+            MarkChange::None => {}
         }
         if !entry.machine.wants_hurry() {
             self.schedule.calm(ProbeKey::Target(slot), now);

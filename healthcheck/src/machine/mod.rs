@@ -7,7 +7,7 @@ mod check;
 mod target;
 
 pub(crate) use check::CheckMachine;
-pub(crate) use target::{Machine, Thresholds};
+pub(crate) use target::{Machine, MarkChange, Thresholds};
 
 #[cfg(test)]
 mod tests;

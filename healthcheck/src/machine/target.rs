@@ -14,7 +14,8 @@
 //!
 //! (ELB prefixes the reasons of `initial` with `Elb.`, the others with `Target.`.)
 //! A new target needs one passed probe, or `unhealthy` failed ones; afterwards thresholds apply. A
-//! target that went down through the mark comes back on the first passed probe begun after it, also
+//! failure of traffic that proves little (a connect that timed out) is a doubt: it changes nothing
+//! but asks for a probe, and becomes the mark when that probe fails too. A target that went down through the mark comes back on the first passed probe begun after it, also
 //! when failed probes found it unhealthy meanwhile: nothing but the mark said it was ill at first.
 
 use std::sync::Arc;
@@ -67,6 +68,17 @@ struct Mark {
     failure: PassiveFailure,
 }
 
+/// What a probe's result did to traffic's mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MarkChange {
+    /// Nothing.
+    None,
+    /// The mark, or the doubt, is gone.
+    Cleared,
+    /// The probe confirmed the doubt.
+    Set,
+}
+
 /// One target's state machine.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -75,6 +87,8 @@ pub(crate) struct Machine {
     operator: OperatorState,
     probed: Probed,
     mark: Option<Mark>,
+    /// A failure that proves little: it becomes the mark when a later probe fails too.
+    doubt: Option<Mark>,
     /// Traffic, not probes, took the target down.
     down_by_mark: bool,
     /// When the last passed probe began: an older failure says nothing any more.
@@ -98,6 +112,7 @@ impl Machine {
             operator: OperatorState::Ready,
             probed: Probed::Registered,
             mark: None,
+            doubt: None,
             down_by_mark: false,
             passed_at: None,
             passes: 0,
@@ -173,25 +188,40 @@ impl Machine {
     }
 
     /// Takes a probe's result. `counted` is false for the additional probes a mark asks for: they
-    /// can clear the mark, but their failures must not hasten what thresholds and the interval
-    /// say (connection termination follows from it). True when a mark was cleared.
-    pub(crate) fn observe(&mut self, observation: &Observation, counted: bool) -> bool {
+    /// can clear the mark, or confirm a doubt, but their failures must not hasten what thresholds
+    /// and the interval say (connection termination follows from it).
+    pub(crate) fn observe(&mut self, observation: &Observation, counted: bool) -> MarkChange {
         match observation.outcome {
-            Outcome::Void => false,
+            Outcome::Void => MarkChange::None,
             Outcome::Passed => self.observe_pass(observation),
-            _ if counted => {
-                self.observe_failure(observation);
-                false
+            _ => {
+                if counted {
+                    self.observe_failure(observation);
+                }
+                self.confirm_doubt(observation)
             }
-            _ => false,
         }
     }
 
-    fn observe_pass(&mut self, observation: &Observation) -> bool {
+    /// Makes the doubt a mark when the probe began after it.
+    fn confirm_doubt(&mut self, observation: &Observation) -> MarkChange {
+        match self.doubt {
+            Some(doubt) if observation.started >= doubt.at => {
+                self.doubt = None;
+                self.mark = Some(doubt);
+                self.down_by_mark |= self.probed != Probed::Unhealthy;
+                MarkChange::Set
+            }
+            _ => MarkChange::None,
+        }
+    }
+
+    fn observe_pass(&mut self, observation: &Observation) -> MarkChange {
         if self.mark.is_some_and(|mark| observation.started < mark.at) {
-            return false;
+            return MarkChange::None;
         }
         let marked = self.mark.take().is_some();
+        let doubted = (self.doubt.take_if(|doubt| observation.started >= doubt.at)).is_some();
         self.passed_at = self.passed_at.max(Some(observation.started));
         self.failures = 0;
         self.passes = self.passes.saturating_add(1);
@@ -203,7 +233,10 @@ impl Machine {
             self.verdict_reason = None;
             self.verdict = observation.explanation();
         }
-        marked
+        match marked || doubted {
+            true => MarkChange::Cleared,
+            false => MarkChange::None,
+        }
     }
 
     fn observe_failure(&mut self, observation: &Observation) {
@@ -221,19 +254,25 @@ impl Machine {
         if self.passed_at.is_some_and(|started| started >= event.at) {
             return false;
         }
+        let mark = Mark {
+            at: event.at,
+            failure: event.failure,
+        };
+        if !event.failure.is_proof() && self.mark.is_none() {
+            self.doubt = Some(mark);
+            return true;
+        }
         if self.mark.is_none_or(|mark| mark.at < event.at) {
-            self.mark = Some(Mark {
-                at: event.at,
-                failure: event.failure,
-            });
+            self.mark = Some(mark);
         }
         self.down_by_mark |= self.probed != Probed::Unhealthy;
         true
     }
 
-    /// True while additional probes are worth their cost: only the mark says the target is down.
+    /// True while additional probes are worth their cost: only traffic says the target is down.
     pub(crate) fn wants_hurry(&self) -> bool {
-        self.is_probed() && self.is_suspect() && !self.probed_unhealthy()
+        let doubtful = self.is_suspect() || self.doubt.is_some();
+        self.is_probed() && doubtful && !self.probed_unhealthy()
     }
 
     /// True while the target is to be probed.

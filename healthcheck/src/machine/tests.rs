@@ -141,11 +141,38 @@ fn a_mark_is_cleared_by_the_first_pass_begun_later_only() {
     assert_eq!(play.mark(), TargetState::Unhealthy);
     assert_eq!(play.machine.shown().source, Source::Passive);
     assert!(!play.machine.probed_unhealthy());
-    assert!(!play.machine.observe(&probe(Outcome::Passed, before), true));
+    let change = play.machine.observe(&probe(Outcome::Passed, before), true);
+    assert_eq!(change, MarkChange::None);
     assert_eq!(play.state(), TargetState::Unhealthy);
     let after = play.tick();
-    assert!(play.machine.observe(&probe(Outcome::Passed, after), true));
+    let change = play.machine.observe(&probe(Outcome::Passed, after), true);
+    assert_eq!(change, MarkChange::Cleared);
     assert_eq!(play.state(), TargetState::Healthy);
+}
+
+#[test]
+fn a_connect_that_timed_out_takes_a_target_down_only_when_the_probe_it_asks_for_fails_too() {
+    for (outcome, change, state) in [
+        (Outcome::Passed, MarkChange::Cleared, TargetState::Healthy),
+        (FAILED, MarkChange::Set, TargetState::Unhealthy),
+    ] {
+        let mut play = Play::new(2, 2);
+        play.probes(&[Outcome::Passed]);
+        let before = play.tick();
+        let timed_out = PassiveEvent {
+            failure: PassiveFailure::ConnectTimeout,
+            ..traffic(play.tick())
+        };
+        assert!(play.machine.mark(&timed_out));
+        assert!(play.machine.wants_hurry());
+        assert_eq!(play.state(), TargetState::Healthy);
+        let early = play.machine.observe(&probe(outcome, before), false);
+        assert_eq!(early, MarkChange::None);
+        let at = play.tick();
+        assert_eq!(play.machine.observe(&probe(outcome, at), false), change);
+        assert_eq!(play.state(), state);
+        assert_eq!(play.machine.wants_hurry(), change == MarkChange::Set);
+    }
 }
 
 #[test]
@@ -182,7 +209,8 @@ fn additional_probes_count_when_they_pass_and_not_when_they_fail() {
     }
     assert!(!play.machine.probed_unhealthy());
     let at = play.tick();
-    assert!(play.machine.observe(&probe(Outcome::Passed, at), false));
+    let change = play.machine.observe(&probe(Outcome::Passed, at), false);
+    assert_eq!(change, MarkChange::Cleared);
     assert_eq!(play.state(), TargetState::Healthy);
 }
 

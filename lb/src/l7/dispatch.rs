@@ -62,6 +62,8 @@ struct Search {
     last: Option<Failure>,
     /// A target whose kept connection was closed: to be tried on a new one.
     again: Option<Choice>,
+    /// Every target closed on the request once, and all are asked anew.
+    second_round: bool,
 }
 
 /// How an attempt ended.
@@ -108,6 +110,9 @@ impl ClientConnection {
                 Ended::Stale => {
                     search.again = Some(choice);
                     RetryReason::StaleConnection
+                }
+                Ended::Failed(failure @ Failure::TargetClosed) if search.second_round => {
+                    return Err(failure.into());
                 }
                 Ended::Failed(failure) => {
                     search.attempts.tried.add(&choice.target);
@@ -226,16 +231,25 @@ async fn choose(
     search: &mut Search,
 ) -> Result<Choice, Failure> {
     let route = &listener.default_route;
-    let hold = match context.try_choose(route, &search.attempts.tried) {
-        Ok(choice) => return Ok(choice),
-        Err(None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
-        Err(Some(hold)) => hold,
-    };
-    match search.last {
-        // Waiting would not make a target answer that took the request and closed.
-        Some(failure @ Failure::TargetClosed) => return Err(failure),
-        Some(failure) if hold.is_zero() => return Err(failure),
-        _ => {}
+    loop {
+        let hold = match context.try_choose(route, &search.attempts.tried) {
+            Ok(choice) => return Ok(choice),
+            Err(None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
+            Err(Some(hold)) => hold,
+        };
+        match search.last {
+            // When every target dies at one moment, each closes on the request before anything
+            // says that it is down. A second round tells: dead ones refuse, and then the request
+            // is held; one that closes on it again is the request's own doing.
+            Some(Failure::TargetClosed) if !search.second_round => {
+                search.second_round = true;
+                search.attempts.tried.held();
+            }
+            Some(failure) if failure == Failure::TargetClosed || hold.is_zero() => {
+                return Err(failure);
+            }
+            _ => break,
+        }
     }
     // Boxed: waiting is rare, and an idle connection should not carry the room for it.
     let choice = Box::pin(context.choose(route, &mut search.attempts)).await;
