@@ -1,6 +1,6 @@
 //! Diagnostics for programs: an array of objects, one key for each thing the human form shows.
 //!
-//! Lines and columns count from 1, columns in characters; `end_column` is one past the last.
+//! Lines and columns count from 1, columns in characters; `end-column` is one past the last.
 
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,7 @@ fn one(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         Some(span) => place(span, sources),
         None => (Map::new(), Value::Null),
     };
-    for key in ["file", "line", "column", "end_line", "end_column"] {
+    for key in ["file", "line", "column", "end-line", "end-column"] {
         put(key, place.get(key).cloned().unwrap_or(Value::Null));
     }
     put("excerpt", excerpt);
@@ -55,8 +55,8 @@ fn place(span: Span, sources: &Sources) -> (Map<String, Value>, Value) {
     for (key, number) in [
         ("line", start.line),
         ("column", start.column),
-        ("end_line", end.line),
-        ("end_column", end.column),
+        ("end-line", end.line),
+        ("end-column", end.column),
     ] {
         place.insert(key.to_owned(), number.into());
     }
@@ -85,16 +85,16 @@ mod tests {
             json!([
                 {
                     "severity": "error", "code": "x", "message": "message", "file": "a.toml",
-                    "line": 2, "column": 1, "end_line": 2, "end_column": 4, "excerpt": "twö = 2",
+                    "line": 2, "column": 1, "end-line": 2, "end-column": 4, "excerpt": "twö = 2",
                     "consequence": "nothing", "help": null,
                     "related": [{
-                        "file": "a.toml", "line": 1, "column": 1, "end_line": 1, "end_column": 4,
+                        "file": "a.toml", "line": 1, "column": 1, "end-line": 1, "end-column": 4,
                         "message": "first",
                     }],
                 },
                 {
                     "severity": "warning", "code": "y", "message": "m", "file": null, "line": null,
-                    "column": null, "end_line": null, "end_column": null, "excerpt": null,
+                    "column": null, "end-line": null, "end-column": null, "excerpt": null,
                     "consequence": null, "help": null, "related": [],
                 },
             ])

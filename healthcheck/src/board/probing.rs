@@ -292,7 +292,7 @@ fn log_transition(group: &str, entry: &super::TargetEntry, before: &TargetHealth
         target = %entry.address,
         from = before.state.as_str(),
         to = after.state.as_str(),
-        reason = after.reason.map_or("", crate::ReasonCode::as_str),
+        reason = after.reason.map(crate::ReasonCode::as_str),
         source = after.source.as_str(),
         description = &*after.description,
         last = entry.probing.last_seen(),
