@@ -130,10 +130,14 @@ fn dns_threads_that_a_reload_starts_are_not_nice() {
             .map(|t| t.1)
             .collect()
     };
-    assert_eq!(of("control"), [10]);
+    // The process may have been started nice itself: the main thread says how nice.
+    let [main] = of("pointsman")[..] else {
+        panic!("one main thread: {:?}", process.threads());
+    };
+    assert_eq!(of("control"), [(main + 10).min(19)]);
     let dns = of("dns-udp");
     assert!(
-        !dns.is_empty() && dns.iter().all(|nice| *nice == 0),
+        !dns.is_empty() && dns.iter().all(|nice| *nice == main),
         "{dns:?}"
     );
 }
