@@ -348,3 +348,18 @@ fn sockets_that_can_live_side_by_side_do() {
         .collect();
     assert_eq!(advertised, ["127.0.0.1"], "wildcards are not addresses");
 }
+
+#[test]
+fn every_algorithm_is_read_by_its_name() {
+    for algorithm in Algorithm::ALL {
+        let text = format!(
+            "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"http\"\n\
+             forward = \"app\"\n[[target-group]]\nname = \"app\"\nprotocol = \"http\"\n\
+             algorithm = \"{}\"\ntargets = [\"127.0.0.1:3001\"]\n",
+            algorithm.as_str()
+        );
+        let loaded = conf::load_text(Path::new("/etc/pointsman.toml"), &text);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        assert_eq!(loaded.config.target_groups[0].algorithm, algorithm);
+    }
+}

@@ -8,13 +8,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use conf::TargetGroup;
 use healthcheck::{HealthTable, TargetHealth, TargetState};
 
 use crate::snapshot::{Condition, Departing, Group, GroupSettings, Member, Plan, Snapshot};
-use crate::target::{Fate, Padded, Target};
+use crate::target::{Fate, Target};
 
 /// A snapshot, and what its publication does to work in hand.
 #[derive(Debug)]
@@ -188,14 +187,10 @@ fn compile_group<'a>(
             before.clone()
         }
         _ => {
-            let cursor = before.map_or_else(new_cursor, |before| before.cursor.clone());
-            Arc::new(Group::new(settings, members, fail_open, cursor))
+            let before = before.map(AsRef::as_ref);
+            Arc::new(Group::new(settings, members, fail_open, before))
         }
     }
-}
-
-fn new_cursor() -> Arc<Padded<AtomicU64>> {
-    Arc::new(Padded(AtomicU64::new(0)))
 }
 
 fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings {

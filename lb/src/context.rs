@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::access_log::LogRing;
-use crate::balance::{Pick, Tried};
+use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::snapshot::{Route, Snapshot};
@@ -58,12 +58,25 @@ pub struct Choice {
     pub response_timeout: Duration,
 }
 
-/// What one request or flow remembers between choices. Starts empty; lives on the stack.
-#[derive(Debug, Default)]
+/// What one request or flow remembers between choices. Lives on the stack.
+#[derive(Debug)]
 pub struct Attempts {
+    /// Where it comes from.
+    pub origin: Origin,
     /// The targets that failed it.
     pub tried: Tried,
     hold_until: Option<Instant>,
+}
+
+impl Attempts {
+    /// Nothing tried yet.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            tried: Tried::default(),
+            hold_until: None,
+        }
+    }
 }
 
 impl WorkerContext {
@@ -113,7 +126,7 @@ impl WorkerContext {
         attempts: &mut Attempts,
     ) -> Result<Choice, RejectReason> {
         loop {
-            let hold = match self.try_choose(route, &attempts.tried) {
+            let hold = match self.try_choose(route, &attempts.origin, &attempts.tried) {
                 Ok(choice) => return Ok(choice),
                 Err(None) => return Err(RejectReason::NoTarget),
                 Err(Some(hold)) => hold,
@@ -133,11 +146,12 @@ impl WorkerContext {
     pub(crate) fn try_choose(
         &self,
         route: &Route,
+        origin: &Origin,
         tried: &Tried,
     ) -> Result<Choice, Option<Duration>> {
         self.with_snapshot(|snapshot| {
             let group = snapshot.group(route).ok_or(None)?;
-            match group.pick(&mut self.rng.borrow_mut(), tried) {
+            match group.pick(&mut self.rng.borrow_mut(), origin, tried) {
                 Pick::Target(target) => Ok(Choice {
                     target: target.clone(),
                     connect_timeout: group.settings.connect_timeout,

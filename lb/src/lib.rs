@@ -26,7 +26,7 @@ mod testing;
 mod work;
 mod worker;
 
-pub use balance::{MAX_ATTEMPTS, Pick, Tried};
+pub use balance::{MAX_ATTEMPTS, Origin, Pick, Tried};
 pub use connect::ConnectError;
 pub use context::{Attempts, Choice, WorkerContext};
 pub use control::Control;

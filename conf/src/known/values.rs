@@ -82,14 +82,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetGroup,
         "algorithm",
-        &[
-            "source-ip-hash",
-            "connection-id-hash",
-            "flow-hash",
-            "maglev",
-        ],
-        "the same client would not keep its target",
-        "use `round-robin` or `least-connections`",
+        &["connection-id-hash"],
+        "QUIC connections that move to another address would lose their target",
+        "use `flow-hash`, which follows the address",
     ),
     later(
         TargetGroup,
@@ -97,13 +92,6 @@ pub(super) const LATER: &[LaterWords] = &[
         &["least-outstanding-requests", "peak-ewma"],
         "slow targets would get as much work as quick ones",
         "use `least-connections`, which counts requests in flight for `http` groups",
-    ),
-    later(
-        TargetGroup,
-        "algorithm",
-        &["weighted-random"],
-        "targets would be taken in turn, not at random",
-        "use `round-robin`: it gives each target its weight's share",
     ),
     later(
         TargetHealthCheck,

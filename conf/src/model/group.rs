@@ -36,14 +36,40 @@ pub enum Algorithm {
     RoundRobin,
     /// Fewest connections (or requests in flight) per weight.
     LeastConnections,
+    /// The less loaded of two drawn at random, per weight.
+    PowerOfTwoChoices,
+    /// At random, by weight.
+    WeightedRandom,
+    /// The same client address, the same target.
+    SourceIpHash,
+    /// The same 5-tuple, the same target (as NLB).
+    FlowHash,
+    /// What the Maglev paper hashes: 5-tuples; for http groups client addresses.
+    Maglev,
 }
 
 impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 7] = [
+        Self::RoundRobin,
+        Self::LeastConnections,
+        Self::PowerOfTwoChoices,
+        Self::WeightedRandom,
+        Self::SourceIpHash,
+        Self::FlowHash,
+        Self::Maglev,
+    ];
+
     /// The name in config, API, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RoundRobin => "round-robin",
             Self::LeastConnections => "least-connections",
+            Self::PowerOfTwoChoices => "power-of-two-choices",
+            Self::WeightedRandom => "weighted-random",
+            Self::SourceIpHash => "source-ip-hash",
+            Self::FlowHash => "flow-hash",
+            Self::Maglev => "maglev",
         }
     }
 }

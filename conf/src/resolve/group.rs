@@ -67,10 +67,7 @@ fn group(
         _ => numbers.response_timeout.default,
     };
     let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, targets.len());
-    let algorithms = [
-        ("round-robin", Algorithm::RoundRobin),
-        ("least-connections", Algorithm::LeastConnections),
-    ];
+    let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
     let algorithm = reader
         .choice("algorithm", &algorithms)
         .value_or(Algorithm::RoundRobin);

@@ -57,7 +57,7 @@ impl LeastConnections {
 }
 
 /// The first of the lowest in-flight / weight, compared by cross multiplication.
-fn least_loaded<'a>(
+pub(super) fn least_loaded<'a>(
     targets: impl Iterator<Item = &'a (Arc<Target>, u16)>,
     usable: impl Fn(&Target) -> bool,
 ) -> Option<&'a Arc<Target>> {

@@ -1,13 +1,19 @@
 //! Choosing a target: the order of tiers, what was tried, and one picker per algorithm.
 //!
 //! Called for every exchange and flow, by every worker, on an immutable [`Group`]. A picker sees
-//! its tier, the shared cursor, a random number generator and what was tried; nothing else.
+//! its tier, the shared cursor, a random number generator, the origin and what was tried; nothing
+//! else.
 //! Cost: no allocation, no lock; one atomic addition on the group's cursor per attempt.
 
+mod hashed;
 mod least_connections;
+mod maglev;
+mod origin;
+mod power_of_two;
 mod round_robin;
 #[cfg(test)]
 mod tests;
+mod weighted_random;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,9 +23,13 @@ use healthcheck::SlotId;
 use rand::rngs::SmallRng;
 
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
-use crate::target::{Padded, Target};
+use crate::target::Target;
+use hashed::{Hashed, Key};
 use least_connections::LeastConnections;
+pub use origin::Origin;
+use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
+use weighted_random::WeightedRandom;
 
 /// Attempts one request or flow may make at most, over all targets and holds. "Each target once"
 /// ends here, so that a huge dead group costs a bounded number of connects.
@@ -94,54 +104,101 @@ impl Tried {
 pub(crate) enum Picker {
     RoundRobin(RoundRobin),
     LeastConnections(LeastConnections),
+    PowerOfTwo(PowerOfTwo),
+    WeightedRandom(WeightedRandom),
+    Hashed(Hashed),
+}
+
+/// What a tier is made of.
+struct Tier<'a> {
+    settings: &'a GroupSettings,
+    members: &'a [Member],
+    /// The members this tier is for, whatever their health.
+    role: fn(&Member) -> bool,
+    /// Those of them it chooses from.
+    eligible: fn(&Member) -> bool,
+}
+
+impl Tier<'_> {
+    /// The tier's picker. Hashing ones take over a table from `known`.
+    fn picker(&self, known: &[Option<&Picker>]) -> Picker {
+        let role = |m: &&Member| m.weight > 0 && (self.role)(m);
+        let registered = self.members.iter().filter(role);
+        if let Some(key) = Key::of(self.settings.algorithm, self.settings.protocol) {
+            let known = known.iter().flatten().filter_map(|picker| match picker {
+                Picker::Hashed(hashed) => Some(hashed),
+                _ => None,
+            });
+            let known: Vec<_> = known.collect();
+            return Picker::Hashed(Hashed::new(
+                key,
+                registered.collect(),
+                self.eligible,
+                &known,
+            ));
+        }
+        let eligible = registered.filter(|m| (self.eligible)(m));
+        let targets = eligible.map(|m| (m.target.clone(), m.weight)).collect();
+        match self.settings.algorithm {
+            Algorithm::LeastConnections => Picker::LeastConnections(LeastConnections::new(targets)),
+            Algorithm::PowerOfTwoChoices => Picker::PowerOfTwo(PowerOfTwo::new(targets)),
+            Algorithm::WeightedRandom => Picker::WeightedRandom(WeightedRandom::new(targets)),
+            Algorithm::RoundRobin
+            | Algorithm::SourceIpHash
+            | Algorithm::FlowHash
+            | Algorithm::Maglev => Picker::RoundRobin(RoundRobin::new(targets)),
+        }
+    }
 }
 
 impl Picker {
-    /// A picker over `targets`, each with its weight, which must not be 0.
-    fn new(algorithm: Algorithm, targets: Vec<(Arc<Target>, u16)>) -> Self {
-        match algorithm {
-            Algorithm::RoundRobin => Self::RoundRobin(RoundRobin::new(targets)),
-            Algorithm::LeastConnections => Self::LeastConnections(LeastConnections::new(targets)),
-        }
-    }
-
     fn pick(
         &self,
         cursor: &AtomicU64,
         rng: &mut SmallRng,
+        origin: &Origin,
         usable: impl Fn(&Target) -> bool,
     ) -> Option<&Arc<Target>> {
         match self {
             Self::RoundRobin(picker) => picker.pick(cursor, usable),
             Self::LeastConnections(picker) => picker.pick(cursor, rng, usable),
+            Self::PowerOfTwo(picker) => picker.pick(rng, usable),
+            Self::WeightedRandom(picker) => picker.pick(rng, usable),
+            Self::Hashed(picker) => picker.pick(origin, usable),
         }
     }
 }
 
 impl Group {
-    /// Compiles the tiers.
+    /// Compiles the tiers. Takes over from `before`, the group at an earlier moment, its place in
+    /// the rotation and the tables that would come out the same.
     pub(crate) fn new(
         settings: GroupSettings,
         members: Vec<Member>,
         fail_open: bool,
-        cursor: Arc<Padded<AtomicU64>>,
+        before: Option<&Self>,
     ) -> Self {
-        let tier = |wanted: &dyn Fn(&Member) -> bool| {
-            let targets = members.iter().filter(|m| m.weight > 0 && wanted(m));
-            Picker::new(
-                settings.algorithm,
-                targets.map(|m| (m.target.clone(), m.weight)).collect(),
-            )
+        let tier = |role, eligible| Tier {
+            settings: &settings,
+            members: &members,
+            role,
+            eligible,
         };
         let healthy = |m: &Member| m.condition == Condition::Healthy;
+        let takes_work =
+            |m: &Member| matches!(m.condition, Condition::Healthy | Condition::Unhealthy);
+        let primaries = tier(|m| !m.backup, healthy).picker(&[before.map(|g| &g.primaries)]);
+        let backups = tier(|m| m.backup, healthy).picker(&[before.map(|g| &g.backups)]);
+        let last_resort =
+            tier(|_| true, takes_work).picker(&[Some(&primaries), before.map(|g| &g.last_resort)]);
         Self {
-            primaries: tier(&|m| healthy(m) && !m.backup),
-            backups: tier(&|m| healthy(m) && m.backup),
-            last_resort: tier(&|m| healthy(m) || m.condition == Condition::Unhealthy),
+            primaries,
+            backups,
+            last_resort,
+            cursor: before.map_or_else(Arc::default, |before| before.cursor.clone()),
             settings,
             members,
             fail_open,
-            cursor,
         }
     }
 
@@ -150,7 +207,7 @@ impl Group {
     /// When the group fails open, all of them come first. After a hold only healthy targets may
     /// be tried again. The caller counts the work with [`WorkerContext::begin`](
     /// crate::WorkerContext::begin) and, when the target fails, calls [`Tried::add`].
-    pub fn pick<'a>(&'a self, rng: &mut SmallRng, tried: &Tried) -> Pick<'a> {
+    pub fn pick<'a>(&'a self, rng: &mut SmallRng, origin: &Origin, tried: &Tried) -> Pick<'a> {
         if self.members.is_empty() {
             return Pick::None;
         }
@@ -161,8 +218,9 @@ impl Group {
         let sound = |t: &Target| !t.is_suspect() && !tried.contains_since_hold(t);
         let untried_sound = |t: &Target| !t.is_suspect() && !tried.contains(t);
         let untried = |t: &Target| !tried.contains(t);
-        let mut choose =
-            |tier: &'a Picker, usable: &dyn Fn(&Target) -> bool| tier.pick(cursor, rng, usable);
+        let mut choose = |tier: &'a Picker, usable: &dyn Fn(&Target) -> bool| {
+            tier.pick(cursor, rng, origin, usable)
+        };
         let all_first = if self.fail_open {
             choose(&self.last_resort, &untried_sound)
         } else {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use conf::{Algorithm, GroupProtocol};
@@ -12,9 +11,9 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Pick, Tried};
+use super::{Origin, Pick, Picker, Tried};
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
-use crate::target::{Fate, Padded, Target};
+use crate::target::{Fate, Target};
 
 fn member(port: u16, weight: u16, condition: Condition) -> Member {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -51,12 +50,13 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         response_timeout: Duration::from_secs(60),
         connection_termination: true,
     };
-    Group::new(
-        settings,
-        members,
-        fail_open,
-        Arc::new(Padded(AtomicU64::new(0))),
-    )
+    Group::new(settings, members, fail_open, None)
+}
+
+fn origin(client: u64) -> Origin {
+    let bits = u32::try_from(client).unwrap();
+    let client = SocketAddr::from((std::net::Ipv4Addr::from(bits), 1));
+    Origin::tcp(client, SocketAddr::from(([127, 0, 0, 1], 80)))
 }
 
 fn round_robin(members: Vec<Member>) -> Group {
@@ -67,7 +67,7 @@ fn round_robin(members: Vec<Member>) -> Group {
 fn order(group: &Group, tried: &mut Tried) -> Vec<u16> {
     let mut rng = SmallRng::seed_from_u64(1);
     let mut ports = Vec::new();
-    while let Pick::Target(target) = group.pick(&mut rng, tried) {
+    while let Pick::Target(target) = group.pick(&mut rng, &origin(0), tried) {
         ports.push(target.address().port());
         tried.add(target);
     }
@@ -75,7 +75,11 @@ fn order(group: &Group, tried: &mut Tried) -> Vec<u16> {
 }
 
 fn picked(group: &Group) -> Option<u16> {
-    match group.pick(&mut SmallRng::seed_from_u64(1), &Tried::default()) {
+    match group.pick(
+        &mut SmallRng::seed_from_u64(1),
+        &origin(0),
+        &Tried::default(),
+    ) {
         Pick::Target(target) => Some(target.address().port()),
         _ => None,
     }
@@ -97,7 +101,7 @@ fn healthy_then_backups_then_everything_each_once() {
     let order = order(&group, &mut tried);
     assert!([[1, 2, 3, 9], [2, 1, 3, 9]].contains(&order.as_slice().try_into().unwrap()));
     assert!(matches!(
-        group.pick(&mut SmallRng::seed_from_u64(1), &tried),
+        group.pick(&mut SmallRng::seed_from_u64(1), &origin(0), &tried),
         Pick::Hold
     ));
 }
@@ -137,7 +141,11 @@ fn empty_group_refuses_and_initial_one_holds() {
     let pick = |group: &Group| {
         format!(
             "{:?}",
-            group.pick(&mut SmallRng::seed_from_u64(1), &Tried::default())
+            group.pick(
+                &mut SmallRng::seed_from_u64(1),
+                &origin(0),
+                &Tried::default()
+            )
         )
     };
     assert_eq!(pick(&round_robin(Vec::new())), "None");
@@ -157,7 +165,7 @@ fn empty_group_refuses_and_initial_one_holds() {
 
 #[test]
 fn suspects_are_walked_past_until_nothing_else_is_left() {
-    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastConnections] {
+    for algorithm in Algorithm::ALL {
         let members: Vec<_> = (1..=3)
             .map(|port| member(port, 1, Condition::Healthy))
             .collect();
@@ -244,6 +252,165 @@ fn round_robin_is_exact_with_two_and_four_threads() {
         let counts = shared_walk(&[5, 2, 1], threads, 1000);
         assert_eq!(counts, HashMap::from([(1, 5000), (2, 2000), (3, 1000)]));
     }
+}
+
+/// A group of `weights`, ports from 1 on.
+fn weighted(algorithm: Algorithm, weights: &[u16]) -> Group {
+    let members = weights.iter().zip(1..);
+    let members = members.map(|(&weight, port)| member(port, weight, Condition::Healthy));
+    group(algorithm, members.collect(), false)
+}
+
+/// The same group at another moment.
+fn after(before: &Group, change: impl FnOnce(&mut Vec<Member>)) -> Group {
+    let mut members = before.members.clone();
+    change(&mut members);
+    Group::new(before.settings.clone(), members, false, Some(before))
+}
+
+/// The port each of `keys` clients is sent to.
+fn mapping(group: &Group, keys: u64) -> Vec<u16> {
+    let mut rng = SmallRng::seed_from_u64(1);
+    let pick = |client| match group.pick(&mut rng, &origin(client), &Tried::default()) {
+        Pick::Target(target) => target.address().port(),
+        _ => 0,
+    };
+    (0..keys).map(pick).collect()
+}
+
+const HASHING: [Algorithm; 3] = [
+    Algorithm::SourceIpHash,
+    Algorithm::FlowHash,
+    Algorithm::Maglev,
+];
+
+#[test]
+fn flap_moves_the_dead_target_s_keys_only_and_return_restores_them() {
+    for algorithm in HASHING {
+        let well = weighted(algorithm, &[1, 2, 3, 1, 1, 1]);
+        let down = after(&well, |members| members[2].condition = Condition::Unhealthy);
+        let drained = after(&well, |members| members[2].condition = Condition::Draining);
+        let before = mapping(&well, 20_000);
+        for without in [mapping(&down, 20_000), mapping(&drained, 20_000)] {
+            for (was, is) in before.iter().zip(&without) {
+                assert!(*is != 3 && (was == is || *was == 3), "{was} {is}");
+            }
+            for port in [1, 2, 4, 5, 6] {
+                let gained = before.iter().zip(&without);
+                let gained = gained.filter(|(was, is)| **was == 3 && **is == port);
+                assert!(gained.count() > 200, "{algorithm:?} {port}");
+            }
+        }
+        let back = after(&down, |members| members[2].condition = Condition::Healthy);
+        assert_eq!(mapping(&back, 20_000), before);
+        well.members[2].target.signal().mark();
+        assert_eq!(mapping(&well, 20_000), mapping(&down, 20_000));
+    }
+}
+
+#[test]
+fn table_is_built_anew_only_for_other_members_or_weights() {
+    let hashed = |group: &Group| match &group.primaries {
+        Picker::Hashed(hashed) => hashed.shares_table_with(match &group.last_resort {
+            Picker::Hashed(all) => all,
+            _ => unreachable!(),
+        }),
+        _ => false,
+    };
+    let same = |one: &Group, other: &Group| match (&one.primaries, &other.primaries) {
+        (Picker::Hashed(one), Picker::Hashed(other)) => one.shares_table_with(other),
+        _ => false,
+    };
+    let first = weighted(Algorithm::Maglev, &[1, 1, 1]);
+    assert!(hashed(&first));
+    let flapped = after(&first, |members| {
+        members[0].condition = Condition::Unhealthy
+    });
+    assert!(same(&first, &flapped));
+    assert!(!same(
+        &first,
+        &after(&flapped, |members| members[0].weight = 2)
+    ));
+    assert!(!same(
+        &first,
+        &after(&flapped, |members| drop(members.pop()))
+    ));
+}
+
+#[test]
+fn hashing_does_not_depend_on_the_order_of_targets() {
+    let one = weighted(Algorithm::SourceIpHash, &[1, 2, 3, 4]);
+    let members = one.members.iter().rev().cloned().collect();
+    let other = group(Algorithm::SourceIpHash, members, false);
+    assert_eq!(mapping(&one, 5000), mapping(&other, 5000));
+}
+
+#[test]
+fn few_usable_targets_of_many_are_found() {
+    for algorithm in Algorithm::ALL {
+        let group = weighted(algorithm, &[1; 300]);
+        for member in &group.members {
+            if member.target.address().port() != 77 {
+                member.target.signal().mark();
+            }
+        }
+        assert_eq!(mapping(&group, 50), [77; 50], "{algorithm:?}");
+    }
+}
+
+/// Pearson's statistic of `counts` against weights.
+fn chi_squared(counts: &HashMap<u16, usize>, weights: &[u16]) -> f64 {
+    let drawn: usize = counts.values().sum();
+    let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+    let term = |(&weight, port): (&u16, u16)| {
+        let expected = drawn as f64 * f64::from(weight) / total;
+        let seen = counts.get(&port).copied().unwrap_or_default() as f64;
+        (seen - expected).powi(2) / expected
+    };
+    weights.iter().zip(1..).map(term).sum()
+}
+
+#[test]
+fn random_and_hashed_shares_are_the_weights() {
+    // 99.99 % of fair draws stay under it at 5 degrees of freedom.
+    const LIMIT: f64 = 25.7;
+    let weights = [5, 1, 2, 10, 7, 3];
+    for algorithm in HASHING.into_iter().chain([Algorithm::WeightedRandom]) {
+        let mut counts = HashMap::new();
+        for port in mapping(&weighted(algorithm, &weights), 40_000) {
+            *counts.entry(port).or_default() += 1;
+        }
+        let statistic = chi_squared(&counts, &weights);
+        assert!(statistic < LIMIT, "{algorithm:?}: {statistic}");
+    }
+}
+
+#[test]
+fn weighted_random_among_few_usable_ones_keeps_their_weights() {
+    let weights = [1000, 1000, 1000, 1000, 3, 1];
+    let group = weighted(Algorithm::WeightedRandom, &weights);
+    for member in &group.members[..4] {
+        member.target.signal().mark();
+    }
+    let picks = mapping(&group, 20_000);
+    let fives = picks.iter().filter(|port| **port == 5).count();
+    assert!((fives as f64 / 20_000.0 - 0.75).abs() < 0.02, "{fives}");
+    assert!(picks.iter().all(|port| [5, 6].contains(port)));
+}
+
+#[test]
+fn power_of_two_avoids_the_loaded_target_and_evens_out() {
+    let group = weighted(Algorithm::PowerOfTwoChoices, &[1; 10]);
+    let mut rng = SmallRng::seed_from_u64(7);
+    for _ in 0..10_000 {
+        match group.pick(&mut rng, &origin(0), &Tried::default()) {
+            Pick::Target(target) => target.begin(),
+            _ => unreachable!(),
+        }
+    }
+    let loads: Vec<_> = group.members.iter().map(|m| m.target.in_flight()).collect();
+    let (least, most) = (loads.iter().min().unwrap(), loads.iter().max().unwrap());
+    assert!(most - least <= 8, "{loads:?}");
 }
 
 proptest! {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::copy::{Copy, Fault};
 use crate::access_log::{FlowEnd, FlowRecord};
+use crate::balance::Origin;
 use crate::context::{Attempts, WorkerContext};
 use crate::metrics::RejectReason;
 use crate::snapshot::Listener;
@@ -37,7 +38,7 @@ pub(crate) async fn serve(
     context: Rc<WorkerContext>,
 ) {
     let mut flow = Flow::new(peer, listener, context);
-    flow.end = match flow.open().await {
+    flow.end = match flow.open(&client).await {
         Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
         Err(reason) => {
             flow.listener
@@ -84,8 +85,13 @@ impl Flow {
     }
 
     /// A connected target, each tried once.
-    async fn open(&mut self) -> Result<(Work, TcpStream), RejectReason> {
-        let mut attempts = Attempts::default();
+    async fn open(&mut self, client: &TcpStream) -> Result<(Work, TcpStream), RejectReason> {
+        let local = match *self.listener.bound {
+            [bound] if !bound.ip().is_unspecified() => bound,
+            // A client that is gone already has no address left to hash.
+            _ => client.local_addr().unwrap_or(self.peer),
+        };
+        let mut attempts = Attempts::new(Origin::tcp(self.peer, local));
         loop {
             let route = &self.listener.default_route;
             let choice = self.context.choose(route, &mut attempts).await?;

@@ -66,9 +66,9 @@ pub(super) struct ClientConnection {
     /// The configuration generation `listener` was looked up in.
     generation: u64,
     pub(super) side: TcpStream,
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     address: ClientAddress,
-    local: SocketAddr,
+    pub(super) local: SocketAddr,
     pub(super) deadline: Deadline,
     /// When the last exchange ended.
     now: Instant,

@@ -22,6 +22,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::request_body::RequestBody;
+use crate::balance::Origin;
 use crate::context::{Attempts, Choice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
 use crate::snapshot::Listener;
@@ -55,7 +56,7 @@ impl From<Failure> for Broken {
 }
 
 /// What one exchange remembers between its attempts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Search {
     attempts: Attempts,
     /// How the last attempt failed.
@@ -85,7 +86,12 @@ impl ClientConnection {
         body: &mut RequestBody,
         record: &mut Record<'_>,
     ) -> Result<Relayed, Broken> {
-        let mut search = Search::default();
+        let mut search = Search {
+            attempts: Attempts::new(Origin::tcp(self.peer, self.local)),
+            last: None,
+            second_round: false,
+            again: None,
+        };
         loop {
             let again = search.again.take();
             let fresh = again.is_some();
@@ -232,7 +238,8 @@ async fn choose(
 ) -> Result<Choice, Failure> {
     let route = &listener.default_route;
     loop {
-        let hold = match context.try_choose(route, &search.attempts.tried) {
+        let hold = match context.try_choose(route, &search.attempts.origin, &search.attempts.tried)
+        {
             Ok(choice) => return Ok(choice),
             Err(None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
             Err(Some(hold)) => hold,
