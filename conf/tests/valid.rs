@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use conf::{
-    AccessLog, Action, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind, HttpCheck,
-    ListenerProtocol, MinimumHealthy, Policy, Profile, RecordType, SetData, TargetHealthCheckKind,
-    TlsTrust, load_text, render_human,
+    AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind,
+    HttpCheck, ListenerProtocol, MinimumHealthy, Policy, Profile, RecordType, SetData,
+    TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -210,6 +210,40 @@ fn whom_tls_checks_believe() {
 }
 
 #[test]
+fn grpc_checks_ask_for_health_here_and_for_what_elb_asks_there() {
+    let asked = |profile: &str, check: &str| {
+        let text = MINIMAL.replace(
+            "targets = [\"127.0.0.11:3001\"]",
+            &format!(
+                "targets = [\"127.0.0.11:3001\"]\nhealth-check = {{ protocol = \"grpc\"{check} }}"
+            ),
+        );
+        let config = resolved(&format!("defaults = \"{profile}\"\n{text}"));
+        match &config.target_groups[0].health_check.kind {
+            TargetHealthCheckKind::Grpc(grpc) => {
+                let passes = grpc.matcher.ranges[0].0;
+                (grpc.path.clone(), grpc.service.clone(), passes)
+            }
+            other => panic!("grpc was asked for: {other:?}"),
+        }
+    };
+    let health = "/grpc.health.v1.Health/Check".to_owned();
+    let elb = "/AWS.ALB/healthcheck".to_owned();
+    let whole = Some(String::new());
+    assert_eq!(asked("local", ""), (health.clone(), whole, 0));
+    assert_eq!(asked("aws", ""), (elb.clone(), None, 12));
+    let service = ", service = \"a\"";
+    for profile in ["local", "aws"] {
+        assert_eq!(
+            asked(profile, service),
+            (health.clone(), Some("a".to_owned()), 0)
+        );
+    }
+    let path = ", path = \"/AWS.ALB/healthcheck\"";
+    assert_eq!(asked("local", path), (elb, None, 0));
+}
+
+#[test]
 fn everything_that_can_be_written() {
     let config = resolved(include_str!("valid/everything.toml"));
     let runtime = &config.runtime;
@@ -288,6 +322,27 @@ fn everything_that_can_be_written() {
     };
     assert_eq!(tls.server_name.as_deref(), Some("app.test"));
     assert_eq!(tls.trust, TlsTrust::Anyone);
+    let kind = |group: usize| &config.target_groups[group].health_check.kind;
+    let udp = UdpCheck {
+        send: b"ping".to_vec(),
+        receive: Some(b"pong".to_vec()),
+    };
+    assert_eq!(kind(2), &TargetHealthCheckKind::Udp(udp));
+    let TargetHealthCheckKind::Grpc(grpc) = kind(3) else {
+        panic!("grpc was asked for");
+    };
+    assert_eq!(grpc.path, "/grpc.health.v1.Health/Check");
+    assert_eq!(grpc.service.as_deref(), Some("a.B"));
+    assert_eq!(grpc.matcher.ranges, [(0, 0), (5, 6)]);
+    assert!(grpc.tls.is_some());
+    let send = b"state".to_vec();
+    let agent = TargetHealthCheckKind::Agent(AgentCheck { send });
+    assert_eq!(kind(4), &agent);
+    let TargetHealthCheckKind::Exec(exec) = kind(5) else {
+        panic!("a command was written");
+    };
+    assert!(exec.program.is_absolute() && exec.program.ends_with("sh"));
+    assert_eq!(exec.arguments, ["-c", "exit 0"]);
 
     let zone = &config.dns.as_ref().unwrap().zones[0];
     assert_eq!(

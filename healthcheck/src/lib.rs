@@ -21,7 +21,7 @@ mod table;
 
 pub use board::{Board, BoardHandle, BoardSettings, Prepared, UnknownTarget, start};
 pub use details::{CheckDetails, ObservationDetails, TargetDetails};
-pub use observation::{Observation, Outcome, Phases};
+pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
 pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};

@@ -49,6 +49,27 @@ pub struct Phases {
     pub response: Option<Duration>,
 }
 
+/// What an agent wants for its target (HAProxy's agent-check).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AgentReport {
+    /// `ready`, `drain` or `maint`; `None` = as before.
+    pub state: Option<AgentState>,
+    /// Share of the weight, in percent; `None` = as before.
+    pub percent: Option<u16>,
+}
+
+/// What an agent wants of its target, apart from its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AgentState {
+    /// Used by its health. The default.
+    #[default]
+    Ready,
+    /// No new work.
+    Drain,
+    /// No new work, because somebody works on it.
+    Maintenance,
+}
+
 /// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
@@ -58,6 +79,8 @@ pub struct Observation {
     pub seen: Arc<str>,
     /// How long its phases took.
     pub phases: Phases,
+    /// What an agent said besides up or down.
+    pub agent: Option<AgentReport>,
     /// When it began.
     pub started: Instant,
     /// When it ended.

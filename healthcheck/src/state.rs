@@ -127,6 +127,8 @@ pub enum Source {
     Passive,
     /// The operator.
     Operator,
+    /// The target's agent.
+    Agent,
     /// Registration or deregistration.
     Registration,
 }
@@ -138,6 +140,7 @@ impl Source {
             Self::Probe => "probe",
             Self::Passive => "passive",
             Self::Operator => "operator",
+            Self::Agent => "agent",
             Self::Registration => "registration",
         }
     }

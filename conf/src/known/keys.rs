@@ -117,10 +117,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
     later(Target, "server-name", &[], NO_TLS, REMOVE),
     // [target-group.health-check]
-    later(TargetHealthCheck, "send", &[], "probes would send nothing", "use protocol `http`"),
-    later(TargetHealthCheck, "receive", &[], "answers would not be compared", "use protocol `http` with `matcher`"),
-    later(TargetHealthCheck, "grpc-codes", &[], "gRPC answers would not be read", "use protocol `tcp`"),
-    later(TargetHealthCheck, "command", &[], "no command would be run", "use protocol `http` or `tcp`"),
     later(TargetHealthCheck, "enabled", &[Flag(true)], "targets would be probed all the same", "remove it: groups are always checked"),
     // [[health-check]]
     later(HealthCheck, "search-string", &[], "the answer's body would not be looked at", "remove it: a 2xx or 3xx status is success"),

@@ -96,9 +96,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetHealthCheck,
         "protocol",
-        &["grpc", "h2", "h2c", "udp", "quic", "exec", "icmp"],
+        &["h2", "h2c", "quic", "icmp"],
         "targets would not be probed in the way they answer",
-        "use `tcp` or `http`, on another `port` if need be",
+        "use `tcp`, `http`, `grpc` or `udp`, on another `port` if need be",
     ),
     later(
         HealthCheck,

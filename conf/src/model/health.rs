@@ -1,6 +1,7 @@
 //! Health checks: a target group's own, and the standalone ones that record sets name.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -11,7 +12,7 @@ use crate::Span;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CheckIdx(pub usize);
 
-/// Status codes that count as success: inclusive ranges (ELB `Matcher.HttpCode`).
+/// Codes that count as success: inclusive ranges (ELB `Matcher.HttpCode`, `Matcher.GrpcCode`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matcher {
     /// Inclusive ranges, ascending.
@@ -56,6 +57,15 @@ pub enum TargetHealthCheckKind {
     Tls(TlsCheck),
     /// Sends a request and compares the status, perhaps the body.
     Http(HttpCheck),
+    /// Sends a datagram. An ICMP "port unreachable" is failure; so is silence, when an answer is
+    /// asked for.
+    Udp(UdpCheck),
+    /// Calls a gRPC method and compares the status.
+    Grpc(GrpcCheck),
+    /// Reads a line in HAProxy's agent-check words.
+    Agent(AgentCheck),
+    /// Runs a program; exit code 0 is success.
+    Exec(ExecCheck),
 }
 
 impl TargetHealthCheckKind {
@@ -65,14 +75,19 @@ impl TargetHealthCheckKind {
             Self::Tcp => "tcp",
             Self::Tls(_) => "tls",
             Self::Http(http) => http.protocol(),
+            Self::Udp(_) => "udp",
+            Self::Grpc(_) => "grpc",
+            Self::Agent(_) => "agent",
+            Self::Exec(_) => "exec",
         }
     }
 
     /// The path it asks for, if it asks for one.
     pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Tcp | Self::Tls(_) => None,
+            Self::Tcp | Self::Tls(_) | Self::Udp(_) | Self::Agent(_) | Self::Exec(_) => None,
             Self::Http(http) => Some(&http.path),
+            Self::Grpc(grpc) => Some(&grpc.path),
         }
     }
 }
@@ -104,6 +119,47 @@ impl HttpCheck {
             Some(_) => "https",
         }
     }
+}
+
+/// What a UDP probe sends and expects (Huawei's `UDP_CONNECT`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UdpCheck {
+    /// The datagram; empty unless given.
+    pub send: Vec<u8>,
+    /// What the answer begins with; empty = any answer will do. `None` = silence passes.
+    pub receive: Option<Vec<u8>>,
+}
+
+/// What a gRPC probe calls and expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcCheck {
+    /// `/package.Service/Method`.
+    pub path: String,
+    /// Asks the health service (`grpc.health.v1`) for this service, empty for the whole, and
+    /// passes only when it serves; `None` = the request is empty and the status alone counts.
+    pub service: Option<String>,
+    /// `:authority`; `None` = the address and port.
+    pub host: Option<String>,
+    /// gRPC statuses that count as success (ELB `Matcher.GrpcCode`).
+    pub matcher: Matcher,
+    /// `None` = clear text, HTTP/2 by prior knowledge.
+    pub tls: Option<TlsCheck>,
+}
+
+/// How an agent is asked (HAProxy `agent-send`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCheck {
+    /// Sent once the connection stands; empty unless given.
+    pub send: Vec<u8>,
+}
+
+/// What is run. No shell is between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecCheck {
+    /// The program's file, found when the configuration was read.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 /// How a probe agrees on TLS 1.2 or 1.3.

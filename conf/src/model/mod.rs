@@ -13,8 +13,8 @@ mod record;
 pub use dns::{Dns, Zone};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
-    CheckIdx, HealthCheck, HealthCheckKind, HttpCheck, Matcher, TargetHealthCheck,
-    TargetHealthCheckKind, TlsCheck, TlsTrust,
+    AgentCheck, CheckIdx, ExecCheck, GrpcCheck, HealthCheck, HealthCheckKind, HttpCheck, Matcher,
+    TargetHealthCheck, TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};

@@ -164,7 +164,7 @@ pub(super) fn health(
         reason: shown.reason,
         source: shown.source,
         operator: machine.operator(),
-        weight,
+        weight: machine.weighed(weight),
         registered: machine.is_registered(),
         probed_unhealthy: machine.probed_unhealthy(),
         deadline: machine.deadline(),

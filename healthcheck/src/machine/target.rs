@@ -8,22 +8,28 @@
 //! | in use        | ready    | mark, not failed | unhealthy: FailedHealthChecks (passive)    |
 //! | in use        | ready    | failed          | unhealthy: the last failed probe's (probe)  |
 //! | in use        | drain    | any             | draining: DeregistrationInProgress (operator) |
+//! | in use        | ready    | agent wants no work | draining: DeregistrationInProgress (agent) |
 //! | not in use    | any      | not probed      | unused: NotInUse (registration)             |
 //! | deregistering | any      | not probed      | draining: DeregistrationInProgress (registration) |
 //! | gone          | any      | not probed      | unused: NotRegistered (registration)        |
 //!
-//! (ELB prefixes the reasons of `initial` with `Elb.`, the others with `Target.`.)
+//! (What the operator says goes before what an agent says, and that before health. ELB prefixes the
+//! reasons of `initial` with `Elb.`, the others with `Target.`.)
 //! A new target needs one passed probe, or `unhealthy` failed ones; afterwards thresholds apply. A
 //! failure of traffic that proves little (a connect that timed out) is a doubt: it changes nothing
-//! but asks for a probe, and becomes the mark when that probe fails too. A target that went down through the mark comes back on the first passed probe begun after it, also
-//! when failed probes found it unhealthy meanwhile: nothing but the mark said it was ill at first.
+//! but asks for a probe, and becomes the mark when that probe fails too. A target that went down
+//! through the mark comes back on the first passed probe begun after it, also when failed probes
+//! found it unhealthy meanwhile: nothing but the mark said it was ill at first.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::{Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure, ReasonCode};
-use crate::{Source, TargetState};
+use crate::{AgentState, Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure};
+use crate::{ReasonCode, Source, TargetState};
+
+/// The highest weight a target can have.
+const MAX_WEIGHT: u16 = 1000;
 
 /// Probe results in a row that change a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +91,9 @@ pub(crate) struct Machine {
     thresholds: Thresholds,
     registration: Registration,
     operator: OperatorState,
+    agent: AgentState,
+    /// Share of the weight that the agent wants, in percent.
+    percent: u16,
     probed: Probed,
     mark: Option<Mark>,
     /// A failure that proves little: it becomes the mark when a later probe fails too.
@@ -110,6 +119,8 @@ impl Machine {
                 Registration::NotInUse
             },
             operator: OperatorState::Ready,
+            agent: AgentState::Ready,
+            percent: 100,
             probed: Probed::Registered,
             mark: None,
             doubt: None,
@@ -167,8 +178,11 @@ impl Machine {
         self.thresholds = thresholds;
     }
 
-    /// Another probe is made from now on: results in a row start anew.
+    /// Another probe is made from now on: results in a row start anew, and what an agent said is
+    /// forgotten.
     pub(crate) fn restart_counts(&mut self) {
+        self.agent = AgentState::Ready;
+        self.percent = 100;
         self.passes = 0;
         self.failures = 0;
     }
@@ -191,6 +205,10 @@ impl Machine {
     /// can clear the mark, or confirm a doubt, but their failures must not hasten what thresholds
     /// and the interval say (connection termination follows from it).
     pub(crate) fn observe(&mut self, observation: &Observation, counted: bool) -> MarkChange {
+        if let Some(report) = observation.agent {
+            self.agent = report.state.unwrap_or(self.agent);
+            self.percent = report.percent.unwrap_or(self.percent);
+        }
         match observation.outcome {
             Outcome::Void => MarkChange::None,
             Outcome::Passed => self.observe_pass(observation),
@@ -331,6 +349,14 @@ impl Machine {
         self.operator
     }
 
+    /// `weight` as the agent wants it: its share, rounded up, so that only 0 % ends new work
+    /// (HAProxy).
+    pub(crate) fn weighed(&self, weight: u16) -> u16 {
+        let share = (u32::from(weight) * u32::from(self.percent)).div_ceil(100);
+        let most = MAX_WEIGHT.max(weight);
+        u16::try_from(share).unwrap_or(most).min(most)
+    }
+
     /// The thresholds in force.
     pub(crate) fn thresholds(&self) -> Thresholds {
         self.thresholds
@@ -375,7 +401,21 @@ impl Machine {
                 Source::Operator,
                 "Drained by the operator",
             ),
-            (Registration::InUse, OperatorState::Ready) => return self.shown_by_health(),
+            (Registration::InUse, OperatorState::Ready) => match self.agent {
+                AgentState::Ready => return self.shown_by_health(),
+                AgentState::Drain => (
+                    S::Draining,
+                    R::DeregistrationInProgress,
+                    Source::Agent,
+                    "Drained by its agent",
+                ),
+                AgentState::Maintenance => (
+                    S::Draining,
+                    R::DeregistrationInProgress,
+                    Source::Agent,
+                    "In maintenance by its agent",
+                ),
+            },
         };
         Shown {
             state,

@@ -20,6 +20,7 @@ fn probe(outcome: Outcome, started: Instant) -> Observation {
         outcome,
         seen: "seen".into(),
         phases: Phases::default(),
+        agent: None,
         started,
         ended: started,
     }

@@ -108,6 +108,7 @@ impl Stopwatch {
             outcome,
             seen: seen.into(),
             phases: self.phases,
+            agent: None,
             started: self.started,
             ended: Instant::now(),
         }

@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 use super::body::{Body, Coding, Framing, WINDOW};
 use super::connection::Stopwatch;
 use super::tls::TlsPlan;
-use super::{Limits, ProbePlan, malformed};
+use super::{Limits, ProbePlan, malformed, shown_line};
 use crate::{Observation, Outcome};
 
 /// Route 53: total response headers, in bytes.
@@ -25,8 +25,6 @@ const MAX_FIELDS: usize = 128;
 /// Heads below this are parsed at every read, so that what is not HTTP fails at once; longer
 /// ones when their end has come, so that a slow trickle costs no more than its bytes.
 const EAGER_HEAD: usize = 1024;
-/// Characters of a line that are kept.
-const MAX_LINE: usize = 160;
 
 /// What an HTTP probe sends and expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,18 +284,4 @@ fn values<'f>(
         .iter()
         .filter(named)
         .map(|field| field.value.trim_ascii())
-}
-
-/// The first line as sent, made safe to show: no control characters, bounded.
-pub(super) fn shown_line(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == b'\n');
-    let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-    // Bounded before it is decoded: a character has at most four bytes.
-    let line = line.get(..line.len().min(MAX_LINE * 4)).unwrap_or_default();
-    String::from_utf8_lossy(line)
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_LINE)
-        .collect()
 }

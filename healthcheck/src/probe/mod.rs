@@ -4,11 +4,15 @@
 //! returns an [`Observation`]. Connections are closed by RST, so that no TIME_WAIT stays on
 //! either side however many targets are probed.
 
+mod agent;
 mod body;
 mod connection;
+mod exec;
+mod grpc;
 mod http;
 mod tcp;
 mod tls;
+mod udp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,10 +20,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{HealthCheck, HealthCheckKind, HttpCheck, Matcher};
-use conf::{TargetHealthCheck, TargetHealthCheckKind};
+use conf::{AgentCheck, ExecCheck, HealthCheck, HealthCheckKind, HttpCheck, Matcher};
+use conf::{TargetHealthCheck, TargetHealthCheckKind, UdpCheck};
 
 use crate::Observation;
+use grpc::GrpcPlan;
 use http::HttpPlan;
 use tls::TlsPlan;
 
@@ -29,6 +34,9 @@ const STANDALONE_TCP: Duration = Duration::from_secs(10);
 const STANDALONE_CONNECT: Duration = Duration::from_secs(4);
 /// Route 53: an HTTP check's limit from connection to status, and from there to the search string.
 const STANDALONE_RESPONSE: Duration = Duration::from_secs(2);
+
+/// Characters of a line that are kept.
+const MAX_LINE: usize = 160;
 
 /// A running probe.
 pub(crate) type RunningProbe = Pin<Box<dyn Future<Output = Observation>>>;
@@ -50,6 +58,10 @@ impl Probe for Network {
                 ProbeKind::Tcp => tcp::probe(&plan).await,
                 ProbeKind::Tls(tls) => tls::probe(&plan, tls).await,
                 ProbeKind::Http(http) => http::probe(&plan, http).await,
+                ProbeKind::Udp(udp) => udp::probe(&plan, udp).await,
+                ProbeKind::Grpc(grpc) => grpc::probe(&plan, grpc).await,
+                ProbeKind::Agent(agent) => agent::probe(&plan, agent).await,
+                ProbeKind::Exec(exec) => exec::probe(&plan, exec).await,
             }
         })
     }
@@ -97,6 +109,14 @@ pub(crate) enum ProbeKind {
     Tls(TlsPlan),
     /// Sends a request and compares the answer.
     Http(HttpPlan),
+    /// Sends a datagram.
+    Udp(UdpCheck),
+    /// Calls a method.
+    Grpc(Box<GrpcPlan>),
+    /// Reads an agent's line.
+    Agent(AgentCheck),
+    /// Runs a program.
+    Exec(ExecCheck),
 }
 
 /// Everything one probe needs, made once per configuration.
@@ -121,6 +141,12 @@ impl ProbePlan {
             TargetHealthCheckKind::Tcp => ProbeKind::Tcp,
             TargetHealthCheckKind::Tls(tls) => ProbeKind::Tls(TlsPlan::new(tls, b"", address)),
             TargetHealthCheckKind::Http(http) => ProbeKind::Http(http_plan(http, address)),
+            TargetHealthCheckKind::Udp(udp) => ProbeKind::Udp(udp.clone()),
+            TargetHealthCheckKind::Grpc(grpc) => {
+                ProbeKind::Grpc(GrpcPlan::new(grpc, address).into())
+            }
+            TargetHealthCheckKind::Agent(agent) => ProbeKind::Agent(agent.clone()),
+            TargetHealthCheckKind::Exec(exec) => ProbeKind::Exec(exec.clone()),
         };
         Self {
             address,
@@ -174,6 +200,21 @@ fn http_plan(check: &HttpCheck, address: SocketAddr) -> HttpPlan {
         search: check.search_string.as_deref().map(Into::into),
         tls: tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address)),
     }
+}
+
+/// The first line as sent, made safe to show: no control characters, bounded.
+fn shown_line(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == b'\n');
+    let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+    // Bounded before it is decoded: a character has at most four bytes.
+    let line = line.get(..line.len().min(MAX_LINE * 4)).unwrap_or_default();
+    shown(&String::from_utf8_lossy(line))
+}
+
+/// Text of a target, made safe to show.
+fn shown(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().map(safe).take(MAX_LINE).collect()
 }
 
 /// An answer that breaks its protocol.

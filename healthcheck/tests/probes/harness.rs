@@ -42,7 +42,8 @@ pub(crate) async fn probed(check: &str, target: SocketAddr) -> TargetDetails {
     details
 }
 
-/// A file with one group whose check is `check`.
+/// A file with one group whose check is `check`. A probe that is void, because this process ran
+/// late, is soon followed by another.
 fn configuration(check: &str, target: SocketAddr) -> String {
     format!(
         r#"
@@ -58,6 +59,7 @@ fn configuration(check: &str, target: SocketAddr) -> String {
         [target-group.health-check]
         unhealthy-threshold = 1
         interval = "1m"
+        fast-interval = "1s"
         {check}
         "#
     )

@@ -5,7 +5,11 @@
     reason = "a test: what is not as it must be ends it"
 )]
 
+mod agent;
+mod exec;
+mod grpc;
 mod harness;
 mod hostile;
 mod http;
 mod tls;
+mod udp;

@@ -1,4 +1,4 @@
-//! `matcher`: the codes that count as success, HTTP statuses here.
+//! `matcher`: the codes that count as success, HTTP or gRPC statuses.
 //!
 //! Called by the readers of the kinds that compare codes. Lists and ranges, as ELB writes them.
 
@@ -33,6 +33,18 @@ impl Codes {
             digits: Some(3),
             what: "statuses",
             help: "write statuses and ranges: \"200\", \"200,202\", \"200-299\"",
+        }
+    }
+
+    /// gRPC statuses (ELB `Matcher.GrpcCode`: 0-99). `default` is what passes unless said.
+    pub(super) fn grpc(default: u16) -> Self {
+        Self {
+            default: (default, default),
+            low: 0,
+            high: 99,
+            digits: None,
+            what: "gRPC statuses",
+            help: "write statuses and ranges: \"0\", \"0,12\", \"0-16\"",
         }
     }
 

@@ -3,8 +3,11 @@
 //! Called by the resolver of target groups and by the resolver itself. One file for each kind of
 //! probe; what no kind of probe reads is reported as misplaced from the one list below.
 
+mod exec;
+mod grpc;
 mod http;
 mod matcher;
+mod payload;
 mod standalone;
 mod timing;
 mod tls;
@@ -24,15 +27,23 @@ enum Protocol {
     Tls,
     Http,
     Https,
+    Udp,
+    Grpc,
+    Agent,
+    Exec,
 }
 
 impl Protocol {
     /// Every one with its word.
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 8] = [
         ("tcp", Self::Tcp),
         ("tls", Self::Tls),
         ("http", Self::Http),
         ("https", Self::Https),
+        ("udp", Self::Udp),
+        ("grpc", Self::Grpc),
+        ("agent", Self::Agent),
+        ("exec", Self::Exec),
     ];
 
     /// The keys that mean something to it, beside those of every probe.
@@ -42,6 +53,10 @@ impl Protocol {
             Self::Tls => tls::KEYS.to_vec(),
             Self::Http => http::KEYS.to_vec(),
             Self::Https => [&http::KEYS[..], &tls::KEYS[..]].concat(),
+            Self::Udp => vec!["send", "receive"],
+            Self::Grpc => [&grpc::KEYS[..], &tls::KEYS[..]].concat(),
+            Self::Agent => vec!["send"],
+            Self::Exec => vec!["command"],
         }
     }
 
@@ -52,6 +67,10 @@ impl Protocol {
             Self::Tls => "a tls probe only agrees on TLS",
             Self::Http => "an http probe is in clear text",
             Self::Https => "an https probe does not read it",
+            Self::Udp => "a udp probe sends a datagram",
+            Self::Grpc => "a grpc probe calls a method",
+            Self::Agent => "an agent probe reads one line",
+            Self::Exec => "an exec probe runs a program",
         }
     }
 }
@@ -63,7 +82,12 @@ fn takers(key: &str) -> String {
         .filter(|(_, protocol)| protocol.keys().contains(&key))
         .map(|(word, _)| format!("`{word}`"))
         .collect();
-    format!("use protocol {}, or remove it", takers.join(" or "))
+    let takers = match takers.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    };
+    format!("use protocol {takers}, or remove it")
 }
 
 /// Where a target health check belongs.
@@ -138,19 +162,25 @@ fn default_protocol(owner: &Owner) -> Protocol {
 }
 
 fn target_protocol(reader: &mut Reader<'_>, owner: &Owner) -> Protocol {
-    match reader.choice("protocol", &Protocol::WORDS) {
-        Choice::Is(found) => {
-            if !is_in_elb(found.value, owner) {
-                let diagnostic = not_in_elb(reader.title(), found.value, found.span, owner);
-                reader.scope().report(diagnostic);
-            }
-            found.value
-        }
-        // A path, host or matcher asks for HTTP as clearly as the protocol would.
-        Choice::Absent if http::KEYS.iter().any(|key| reader.has(key)) => Protocol::Http,
-        Choice::Absent => default_protocol(owner),
-        Choice::Later | Choice::Refused => Protocol::Http,
+    let (protocol, place) = match reader.choice("protocol", &Protocol::WORDS) {
+        Choice::Is(found) => (found.value, found.span),
+        Choice::Absent => implied_protocol(reader, owner),
+        Choice::Later | Choice::Refused => return Protocol::Http,
+    };
+    if !is_in_elb(protocol, owner) {
+        let diagnostic = not_in_elb(reader.title(), protocol, place, owner);
+        reader.scope().report(diagnostic);
     }
+    protocol
+}
+
+/// Keys that one protocol alone reads ask for it as clearly as its name would; and where they do.
+fn implied_protocol(reader: &Reader<'_>, owner: &Owner) -> (Protocol, Span) {
+    let http = http::KEYS.iter().map(|key| (*key, Protocol::Http));
+    let others = [("service", Protocol::Grpc), ("command", Protocol::Exec)];
+    let mut all = http.chain(others);
+    all.find_map(|(key, protocol)| Some((protocol, reader.key_span(key)?)))
+        .unwrap_or((default_protocol(owner), reader.span()))
 }
 
 /// True for the protocols that the load balancer of the profile has.
@@ -158,7 +188,10 @@ fn is_in_elb(protocol: Protocol, owner: &Owner) -> bool {
     match protocol {
         Protocol::Http | Protocol::Https => true,
         Protocol::Tcp => !owner.is_alb(),
-        Protocol::Tls => owner.profile == Profile::Local,
+        Protocol::Grpc => owner.profile == Profile::Local || owner.is_alb(),
+        Protocol::Tls | Protocol::Udp | Protocol::Agent | Protocol::Exec => {
+            owner.profile == Profile::Local
+        }
     }
 }
 
@@ -190,6 +223,13 @@ fn target_kind(
         Protocol::Http | Protocol::Https => {
             TargetHealthCheckKind::Http(http::read(reader, protocol, owner))
         }
+        Protocol::Udp => TargetHealthCheckKind::Udp(payload::udp(reader)),
+        Protocol::Grpc => TargetHealthCheckKind::Grpc(grpc::read(reader, owner)),
+        Protocol::Agent => TargetHealthCheckKind::Agent(payload::agent(reader)),
+        Protocol::Exec => exec::read(reader).map_or(
+            TargetHealthCheckKind::Tcp, // reported: the file is not served
+            TargetHealthCheckKind::Exec,
+        ),
     };
     let own = protocol.keys();
     let why = protocol.refusal();

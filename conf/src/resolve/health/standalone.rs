@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Protocol, threshold};
+use super::threshold;
 use crate::resolve::address;
 use crate::resolve::defaults::Numbers;
 use crate::resolve::directory::Directory;
@@ -10,6 +10,13 @@ use crate::scalar::Shown;
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{CheckIdx, Diagnostic, HealthCheck, HealthCheckKind, Profile};
+
+/// What a standalone check probes.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Tcp,
+    Http,
+}
 
 /// Resolves every `[[health-check]]`.
 pub(in crate::resolve) fn standalone(
@@ -47,7 +54,7 @@ pub(in crate::resolve) fn standalone(
 }
 
 fn standalone_kind(reader: &mut Reader<'_>) -> Option<HealthCheckKind> {
-    let words = [("tcp", Protocol::Tcp), ("http", Protocol::Http)];
+    let words = [("tcp", Kind::Tcp), ("http", Kind::Http)];
     reader.missing(
         "type",
         "it would not be known what to probe",
@@ -73,7 +80,7 @@ fn standalone_kind(reader: &mut Reader<'_>) -> Option<HealthCheckKind> {
         }
     };
     match protocol {
-        Protocol::Tcp | Protocol::Tls => {
+        Kind::Tcp => {
             for key in ["path", "host"] {
                 reader.misplaced(
                     key,
@@ -83,7 +90,7 @@ fn standalone_kind(reader: &mut Reader<'_>) -> Option<HealthCheckKind> {
             }
             Some(HealthCheckKind::Tcp { address: address? })
         }
-        Protocol::Http | Protocol::Https => {
+        Kind::Http => {
             let path = address::request_path(reader);
             let host = address::host_header(reader);
             let address = address?;

@@ -103,7 +103,8 @@ pub(super) fn default_timeout(
     numbers: &Numbers,
 ) -> Duration {
     let default = match (protocol, owner.protocol) {
-        (Protocol::Tcp | Protocol::Tls, _) => numbers.timeout_tcp,
+        (Protocol::Tcp | Protocol::Tls | Protocol::Udp, _) => numbers.timeout_tcp,
+        (Protocol::Grpc | Protocol::Agent | Protocol::Exec, _) => numbers.timeout.default,
         (Protocol::Https, GroupProtocol::Tcp) => numbers.timeout_tcp,
         (Protocol::Http, GroupProtocol::Tcp) => numbers.timeout_http_of_tcp,
         (Protocol::Http | Protocol::Https, GroupProtocol::Http) => numbers.timeout.default,

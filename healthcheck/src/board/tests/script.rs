@@ -101,6 +101,7 @@ impl Probe for Script {
                 outcome,
                 seen: seen.into(),
                 phases: Phases::default(),
+                agent: None,
                 started,
                 ended: Instant::now(),
             }
