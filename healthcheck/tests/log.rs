@@ -122,7 +122,7 @@ async fn transitions_and_fail_open_are_logged() {
              last=\"connection refused\" passes=0 failures=2"
         ),
         format!(
-            "{changed} from=\"unhealthy\" to=\"healthy\" reason=\"\" source=\"probe\" \
+            "{changed} from=\"unhealthy\" to=\"healthy\" source=\"probe\" \
              description=\"connected\" last=\"connected\" passes=2 failures=0"
         ),
     ] {
