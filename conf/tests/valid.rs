@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use conf::{
-    AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Config, GroupIdx, HealthCheckKind,
-    HttpCheck, ListenerProtocol, MinimumHealthy, Policy, Profile, RecordType, SetData,
-    TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
+    AccessLog, Action, AgentCheck, Algorithm, AliasTarget, CheckIdx, Config, Endpoint, GroupIdx,
+    HealthCheck, HealthCheckKind, HttpCheck, ListenerProtocol, MinimumHealthy, Policy, Profile,
+    RecordType, SetData, Sni, TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -47,6 +47,13 @@ type = "A"
 policy = "multivalue"
 sets = [{ id = "a", values = "192.0.2.10", health-check = "up" }]
 "#;
+
+fn endpoint(check: &HealthCheck) -> &Endpoint {
+    match &check.kind {
+        HealthCheckKind::Endpoint(endpoint) => endpoint,
+        other => panic!("an endpoint was written: {other:?}"),
+    }
+}
 
 const fn s(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -104,9 +111,13 @@ fn local_defaults() {
     );
     assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (2, 2));
 
-    let up = &config.health_checks[0];
+    let up = endpoint(&config.health_checks[0]);
     assert_eq!((up.interval, up.failure_threshold), (s(5), 2));
-    assert!(matches!(&up.kind, HealthCheckKind::Http { path, host: None, .. } if path == "/"));
+    let http = up.http.as_ref().unwrap();
+    assert_eq!(
+        (http.path.as_str(), &http.host, &http.tls),
+        ("/", &None, &None)
+    );
 
     let dns = config.dns.as_ref().unwrap();
     assert_eq!(dns.binds[0].value, "127.0.0.1:5300".parse().unwrap());
@@ -150,7 +161,7 @@ fn aws_defaults_are_the_documented_ones() {
         (&bytes.kind, bytes.timeout),
         (&TargetHealthCheckKind::Tcp, s(10))
     );
-    let up = &config.health_checks[0];
+    let up = endpoint(&config.health_checks[0]);
     assert_eq!((up.interval, up.failure_threshold), (s(30), 3));
     assert_eq!(config.dns.as_ref().unwrap().ttl, 60);
 }
@@ -343,6 +354,20 @@ fn everything_that_can_be_written() {
     };
     assert!(exec.program.is_absolute() && exec.program.ends_with("sh"));
     assert_eq!(exec.arguments, ["-c", "exit 0"]);
+
+    let most = HealthCheckKind::Calculated {
+        children: vec![CheckIdx(3), CheckIdx(1), CheckIdx(2)],
+        health_threshold: 2,
+    };
+    assert_eq!(config.health_checks[0].kind, most);
+    let page = &config.health_checks[1];
+    assert!(page.disabled && page.inverted && endpoint(page).measure_latency);
+    let http = endpoint(page).http.as_ref().unwrap();
+    let tls = http.tls.as_ref().unwrap();
+    assert_eq!((tls.sni, &tls.trust), (Sni::NotSent, &TlsTrust::Anyone));
+    assert_eq!(http.search_string.as_deref(), Some("ok"));
+    let group = HealthCheckKind::TargetGroup(GroupIdx(2));
+    assert_eq!(config.health_checks[2].kind, group);
 
     let zone = &config.dns.as_ref().unwrap().zones[0];
     assert_eq!(

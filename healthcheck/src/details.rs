@@ -71,8 +71,8 @@ pub struct TargetDetails {
 pub struct CheckDetails {
     /// The check.
     pub name: String,
-    /// Where it connects.
-    pub address: SocketAddr,
+    /// Where it connects, if it has probes of its own.
+    pub address: Option<SocketAddr>,
     /// Its state.
     pub healthy: bool,
     /// What was last seen.
@@ -81,11 +81,11 @@ pub struct CheckDetails {
     #[serde(rename = "since-unix-ms", serialize_with = "unix_milliseconds")]
     pub since: SystemTime,
     /// From one probe's start to the next one's.
-    pub interval_ms: u64,
+    pub interval_ms: Option<u64>,
     /// Results in a row that change the state.
-    pub failure_threshold: u32,
+    pub failure_threshold: Option<u32>,
     /// Results in a row so far that differ from the state.
-    pub contrary: u32,
+    pub contrary: Option<u32>,
     /// The last probes, newest first, at most five.
     pub observations: Vec<ObservationDetails>,
     /// Until the next probe.
@@ -171,12 +171,27 @@ pub(crate) fn target_outlook(machine: &Machine) -> String {
     }
 }
 
-/// What would change a check's state, in one sentence.
-pub(crate) fn check_outlook(machine: &CheckMachine) -> String {
-    let (kind, state) = if machine.healthy() {
-        ("failed", "unhealthy")
+/// What would change a check's state, in one sentence; `machine` is that of a check with probes of
+/// its own.
+pub(crate) fn check_outlook(
+    machine: Option<&CheckMachine>,
+    disabled: bool,
+    inverted: bool,
+) -> String {
+    if disabled {
+        return "It is disabled: only the configuration changes it.".to_owned();
+    }
+    let Some(machine) = machine else {
+        return "It changes with what it looks at.".to_owned();
+    };
+    let kind = if machine.healthy() {
+        "failed"
     } else {
-        ("passed", "healthy")
+        "passed"
+    };
+    let state = match machine.healthy() == inverted {
+        true => "healthy",
+        false => "unhealthy",
     };
     let (contrary, threshold) = (machine.contrary(), machine.threshold());
     format!(

@@ -3,16 +3,22 @@
 //! Written by the board only; collected from the control thread. `target_health` is read from the
 //! published table, so that it never disagrees with what the planes see.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
-use crate::{HealthTable, Observation, ReasonCode, TargetState};
+use crate::{HealthTable, Observation, Phases, ReasonCode, TargetState};
 
 /// 1 for the state a target is in, 0 for the others.
 const TARGET_HEALTH: &str = "pointsman_target_health";
 /// How long probes took.
 const DURATION: &str = "pointsman_health_check_duration_seconds";
+/// How long the phases of probes of a measured check took.
+const LATENCY: &str = "pointsman_health_check_phase_seconds";
+/// 1 for a healthy standalone check, 0 for an unhealthy one.
+const CHECK_HEALTHY: &str = "pointsman_health_check_healthy";
 /// Changes of state.
 const TRANSITIONS: &str = "pointsman_health_transitions_total";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
@@ -24,6 +30,7 @@ const BUCKETS: [f64; 14] = [
 #[derive(Debug)]
 pub(crate) struct Metrics {
     duration: HistogramVec,
+    latency: HistogramVec,
     transitions: IntCounterVec,
 }
 
@@ -36,9 +43,13 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let duration = HistogramOpts::new(DURATION, "How long health check probes took.")
             .buckets(BUCKETS.to_vec());
+        let latency = "How long connecting, TLS and the first byte took a health check's probes.";
+        let latency = HistogramOpts::new(LATENCY, latency).buckets(BUCKETS.to_vec());
         let transitions = Opts::new(TRANSITIONS, "Changes of a target's health state.");
         Self {
             duration: HistogramVec::new(duration, &["protocol", "result"])
+                .expect("a valid histogram"),
+            latency: HistogramVec::new(latency, &["health_check", "phase"])
                 .expect("a valid histogram"),
             transitions: IntCounterVec::new(transitions, &["target_group", "to", "reason"])
                 .expect("a valid counter"),
@@ -52,6 +63,26 @@ impl Metrics {
             self.duration
                 .with_label_values(&[protocol, observation.outcome.as_str()])
                 .observe(took.as_secs_f64());
+        }
+    }
+
+    /// A probe of a check that measures latency ended.
+    pub(crate) fn measured(&self, check: &str, observation: &Observation) {
+        for (phase, took) in phases(&observation.phases) {
+            if let Some(took) = took {
+                let labels = [check, phase];
+                self.latency
+                    .with_label_values(&labels)
+                    .observe(took.as_secs_f64());
+            }
+        }
+    }
+
+    /// The check is gone, or does not measure any more: so are its series.
+    pub(crate) fn forget_latency(&self, check: &str) {
+        for (phase, _) in phases(&Phases::default()) {
+            // Fails for phases that never occurred, and for checks that never measured.
+            let _absent = self.latency.remove_label_values(&[check, phase]);
         }
     }
 
@@ -77,8 +108,10 @@ impl Metrics {
     /// Everything, with the states of `table`.
     pub(crate) fn collect(&self, table: &HealthTable) -> Vec<MetricFamily> {
         let mut families = self.duration.collect();
+        families.extend(self.latency.collect());
         families.extend(self.transitions.collect());
         families.push(target_health(table));
+        families.push(check_health(table));
         families.retain(|family| !family.get_metric().is_empty());
         families
     }
@@ -109,12 +142,39 @@ fn target_health(table: &HealthTable) -> MetricFamily {
             metrics.push(metric);
         }
     }
+    let help = "1 for the state a target is in, 0 for the others.";
+    gauges(TARGET_HEALTH, help, metrics)
+}
+
+fn check_health(table: &HealthTable) -> MetricFamily {
+    let metric = |(id, name): &(crate::CheckId, std::sync::Arc<str>)| {
+        let mut gauge = Gauge::default();
+        gauge.set_value(f64::from(u8::from(table.check(*id)?.healthy)));
+        let mut metric = Metric::from_gauge(gauge);
+        metric.set_label(vec![label("health_check", name)]);
+        Some(metric)
+    };
+    let metrics = table.roster().checks.iter().filter_map(metric).collect();
+    let help = "1 for a healthy standalone check, 0 for an unhealthy one.";
+    gauges(CHECK_HEALTHY, help, metrics)
+}
+
+fn gauges(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
-    family.set_name(TARGET_HEALTH.to_owned());
-    family.set_help("1 for the state a target is in, 0 for the others.".to_owned());
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
     family.set_field_type(MetricType::GAUGE);
     family.set_metric(metrics);
     family
+}
+
+/// The phases that are measured, by their names.
+fn phases(phases: &Phases) -> [(&'static str, Option<Duration>); 3] {
+    [
+        ("connect", phases.connect),
+        ("tls", phases.tls),
+        ("first-byte", phases.first_byte),
+    ]
 }
 
 fn label(name: &str, value: &str) -> LabelPair {

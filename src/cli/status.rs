@@ -232,12 +232,12 @@ fn show_checks(checks: &[Value]) -> String {
     if checks.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&["HEALTH CHECK", "TYPE", "ADDRESS", "STATUS", "SEEN"]);
+    let mut table = Table::new(&["HEALTH CHECK", "TYPE", "LOOKS AT", "STATUS", "SEEN"]);
     for check in checks {
         table.row([
             cell(check, "name"),
             cell(check, "type"),
-            cell(check, "address"),
+            texts(&check["watches"]).join(", "),
             cell(check, "status"),
             cell(check, "description"),
         ]);

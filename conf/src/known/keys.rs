@@ -119,16 +119,8 @@ pub(super) const LATER: &[LaterKey] = &[
     // [target-group.health-check]
     later(TargetHealthCheck, "enabled", &[Flag(true)], "targets would be probed all the same", "remove it: groups are always checked"),
     // [[health-check]]
-    later(HealthCheck, "search-string", &[], "the answer's body would not be looked at", "remove it: a 2xx or 3xx status is success"),
-    later(HealthCheck, "inverted", &[Flag(false)], "the check would be healthy when it should be unhealthy", REMOVE),
-    later(HealthCheck, "disabled", &[Flag(false)], "the address would be probed all the same", "remove the check from the sets that name it"),
-    later(HealthCheck, "enable-sni", &[], NO_TLS, REMOVE),
-    later(HealthCheck, "measure-latency", &[Flag(false)], "latency would be in the metrics only", "see `pointsman_health_check_duration_seconds`"),
     later(HealthCheck, "regions", &[Empty], "the address would be probed from here only", REMOVE),
     later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
-    later(HealthCheck, "children", &[Empty], "other checks would not count", "name the checks in the sets themselves"),
-    later(HealthCheck, "health-threshold", &[], "other checks would not count", REMOVE),
-    later(HealthCheck, "target-group", &[], "the group's health would not count", "use an alias to the target group"),
     later(HealthCheck, "routing-control", &[], "the switch would not exist", REMOVE),
     later(HealthCheck, "metric", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),

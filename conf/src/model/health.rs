@@ -1,16 +1,9 @@
-//! Health checks: a target group's own, and the standalone ones that record sets name.
+//! Target health checks: a target group's own.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
-
-use crate::Span;
-
-/// Index of a check in [`Config::health_checks`](crate::Config::health_checks).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CheckIdx(pub usize);
 
 /// Codes that count as success: inclusive ranges (ELB `Matcher.HttpCode`, `Matcher.GrpcCode`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +162,19 @@ pub struct TlsCheck {
     pub trust: TlsTrust,
     /// The name asked for (SNI) and verified; `None` = the address.
     pub server_name: Option<String>,
+    /// How the name is asked for.
+    pub sni: Sni,
+}
+
+/// Whether a probe names the server it wants in the handshake (RFC 6066 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sni {
+    /// It does.
+    Sent,
+    /// It does, and tries once more without when the server refuses (Route 53 `EnableSNI`).
+    SentFirst,
+    /// It does not.
+    NotSent,
 }
 
 /// Whose certificates a probe takes.
@@ -181,38 +187,4 @@ pub enum TlsTrust {
     Authorities(Vec<CertificateDer<'static>>),
     /// Anybody's: nothing is verified, as in ELB and Route 53.
     Anyone,
-}
-
-/// A standalone check (Route 53's), named by record sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// Unique among health checks.
-    pub name: String,
-    /// Where `name` stands.
-    pub span: Span,
-    /// What is probed and how.
-    pub kind: HealthCheckKind,
-    /// From one probe's start to the next one's.
-    pub interval: Duration,
-    /// Results in a row that change the state, either way (Route 53 `FailureThreshold`).
-    pub failure_threshold: u32,
-}
-
-/// What a standalone check looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HealthCheckKind {
-    /// A TCP connect within 10 s (Route 53's limit) or `interval`, whichever is shorter.
-    Tcp {
-        /// Where to connect.
-        address: SocketAddr,
-    },
-    /// GET; connect within 4 s, then a 2xx or 3xx status within 2 s (Route 53's limits).
-    Http {
-        /// Where to connect.
-        address: SocketAddr,
-        /// Path and query, from `/`.
-        path: String,
-        /// Host header; `None` = the address (with its port unless 80).
-        host: Option<String>,
-    },
 }

@@ -3,6 +3,7 @@
 //! Built by the resolver only; read by every plane. Immutable once built. Enums hold what this
 //! version serves, nothing else: a value the model cannot express is a diagnostic, not a variant.
 
+mod check;
 mod dns;
 mod group;
 mod health;
@@ -10,11 +11,12 @@ mod listener;
 mod process;
 mod record;
 
+pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use dns::{Dns, Zone};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
-    AgentCheck, CheckIdx, ExecCheck, GrpcCheck, HealthCheck, HealthCheckKind, HttpCheck, Matcher,
-    TargetHealthCheck, TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
+    AgentCheck, ExecCheck, GrpcCheck, HttpCheck, Matcher, Sni, TargetHealthCheck,
+    TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};

@@ -44,8 +44,8 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         checks: Directory::new("health check", "[[health-check]]"),
     };
     let process = process::resolve(&mut reader, numbers);
-    let health_checks = health::standalone(&mut reader, profile, numbers, &mut names.checks);
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
+    let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
     let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
     let dns = dns::resolve(&mut reader, numbers, &mut names, &listeners);
     let serves = reader.has("listener") || reader.has("zone");
@@ -78,7 +78,7 @@ impl Names {
         );
         self.checks.report_unused(
             "it would be probed, and decide nothing",
-            "name it as `health-check` of a set, or remove it",
+            "name it as `health-check` of a set or among the `children` of a calculated one, or remove it",
             scope,
         );
     }

@@ -189,19 +189,71 @@ pub(super) struct GroupEntry {
 #[derive(Debug)]
 pub(super) struct CheckEntry {
     pub(super) name: Arc<str>,
+    pub(super) basis: Basis,
+    /// Counts as healthy, whatever it would find.
+    pub(super) disabled: bool,
+    /// The other way round, last of all.
+    pub(super) inverted: bool,
+    /// As it was last made ready for publication.
+    pub(super) shown: CheckHealth,
+}
+
+/// What a check's health follows from.
+#[derive(Debug)]
+pub(super) enum Basis {
+    /// Probes of its own.
+    Probed(ProbedCheck),
+    /// Other checks: healthy when at least `threshold` of them are.
+    Children { ids: Vec<u32>, threshold: usize },
+    /// A target group's roll-up.
+    Group(u32),
+}
+
+/// A check with probes of its own.
+#[derive(Debug)]
+pub(super) struct ProbedCheck {
     pub(super) machine: CheckMachine,
     pub(super) probing: Probing,
-    /// When the state was entered.
-    pub(super) since: SystemTime,
+    /// Keeps histograms of its probes' phases.
+    pub(super) measure_latency: bool,
 }
 
 impl CheckEntry {
-    /// What the table shall hold.
-    pub(super) fn health(&self) -> CheckHealth {
+    /// The probed part, if it has one.
+    pub(super) fn probed(&self) -> Option<&ProbedCheck> {
+        match &self.basis {
+            Basis::Probed(probed) => Some(probed),
+            Basis::Children { .. } | Basis::Group(_) => None,
+        }
+    }
+
+    /// The probed part, if it has one.
+    pub(super) fn probed_mut(&mut self) -> Option<&mut ProbedCheck> {
+        match &mut self.basis {
+            Basis::Probed(probed) => Some(probed),
+            Basis::Children { .. } | Basis::Group(_) => None,
+        }
+    }
+
+    /// What the table shall hold when the basis says `found`: Route 53's order, disabled before
+    /// inverted.
+    pub(super) fn health(&self, found: (bool, Arc<str>), now: SystemTime) -> CheckHealth {
+        let (basis, description) = match self.disabled {
+            true => (true, "disabled: counts as healthy".into()),
+            false => found,
+        };
+        let healthy = basis != self.inverted;
         CheckHealth {
-            healthy: self.machine.healthy(),
-            description: self.machine.description(),
-            since: self.since,
+            healthy,
+            description: match self.inverted {
+                true => format!("inverted: {description}").into(),
+                false => description,
+            },
+            since: if healthy == self.shown.healthy {
+                self.shown.since
+            } else {
+                now
+            },
         }
     }
 }

@@ -95,18 +95,24 @@ impl Core {
         let id = self.check_places.find(name)?;
         let entry = self.checks.get(&id)?;
         let now = Instant::now();
+        let probed = entry.probed();
+        let health = &entry.shown;
         Some(CheckDetails {
             name: name.clone(),
-            address: entry.probing.plan.address,
-            healthy: entry.machine.healthy(),
-            description: entry.machine.description().to_string(),
-            since: entry.since,
-            interval_ms: milliseconds(entry.probing.pace.calm),
-            failure_threshold: entry.machine.threshold(),
-            contrary: entry.machine.contrary(),
-            observations: entry.probing.details(now),
+            address: probed.map(|probed| probed.probing.plan.address),
+            healthy: health.healthy,
+            description: health.description.to_string(),
+            since: health.since,
+            interval_ms: probed.map(|probed| milliseconds(probed.probing.pace.calm)),
+            failure_threshold: probed.map(|probed| probed.machine.threshold()),
+            contrary: probed.map(|probed| probed.machine.contrary()),
+            observations: probed.map_or_else(Vec::new, |probed| probed.probing.details(now)),
             next_probe_ms: self.next_probe(ProbeKey::Check(CheckId(id)), now),
-            next: check_outlook(&entry.machine),
+            next: check_outlook(
+                probed.map(|probed| &probed.machine),
+                entry.disabled,
+                entry.inverted,
+            ),
         })
     }
 

@@ -16,7 +16,7 @@ use super::{BATCH, Core};
 use crate::machine::MarkChange;
 use crate::probe::ProbePlan;
 use crate::schedule::{ProbeKey, Start};
-use crate::{CheckId, Observation, Outcome, PassiveEvent, SlotId, Source, TargetHealth};
+use crate::{Observation, Outcome, PassiveEvent, SlotId, Source, TargetHealth};
 
 /// How often the board looks at the clock while probes run.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
@@ -33,9 +33,9 @@ pub(super) struct RunningProbes {
 }
 
 #[derive(Debug)]
-struct RunningProbe {
+pub(super) struct RunningProbe {
     start: Start,
-    plan: Arc<ProbePlan>,
+    pub(super) plan: Arc<ProbePlan>,
     void: bool,
 }
 
@@ -65,7 +65,9 @@ impl Core {
         while let Some(start) = self.schedule.take_due(now) {
             let plan = match start.key {
                 ProbeKey::Target(slot) => self.targets.get(&slot).map(|t| &t.probing.plan),
-                ProbeKey::Check(id) => self.checks.get(&id.0).map(|c| &c.probing.plan),
+                ProbeKey::Check(id) => {
+                    (self.checks.get(&id.0)).and_then(|check| Some(&check.probed()?.probing.plan))
+                }
             };
             let Some(plan) = plan.cloned() else {
                 self.schedule.ended(start.key, start.serial, now);
@@ -173,39 +175,6 @@ impl Core {
             .set_pace(ProbeKey::Target(slot), interval, now);
         entry.probing.remember(observation);
         self.change_target(slot, Urgency::Soon, |_| ());
-    }
-
-    fn observe_check(
-        &mut self,
-        id: CheckId,
-        observation: Observation,
-        probe: &RunningProbe,
-        now: Instant,
-    ) {
-        let entry = self.checks.get_mut(&id.0);
-        let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.probing.plan, &probe.plan))
-        else {
-            return;
-        };
-        self.metrics
-            .observed(entry.probing.plan.protocol, &observation);
-        let before = entry.machine.description();
-        let flipped = entry.machine.observe(&observation);
-        entry.probing.remember(observation);
-        if flipped {
-            entry.since = SystemTime::now();
-            let to = if entry.machine.healthy() {
-                "healthy"
-            } else {
-                "unhealthy"
-            };
-            let last = entry.machine.description();
-            tracing::info!(target: "health", check = &*entry.name, to, %last, "check changed");
-        }
-        if flipped || before != entry.machine.description() {
-            self.publication.check(id.0);
-            self.publication.request(Urgency::Soon, now);
-        }
     }
 
     /// Takes what traffic saw.

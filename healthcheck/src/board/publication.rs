@@ -126,8 +126,9 @@ impl Core {
             let health = self.groups.get(&group).map(|entry| entry.health);
             next.group(GroupId(group), health);
         }
+        self.refresh_derived_checks();
         for check in std::mem::take(&mut self.publication.checks) {
-            let health = self.checks.get(&check).map(|entry| entry.health());
+            let health = self.checks.get(&check).map(|entry| entry.shown.clone());
             next.check(CheckId(check), health);
         }
     }

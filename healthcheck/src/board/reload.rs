@@ -11,11 +11,12 @@ use std::time::{Duration, SystemTime};
 use conf::{Action, AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup};
 use tokio::time::Instant;
 
-use super::entries::{CheckEntry, GroupEntry, Pace, Probing, TargetEntry, health};
+use super::checks::groups_looked_at;
+use super::entries::{GroupEntry, Pace, Probing, TargetEntry, health};
 use super::publication::Urgency;
 use super::{Core, Prepared};
 use crate::allocation::Ticket;
-use crate::machine::{CheckMachine, Machine, Thresholds};
+use crate::machine::{Machine, Thresholds};
 use crate::probe::ProbePlan;
 use crate::rollup::{Floors, roll_up};
 use crate::schedule::ProbeKey;
@@ -63,7 +64,7 @@ impl Core {
             self.commit_group(group, in_use, prepared, now, &mut batch);
         }
         for check in &config.health_checks {
-            self.commit_check(check, prepared, now, &mut batch);
+            batch.extend(self.commit_check(check, prepared, now));
         }
         self.retire(config, prepared.generation(), now);
         self.schedule.add(&batch, now);
@@ -154,39 +155,6 @@ impl Core {
         true
     }
 
-    fn commit_check(
-        &mut self,
-        check: &conf::HealthCheck,
-        prepared: &Prepared,
-        now: Instant,
-        batch: &mut Batch,
-    ) {
-        let Some(id) = prepared.slots.check(&check.name) else {
-            return;
-        };
-        let plan = ProbePlan::for_check(check);
-        let key = ProbeKey::Check(id);
-        if let Some(entry) = self.checks.get_mut(&id.0) {
-            entry.machine.set_threshold(check.failure_threshold);
-            if entry.probing.set(plan, Pace::steady(check.interval)) {
-                entry.machine.restart_counts();
-            }
-            self.schedule.set_interval(key, check.interval, now);
-        } else {
-            let entry = CheckEntry {
-                name: check.name.as_str().into(),
-                machine: CheckMachine::new(check.failure_threshold),
-                probing: Probing::new(plan, Pace::steady(check.interval)),
-                since: SystemTime::now(),
-            };
-            self.checks.insert(id.0, entry);
-            self.publication.check(id.0);
-        }
-        if !self.schedule.contains(key) {
-            batch.push((key, check.interval));
-        }
-    }
-
     /// Lets go of everything the configuration does not name any more.
     fn retire(&mut self, config: &Config, generation: u64, now: Instant) {
         let named = Named::new(config);
@@ -257,7 +225,9 @@ impl Core {
             self.publication.group(id);
         }
         for id in freed_checks {
-            self.checks.remove(&id);
+            if let Some(check) = self.checks.remove(&id) {
+                self.metrics.forget_latency(&check.name);
+            }
             self.publication.check(id);
         }
         let mut next = self.publication.table().next();
@@ -322,7 +292,7 @@ fn new_target(
     }
 }
 
-/// The groups that listeners forward to or records answer with.
+/// The groups that listeners forward to, records answer with, or checks look at.
 fn groups_in_use(config: &Config) -> HashSet<GroupIdx> {
     let listeners = config.listeners.iter().map(|listener| {
         let Action::Forward(group) = listener.default_action;
@@ -339,5 +309,8 @@ fn groups_in_use(config: &Config) -> HashSet<GroupIdx> {
         },
         SetData::Values(_) => None,
     });
-    listeners.chain(aliases).collect()
+    listeners
+        .chain(aliases)
+        .chain(groups_looked_at(config))
+        .collect()
 }

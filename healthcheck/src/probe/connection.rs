@@ -16,6 +16,15 @@ use super::Limits;
 use super::tls::TlsPlan;
 use crate::{Observation, Outcome, Phases};
 
+/// Why there is no TLS.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The probe's observation, unless it tries again.
+    pub(super) observation: Observation,
+    /// The server ended the handshake, not this side or the clock.
+    pub(super) by_server: bool,
+}
+
 /// Measures one probe's phases and makes its observation.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
@@ -60,7 +69,7 @@ impl Stopwatch {
         stream: TcpStream,
         plan: &TlsPlan,
         limits: &Limits,
-    ) -> Result<Box<TlsStream<TcpStream>>, Observation> {
+    ) -> Result<Box<TlsStream<TcpStream>>, Refusal> {
         let limit = limits.connect.min(limits.total);
         let connected = Instant::now();
         match timeout_at(self.started + limit, plan.agree(stream)).await {
@@ -73,9 +82,15 @@ impl Stopwatch {
             Ok(Err(error)) => {
                 let mut observation = self.error(&error);
                 observation.seen = format!("TLS: {}", observation.seen).into();
-                Err(observation)
+                Err(Refusal {
+                    observation,
+                    by_server: is_alert(&error) || error.kind() == io::ErrorKind::UnexpectedEof,
+                })
             }
-            Err(_) => Err(self.late("TLS", limit)),
+            Err(_) => Err(Refusal {
+                observation: self.late("TLS", limit),
+                by_server: false,
+            }),
         }
     }
 
@@ -130,6 +145,12 @@ impl Stopwatch {
         };
         self.end(outcome, &words(error))
     }
+}
+
+/// True when the server sent an alert.
+fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Connects; dropping the stream resets the connection.

@@ -99,14 +99,14 @@ struct Answer {
 /// Passes when the status matches, and the service serves if it was asked.
 pub(super) async fn probe(plan: &ProbePlan, grpc: &GrpcPlan) -> Observation {
     let mut watch = Stopwatch::start();
-    let stream = match watch.connect(plan.address, &plan.limits).await {
-        Ok(stream) => stream,
-        Err(observation) => return observation,
-    };
+    let limits = &plan.limits;
     match &grpc.tls {
-        None => ask(stream, &mut watch, &plan.limits, grpc).await,
-        Some(tls) => match watch.agree(stream, tls, &plan.limits).await {
-            Ok(stream) => ask(stream, &mut watch, &plan.limits, grpc).await,
+        None => match watch.connect(plan.address, limits).await {
+            Ok(stream) => ask(stream, &mut watch, limits, grpc).await,
+            Err(observation) => observation,
+        },
+        Some(tls) => match tls.connect(&mut watch, plan).await {
+            Ok(stream) => ask(stream, &mut watch, limits, grpc).await,
             Err(observation) => observation,
         },
     }

@@ -54,14 +54,14 @@ struct Head {
 /// Passes when the status matches within the limits, and the body holds what it must.
 pub(super) async fn probe(plan: &ProbePlan, http: &HttpPlan) -> Observation {
     let mut watch = Stopwatch::start();
-    let stream = match watch.connect(plan.address, &plan.limits).await {
-        Ok(stream) => stream,
-        Err(observation) => return observation,
-    };
+    let limits = &plan.limits;
     match &http.tls {
-        None => ask(stream, &mut watch, &plan.limits, http).await,
-        Some(tls) => match watch.agree(stream, tls, &plan.limits).await {
-            Ok(stream) => ask(stream, &mut watch, &plan.limits, http).await,
+        None => match watch.connect(plan.address, limits).await {
+            Ok(stream) => ask(stream, &mut watch, limits, http).await,
+            Err(observation) => observation,
+        },
+        Some(tls) => match tls.connect(&mut watch, plan).await {
+            Ok(stream) => ask(stream, &mut watch, limits, http).await,
             Err(observation) => observation,
         },
     }

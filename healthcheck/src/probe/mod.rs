@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{AgentCheck, ExecCheck, HealthCheck, HealthCheckKind, HttpCheck, Matcher};
+use conf::{AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, Matcher};
 use conf::{TargetHealthCheck, TargetHealthCheckKind, UdpCheck};
 
 use crate::Observation;
@@ -156,37 +156,41 @@ impl ProbePlan {
         }
     }
 
-    /// The plan for a standalone check.
-    pub(crate) fn for_check(check: &HealthCheck) -> Self {
-        match &check.kind {
-            HealthCheckKind::Tcp { address } => Self {
-                address: *address,
-                kind: ProbeKind::Tcp,
-                limits: Limits::of(STANDALONE_TCP.min(check.interval)),
-                protocol: "tcp",
-            },
-            HealthCheckKind::Http {
-                address,
-                path,
-                host,
-            } => {
-                let host = standalone_host(host.as_deref(), *address);
-                let http = HttpPlan {
-                    request: http::request("GET", path, &host, &[]),
-                    matcher: Matcher {
-                        ranges: vec![(200, 399)],
-                    },
-                    search: None,
-                    tls: None,
-                };
-                Self {
-                    address: *address,
-                    kind: ProbeKind::Http(http),
-                    limits: Limits::STANDALONE,
-                    protocol: "http",
-                }
+    /// The plan for a standalone check's endpoint.
+    pub(crate) fn for_endpoint(endpoint: &Endpoint) -> Self {
+        let address = endpoint.address;
+        let (kind, limits) = match &endpoint.http {
+            None => {
+                let limit = STANDALONE_TCP.min(endpoint.interval);
+                (ProbeKind::Tcp, Limits::of(limit))
             }
+            Some(http) => {
+                let http = ProbeKind::Http(standalone_plan(http, address));
+                (http, Limits::STANDALONE)
+            }
+        };
+        Self {
+            address,
+            kind,
+            limits,
+            protocol: endpoint.protocol(),
         }
+    }
+}
+
+fn standalone_plan(http: &EndpointHttp, address: SocketAddr) -> HttpPlan {
+    let tls = http.tls.as_ref();
+    let host = match &http.host {
+        Some(host) => host.clone(),
+        None => standalone_host(address, tls.is_some()),
+    };
+    HttpPlan {
+        request: http::request("GET", &http.path, &host, &[]),
+        matcher: Matcher {
+            ranges: vec![(200, 399)],
+        },
+        search: http.search_string.as_deref().map(Into::into),
+        tls: tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address)),
     }
 }
 
@@ -222,13 +226,13 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Route 53: the address, with its port unless it is 80.
-fn standalone_host(host: Option<&str>, address: SocketAddr) -> String {
-    match host {
-        Some(host) => host.to_owned(),
-        None if address.port() == 80 && address.is_ipv4() => address.ip().to_string(),
-        None if address.port() == 80 => format!("[{}]", address.ip()),
-        None => address.to_string(),
+/// Route 53: the address, with its port unless that is the protocol's own.
+fn standalone_host(address: SocketAddr, is_tls: bool) -> String {
+    let own = if is_tls { 443 } else { 80 };
+    match address {
+        _ if address.port() != own => address.to_string(),
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
     }
 }
 

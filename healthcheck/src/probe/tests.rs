@@ -2,7 +2,7 @@
 
 use std::io;
 
-use conf::Sources;
+use conf::{Sni, TlsCheck, TlsTrust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -214,32 +214,41 @@ fn plans_follow_the_configuration_and_route_53() {
     let request = String::from_utf8_lossy(request);
     assert!(request.contains("\r\nHost: app.test\r\n"), "{request}");
 
-    let file = Sources::default().add("test.toml", "");
-    let mut standalone = HealthCheck {
-        name: "eu-up".to_owned(),
-        span: conf::Span::new(file, 0..0),
-        kind: HealthCheckKind::Tcp { address },
+    let mut endpoint = Endpoint {
+        address,
+        http: None,
         interval: Duration::from_secs(30),
         failure_threshold: 3,
+        measure_latency: false,
     };
-    let limits = ProbePlan::for_check(&standalone).limits;
+    let limits = ProbePlan::for_endpoint(&endpoint).limits;
     assert_eq!(limits.connect, Duration::from_secs(10));
-    standalone.interval = Duration::from_secs(3);
-    let limits = ProbePlan::for_check(&standalone).limits;
+    endpoint.interval = Duration::from_secs(3);
+    let limits = ProbePlan::for_endpoint(&endpoint).limits;
     assert_eq!(limits.total, Duration::from_secs(3));
-    for (at, host) in [
-        ("127.0.0.1:80", "127.0.0.1"),
-        ("127.0.0.1:81", "127.0.0.1:81"),
-        ("[::1]:80", "[::1]"),
+    let tls = TlsCheck {
+        trust: TlsTrust::Anyone,
+        server_name: None,
+        sni: Sni::SentFirst,
+    };
+    for (at, tls, host) in [
+        ("127.0.0.1:80", None, "127.0.0.1"),
+        ("127.0.0.1:81", None, "127.0.0.1:81"),
+        ("[::1]:80", None, "[::1]"),
+        ("127.0.0.1:443", Some(&tls), "127.0.0.1"),
+        ("127.0.0.1:80", Some(&tls), "127.0.0.1:80"),
     ] {
-        standalone.kind = HealthCheckKind::Http {
-            address: at.parse().unwrap(),
+        endpoint.address = at.parse().unwrap();
+        endpoint.http = Some(EndpointHttp {
             path: "/".to_owned(),
             host: None,
-        };
-        let plan = ProbePlan::for_check(&standalone);
+            search_string: None,
+            tls: tls.cloned(),
+        });
+        let plan = ProbePlan::for_endpoint(&endpoint);
         assert_eq!(plan.limits.connect, Duration::from_secs(4));
         assert_eq!(plan.limits.response, Duration::from_secs(2));
+        assert_eq!(plan.limits.body, Duration::from_secs(2));
         let ProbeKind::Http(HttpPlan {
             request, matcher, ..
         }) = &plan.kind

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use conf::{TlsCheck, TlsTrust};
+use conf::{Sni, TlsCheck, TlsTrust};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -28,6 +28,8 @@ pub(crate) struct TlsPlan {
     alpn: &'static [u8],
     name: ServerName<'static>,
     client: Arc<ClientConfig>,
+    /// Without SNI, to be tried when the server refuses.
+    fallback: Option<Arc<ClientConfig>>,
 }
 
 impl PartialEq for TlsPlan {
@@ -48,7 +50,8 @@ impl TlsPlan {
             check: check.clone(),
             alpn,
             name: named.unwrap_or_else(|| address.ip().into()),
-            client: client(&check.trust, alpn),
+            client: client(&check.trust, alpn, check.sni != Sni::NotSent),
+            fallback: (check.sni == Sni::SentFirst).then(|| client(&check.trust, alpn, false)),
         }
     }
 
@@ -57,16 +60,42 @@ impl TlsPlan {
         let connector = TlsConnector::from(self.client.clone());
         connector.connect(self.name.clone(), stream).await
     }
+
+    /// The plan for a second try, without SNI.
+    fn second(&self) -> Option<Self> {
+        let client = self.fallback.clone()?;
+        Some(Self {
+            client,
+            fallback: None,
+            ..self.clone()
+        })
+    }
+
+    /// Connects and agrees on TLS within the limits, if need be on a second connection.
+    pub(super) async fn connect(
+        &self,
+        watch: &mut Stopwatch,
+        plan: &ProbePlan,
+    ) -> Result<Box<TlsStream<TcpStream>>, Observation> {
+        let stream = watch.connect(plan.address, &plan.limits).await?;
+        let refusal = match watch.agree(stream, self, &plan.limits).await {
+            Ok(stream) => return Ok(stream),
+            Err(refusal) => refusal,
+        };
+        let Some(second) = self.second().filter(|_| refusal.by_server) else {
+            return Err(refusal.observation);
+        };
+        let stream = watch.connect(plan.address, &plan.limits).await?;
+        // What the server said when it was asked by name says more.
+        let again = watch.agree(stream, &second, &plan.limits).await;
+        again.map_err(|_| refusal.observation)
+    }
 }
 
 /// Passes when the connection stands and TLS is agreed on within the limit.
 pub(super) async fn probe(plan: &ProbePlan, tls: &TlsPlan) -> Observation {
     let mut watch = Stopwatch::start();
-    let stream = match watch.connect(plan.address, &plan.limits).await {
-        Ok(stream) => stream,
-        Err(observation) => return observation,
-    };
-    match watch.agree(stream, tls, &plan.limits).await {
+    match tls.connect(&mut watch, plan).await {
         Ok(stream) => watch.end(Outcome::Passed, &agreed(&stream)),
         Err(observation) => observation,
     }
@@ -87,7 +116,7 @@ fn agreed(stream: &TlsStream<TcpStream>) -> String {
     clippy::expect_used,
     reason = "the provider has suites for both versions; any test run proves it"
 )]
-fn client(trust: &TlsTrust, alpn: &'static [u8]) -> Arc<ClientConfig> {
+fn client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -104,6 +133,7 @@ fn client(trust: &TlsTrust, alpn: &'static [u8]) -> Arc<ClientConfig> {
             .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
     }
     .with_no_client_auth();
+    client.enable_sni = sni;
     client.resumption = Resumption::disabled();
     if !alpn.is_empty() {
         client.alpn_protocols = vec![alpn.to_vec()];

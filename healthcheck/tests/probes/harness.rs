@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthcheck::{BoardSettings, TargetDetails, TargetState};
+use healthcheck::{BoardHandle, BoardSettings, CheckDetails, SlotMap, TargetDetails, TargetState};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -16,15 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the board finds of a target with `check` as its health check, once the first probe has
 /// decided: one passed or one failed probe does.
 pub(crate) async fn probed(check: &str, target: SocketAddr) -> TargetDetails {
-    let text = configuration(check, target);
-    let loaded = conf::load_text(Path::new("probes.toml"), &text);
-    let shown = conf::render_human(&loaded.diagnostics, &loaded.sources, false);
-    assert!(!loaded.has_errors(), "{shown}");
-    let (board, handle) = healthcheck::start(BoardSettings::default());
-    let board = spawn_local(board.run());
-    let prepared = handle.prepare(&Arc::new(loaded.config), 1).await;
-    let slot = prepared.slots().target("app", target).unwrap().0;
-    handle.commit(prepared).await;
+    let (board, handle, slots) = serve(&configuration(check, target)).await;
+    let slot = slots.target("app", target).unwrap().0;
     let mut tables = handle.subscribe();
     let decided = tables.wait_for(|table| {
         let state = table.target(slot).map(|health| health.state);
@@ -40,6 +33,50 @@ pub(crate) async fn probed(check: &str, target: SocketAddr) -> TargetDetails {
     handle.shutdown().await;
     board.await.unwrap();
     details
+}
+
+/// What the board finds of a standalone check, once its first probe has ended, and its metrics.
+pub(crate) async fn checked(check: &str, address: SocketAddr) -> (CheckDetails, Vec<String>) {
+    let text = format!(
+        r#"
+        [[zone]]
+        name = "example.test"
+        [[health-check]]
+        name = "up"
+        address = "{address}"
+        failure-threshold = 1
+        {check}
+        "#
+    );
+    let (board, handle, slots) = serve(&text).await;
+    let id = slots.check("up").unwrap();
+    let mut tables = handle.subscribe();
+    let ended = tables.wait_for(|table| &*table.check(id).unwrap().description != "no data yet");
+    drop(
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .unwrap()
+            .unwrap(),
+    );
+    let details = handle.check_details("up").await.unwrap();
+    let families = handle.collect().into_iter();
+    let names = families.map(|family| family.name().to_owned()).collect();
+    handle.shutdown().await;
+    board.await.unwrap();
+    (details, names)
+}
+
+/// Runs a board with a configuration.
+async fn serve(text: &str) -> (JoinHandle<()>, BoardHandle, Arc<SlotMap>) {
+    let loaded = conf::load_text(Path::new("probes.toml"), text);
+    let shown = conf::render_human(&loaded.diagnostics, &loaded.sources, false);
+    assert!(!loaded.has_errors(), "{shown}");
+    let (board, handle) = healthcheck::start(BoardSettings::default());
+    let board = spawn_local(board.run());
+    let prepared = handle.prepare(&Arc::new(loaded.config), 1).await;
+    let slots = prepared.slots().clone();
+    handle.commit(prepared).await;
+    (board, handle, slots)
 }
 
 /// A file with one group whose check is `check`. A probe that is void, because this process ran

@@ -11,5 +11,6 @@ mod grpc;
 mod harness;
 mod hostile;
 mod http;
+mod standalone;
 mod tls;
 mod udp;

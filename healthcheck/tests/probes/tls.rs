@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use healthcheck::TargetState::{Healthy, Unhealthy};
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
@@ -46,15 +49,38 @@ type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// A service over TLS that answers every request.
 fn https(identity: Identity) -> SocketAddr {
-    let (certificate, key) = identity;
+    accepting(|builder| {
+        let (certificate, key) = identity;
+        builder.with_single_cert(vec![certificate], key).unwrap()
+    })
+}
+
+/// A service over TLS that refuses clients which name the server they want.
+pub(crate) fn nameless() -> SocketAddr {
+    let (certificate, key) = Authority::new("ours").sign(&["127.0.0.1"], |_| ());
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let key = CertifiedKey::new(vec![certificate], key);
+    accepting(|builder| builder.with_cert_resolver(Arc::new(Nameless(Arc::new(key)))))
+}
+
+#[derive(Debug)]
+struct Nameless(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Nameless {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        hello.server_name().is_none().then(|| self.0.clone())
+    }
+}
+
+type Builder = rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>;
+
+fn accepting(identify: impl FnOnce(Builder) -> ServerConfig) -> SocketAddr {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+        .with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(identify(builder)));
     service(move |stream| {
         let acceptor = acceptor.clone();
         async move {

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use conf::{CheckIdx, HealthCheck, HealthCheckKind};
+use conf::{CheckIdx, Config, HealthCheck, HealthCheckKind};
+use healthcheck::CheckDetails;
 use serde::Serialize;
 
 use super::super::error::ApiError;
@@ -16,11 +17,20 @@ use crate::moment;
 pub(super) struct CheckReport {
     name: String,
     r#type: &'static str,
-    address: String,
+    /// What it looks at: an address, `health-check/NAME` or `target-group/NAME`.
+    watches: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    interval: String,
-    failure_threshold: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_threshold: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_threshold: Option<u32>,
+    disabled: bool,
+    inverted: bool,
     status: Status,
     reasons: Vec<String>,
     healthy: bool,
@@ -28,6 +38,8 @@ pub(super) struct CheckReport {
     since: Option<String>,
     used_by: Vec<String>,
     generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probes: Option<CheckDetails>,
 }
 
 /// GET a list.
@@ -47,14 +59,16 @@ pub(super) async fn item(
     let view = admin.view();
     let mut all = reports(&admin, &view).into_iter();
     let found = all.find(|report| report.name == name);
-    found.map(Json).ok_or_else(|| {
+    let mut report = found.ok_or_else(|| {
         let known = view.config.health_checks.iter();
         ApiError::not_found(
             "health check",
             &name,
             known.map(|check| check.name.as_str()),
         )
-    })
+    })?;
+    report.probes = admin.board.check_details(&name).await;
+    Ok(Json(report))
 }
 
 fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
@@ -64,17 +78,27 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
         let health = id.and_then(|id| table.check(id));
         let healthy = health.is_none_or(|health| health.healthy);
         let description = health.map_or("", |health| &health.description).to_owned();
-        let (kind, address, path) = match &check.kind {
-            HealthCheckKind::Tcp { address } => ("tcp", address, None),
-            HealthCheckKind::Http { address, path, .. } => ("http", address, Some(path.clone())),
+        let endpoint = match &check.kind {
+            HealthCheckKind::Endpoint(endpoint) => Some(endpoint),
+            HealthCheckKind::Calculated { .. } | HealthCheckKind::TargetGroup(_) => None,
         };
+        let http = endpoint.and_then(|endpoint| endpoint.http.as_ref());
         CheckReport {
             name: check.name.clone(),
-            r#type: kind,
-            address: address.to_string(),
-            path,
-            interval: moment::span(check.interval),
-            failure_threshold: check.failure_threshold,
+            r#type: check.kind.as_str(),
+            watches: watches(&view.config, &check.kind),
+            address: endpoint.map(|endpoint| endpoint.address.to_string()),
+            path: http.map(|http| http.path.clone()),
+            interval: endpoint.map(|endpoint| moment::span(endpoint.interval)),
+            failure_threshold: endpoint.map(|endpoint| endpoint.failure_threshold),
+            health_threshold: match &check.kind {
+                HealthCheckKind::Calculated {
+                    health_threshold, ..
+                } => Some(*health_threshold),
+                HealthCheckKind::Endpoint(_) | HealthCheckKind::TargetGroup(_) => None,
+            },
+            disabled: check.disabled,
+            inverted: check.inverted,
             status: if healthy { Status::Ok } else { Status::Error },
             reasons: if healthy {
                 Vec::new()
@@ -86,8 +110,23 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
             since: health.map(|health| moment::rfc3339(health.since)),
             used_by: used_by::of_check(&view.config, CheckIdx(index)),
             generation: view.generation,
+            probes: None,
         }
     };
     let checks = view.config.health_checks.iter();
     checks.enumerate().map(report).collect()
+}
+
+fn watches(config: &Config, kind: &HealthCheckKind) -> Vec<String> {
+    match kind {
+        HealthCheckKind::Endpoint(endpoint) => vec![endpoint.address.to_string()],
+        HealthCheckKind::Calculated { children, .. } => {
+            let name = |child: &CheckIdx| &config.health_check(*child).name;
+            let names = children.iter().map(name);
+            names.map(|name| format!("health-check/{name}")).collect()
+        }
+        HealthCheckKind::TargetGroup(group) => {
+            vec![format!("target-group/{}", config.group(*group).name)]
+        }
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! Read off the configuration for each answer; objects are few and answers are rare.
 
-use conf::{Action, AliasTarget, CheckIdx, Config, GroupIdx, ListenerIdx, RecordSet, SetData};
+use conf::{Action, AliasTarget, CheckIdx, Config, GroupIdx, HealthCheckKind};
+use conf::{ListenerIdx, RecordSet, SetData};
 
-/// Users of a target group: `listener/NAME`, `record/ZONE/NAME`.
+/// Users of a target group: `listener/NAME`, `record/ZONE/NAME`, `health-check/NAME`.
 pub(super) fn of_group(config: &Config, group: GroupIdx) -> Vec<String> {
     let forwards = config
         .listeners
@@ -15,6 +16,8 @@ pub(super) fn of_group(config: &Config, group: GroupIdx) -> Vec<String> {
         .collect();
     let alias = AliasTarget::TargetGroup(group);
     users.extend(records(config, |set| aliases(set, &alias)));
+    let looks = |kind: &HealthCheckKind| *kind == HealthCheckKind::TargetGroup(group);
+    users.extend(checks(config, looks));
     users
 }
 
@@ -24,9 +27,25 @@ pub(super) fn of_listener(config: &Config, listener: ListenerIdx) -> Vec<String>
     records(config, |set| aliases(set, &alias))
 }
 
-/// Users of a standalone check: records.
+/// Users of a standalone check: records, and calculated checks.
 pub(super) fn of_check(config: &Config, check: CheckIdx) -> Vec<String> {
-    records(config, |set| set.health_check == Some(check))
+    let mut users = records(config, |set| set.health_check == Some(check));
+    let counts = |kind: &HealthCheckKind| match kind {
+        HealthCheckKind::Calculated { children, .. } => children.contains(&check),
+        HealthCheckKind::Endpoint(_) | HealthCheckKind::TargetGroup(_) => false,
+    };
+    users.extend(checks(config, counts));
+    users
+}
+
+/// Standalone checks that look at something.
+fn checks(
+    config: &Config,
+    looks: impl Fn(&HealthCheckKind) -> bool,
+) -> impl Iterator<Item = String> {
+    let all = config.health_checks.iter();
+    all.filter(move |check| looks(&check.kind))
+        .map(|check| format!("health-check/{}", check.name))
 }
 
 fn aliases(set: &RecordSet, wanted: &AliasTarget) -> bool {

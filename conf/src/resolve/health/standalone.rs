@@ -1,21 +1,99 @@
 //! `[[health-check]]`: Route 53's standalone checks.
+//!
+//! Two passes: every check is read and named, then the children of calculated ones are looked up,
+//! for a child may stand behind its parent.
 
 use std::time::Duration;
 
-use super::threshold;
-use crate::resolve::address;
+use super::{http, threshold, tls};
 use crate::resolve::defaults::Numbers;
-use crate::resolve::directory::Directory;
+use crate::resolve::{Names, address};
 use crate::scalar::Shown;
 use crate::section::Section;
-use crate::tree::{Choice, Reader};
-use crate::{CheckIdx, Diagnostic, HealthCheck, HealthCheckKind, Profile};
+use crate::tree::{Choice, Limit, Reader, Scope};
+use crate::{
+    CheckIdx, Diagnostic, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind, Profile, Sni,
+    Spanned,
+};
 
-/// What a standalone check probes.
-#[derive(Debug, Clone, Copy)]
+/// Children a calculated check may have (Route 53 `ChildHealthChecks`).
+const MAX_CHILDREN: usize = 256;
+/// Keys of checks that probe an address over HTTP.
+const HTTP_KEYS: [&str; 3] = ["path", "host", "search-string"];
+/// Keys of checks that probe it over TLS.
+const TLS_KEYS: [&str; 4] = ["ca", "insecure", "server-name", "enable-sni"];
+/// Keys of every check that probes.
+const PROBE_KEYS: [&str; 4] = [
+    "address",
+    "interval",
+    "failure-threshold",
+    "measure-latency",
+];
+
+/// What a standalone check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Tcp,
     Http,
+    Https,
+    Calculated,
+    TargetGroup,
+}
+
+impl Kind {
+    /// Every word, and whether it demands a search string, as Route 53's `str-match` ones do.
+    const WORDS: [(&'static str, (Self, bool)); 7] = [
+        ("tcp", (Self::Tcp, false)),
+        ("http", (Self::Http, false)),
+        ("https", (Self::Https, false)),
+        ("calculated", (Self::Calculated, false)),
+        ("target-group", (Self::TargetGroup, false)),
+        ("http-str-match", (Self::Http, true)),
+        ("https-str-match", (Self::Https, true)),
+    ];
+
+    fn keys(self) -> Vec<&'static str> {
+        match self {
+            Self::Tcp => PROBE_KEYS.to_vec(),
+            Self::Http => [&PROBE_KEYS[..], &HTTP_KEYS].concat(),
+            Self::Https => [&PROBE_KEYS[..], &HTTP_KEYS, &TLS_KEYS].concat(),
+            Self::Calculated => vec!["children", "health-threshold"],
+            Self::TargetGroup => vec!["target-group"],
+        }
+    }
+
+    fn refusal(self) -> &'static str {
+        match self {
+            Self::Tcp => "a tcp probe only connects",
+            Self::Http => "an http probe is in clear text",
+            Self::Https => "an https probe does not read it",
+            Self::Calculated => "a calculated check looks at other checks",
+            Self::TargetGroup => "it looks at the group's targets, which have probes of their own",
+        }
+    }
+}
+
+/// What to do about a key that means nothing to the type.
+fn takers(key: &str) -> String {
+    let words = Kind::WORDS
+        .iter()
+        .filter(|(_, (_, wants_string))| !wants_string);
+    let takers: Vec<_> = words
+        .filter(|(_, (kind, _))| kind.keys().contains(&key))
+        .map(|(word, _)| format!("`{word}`"))
+        .collect();
+    match takers.split_last() {
+        Some((last, [])) => format!("use type {last}, or remove it"),
+        Some((last, others)) => format!("use type {} or {last}, or remove it", others.join(", ")),
+        None => "remove it".to_owned(),
+    }
+}
+
+/// A check whose children have not been looked up.
+struct Pending<'t> {
+    parent: usize,
+    children: Vec<Spanned<&'t str>>,
+    threshold: Option<Spanned<u64>>,
 }
 
 /// Resolves every `[[health-check]]`.
@@ -23,9 +101,10 @@ pub(in crate::resolve) fn standalone(
     root: &mut Reader<'_>,
     profile: Profile,
     numbers: &Numbers,
-    directory: &mut Directory<CheckIdx>,
+    names: &mut Names,
 ) -> Vec<HealthCheck> {
     let mut checks = Vec::new();
+    let mut pending = Vec::new();
     for table in root.tables("health-check") {
         let mut reader = Reader::new(
             root.scope(),
@@ -33,77 +112,248 @@ pub(in crate::resolve) fn standalone(
             Section::HealthCheck,
             "this health check",
         );
-        let name = directory.declare(&mut reader);
-        let kind = standalone_kind(&mut reader);
-        let interval = standalone_interval(&mut reader, profile, numbers);
-        let failure_threshold =
-            threshold(&mut reader, "failure-threshold", &numbers.failure_threshold);
+        let name = names.checks.declare(&mut reader);
+        let kind = kind(
+            &mut reader,
+            profile,
+            numbers,
+            names,
+            &mut pending,
+            checks.len(),
+        );
+        let disabled = reader.flag("disabled").is_some_and(|flag| flag.value);
+        let inverted = reader.flag("inverted").is_some_and(|flag| flag.value);
         reader.finish();
         if let (Some(name), Some(kind)) = (name, kind) {
-            directory.place(name.value, CheckIdx(checks.len()));
+            names.checks.place(name.value, CheckIdx(checks.len()));
             checks.push(HealthCheck {
                 name: name.value.to_owned(),
                 span: name.span,
                 kind,
-                interval,
-                failure_threshold,
+                disabled,
+                inverted,
             });
+        } else {
+            pending.retain(|pending: &Pending<'_>| pending.parent != checks.len());
         }
+    }
+    for parent in pending {
+        adopt(&mut checks, &parent, names, root.scope());
     }
     checks
 }
 
-fn standalone_kind(reader: &mut Reader<'_>) -> Option<HealthCheckKind> {
-    let words = [("tcp", Kind::Tcp), ("http", Kind::Http)];
+fn kind<'t>(
+    reader: &mut Reader<'t>,
+    profile: Profile,
+    numbers: &Numbers,
+    names: &mut Names,
+    pending: &mut Vec<Pending<'t>>,
+    parent: usize,
+) -> Option<HealthCheckKind> {
     reader.missing(
         "type",
-        "it would not be known what to probe",
-        "add `type = \"http\"` or `type = \"tcp\"`",
+        "it would not be known what to look at",
+        "add `type = \"http\"`, `\"https\"`, `\"tcp\"`, `\"calculated\"` or `\"target-group\"`",
     );
-    let kind = reader.choice("type", &words);
-    if !matches!(kind, Choice::Later) {
-        reader.missing(
-            "address",
-            "there would be nothing to probe",
-            "add `address = \"192.0.2.10:80\"`",
-        );
-    }
-    let address = reader
-        .text("address")
-        .and_then(|text| address::destination(text, reader.scope()));
-    let protocol = match kind {
+    let (kind, wants_string) = match reader.choice("type", &Kind::WORDS) {
         Choice::Is(found) => found.value,
-        Choice::Absent | Choice::Refused | Choice::Later => {
-            reader.take("path");
-            reader.take("host");
+        unknown => {
+            if !matches!(unknown, Choice::Later) {
+                missing_address(reader);
+            }
+            pass_over(reader);
             return None;
         }
     };
-    match protocol {
-        Kind::Tcp => {
-            for key in ["path", "host"] {
-                reader.misplaced(
-                    key,
-                    "a tcp probe only connects",
-                    "use type `http`, or remove it",
-                );
-            }
-            Some(HealthCheckKind::Tcp { address: address? })
+    let found = match kind {
+        Kind::Tcp | Kind::Http | Kind::Https => {
+            endpoint(reader, kind, wants_string, profile, numbers).map(HealthCheckKind::Endpoint)
         }
-        Kind::Http => {
-            let path = address::request_path(reader);
-            let host = address::host_header(reader);
-            let address = address?;
-            Some(HealthCheckKind::Http {
-                address,
-                path,
-                host,
+        Kind::Calculated => {
+            let children = children(reader);
+            let threshold = health_threshold(reader);
+            pending.push(Pending {
+                parent,
+                children,
+                threshold,
+            });
+            Some(HealthCheckKind::Calculated {
+                children: Vec::new(),
+                health_threshold: 0,
             })
+        }
+        Kind::TargetGroup => {
+            let help = "add `target-group = \"…\"`";
+            reader.missing("target-group", "there would be nothing to look at", help);
+            let group = reader.text("target-group");
+            let group = group.and_then(|name| names.groups.find(name, reader.scope()));
+            group.map(HealthCheckKind::TargetGroup)
+        }
+    };
+    let own = kind.keys();
+    for (_, (other, _)) in Kind::WORDS {
+        for key in other.keys() {
+            if !own.contains(&key) {
+                reader.misplaced_once(key, kind.refusal(), &takers(key));
+            }
+        }
+    }
+    found
+}
+
+fn missing_address(reader: &Reader<'_>) {
+    reader.missing(
+        "address",
+        "there would be nothing to probe",
+        "add `address = \"192.0.2.10:80\"`",
+    );
+}
+
+/// Takes what only a known type could give a meaning.
+fn pass_over(reader: &mut Reader<'_>) {
+    if let Some(text) = reader.text("address") {
+        address::destination(text, reader.scope());
+    }
+    for (_, (kind, _)) in Kind::WORDS {
+        for key in kind.keys() {
+            reader.take(key);
         }
     }
 }
 
-fn standalone_interval(reader: &mut Reader<'_>, profile: Profile, numbers: &Numbers) -> Duration {
+fn endpoint(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    wants_string: bool,
+    profile: Profile,
+    numbers: &Numbers,
+) -> Option<Endpoint> {
+    missing_address(reader);
+    let address = reader
+        .text("address")
+        .and_then(|text| address::destination(text, reader.scope()));
+    let http = (kind != Kind::Tcp).then(|| endpoint_http(reader, kind, wants_string, profile));
+    let interval = interval(reader, profile, numbers);
+    let failure_threshold = threshold(reader, "failure-threshold", &numbers.failure_threshold);
+    let measure_latency = reader.flag("measure-latency");
+    Some(Endpoint {
+        address: address?,
+        http,
+        interval,
+        failure_threshold,
+        measure_latency: measure_latency.is_some_and(|flag| flag.value),
+    })
+}
+
+fn endpoint_http(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    wants_string: bool,
+    profile: Profile,
+) -> EndpointHttp {
+    let path = address::request_path(reader);
+    let host = address::host_header(reader);
+    if wants_string {
+        let help = "add `search-string = \"…\"`, or use type `http` or `https`";
+        let consequence = "the type says that the body is looked at, and not for what";
+        reader.missing("search-string", consequence, help);
+    }
+    let search_string = http::search_string(reader);
+    let tls = (kind == Kind::Https).then(|| {
+        let tls = tls::read(reader, profile, host.as_deref());
+        let sni = reader.flag("enable-sni").is_none_or(|flag| flag.value);
+        let sni = if sni { Sni::SentFirst } else { Sni::NotSent };
+        crate::TlsCheck { sni, ..tls }
+    });
+    EndpointHttp {
+        path,
+        host,
+        search_string,
+        tls,
+    }
+}
+
+fn children<'t>(reader: &mut Reader<'t>) -> Vec<Spanned<&'t str>> {
+    let help = "add `children = [\"…\", \"…\"]`, names of other health checks";
+    reader.missing("children", "there would be nothing to look at", help);
+    let span = reader.key_span("children").unwrap_or(reader.span());
+    let children = reader.texts("children");
+    let few = reader.has("children") && reader.is_empty_or_absent("children");
+    if few || children.len() > MAX_CHILDREN {
+        let message = format!("{} has {} children", reader.title(), children.len());
+        reader.bad_value(span, message, "name 1 to 256 other health checks");
+    }
+    children
+}
+
+fn health_threshold(reader: &mut Reader<'_>) -> Option<Spanned<u64>> {
+    let help = "add `health-threshold = 1` for any of the children, their number for all";
+    let consequence = "it would not be known how many healthy children are enough";
+    reader.missing("health-threshold", consequence, help);
+    let limit = Limit {
+        default: 0,
+        min: 0,
+        max: MAX_CHILDREN as u64,
+        why: "Route 53 checks have up to 256 children",
+    };
+    reader.whole("health-threshold", &limit)
+}
+
+/// Looks a calculated check's children up.
+fn adopt(checks: &mut [HealthCheck], parent: &Pending<'_>, names: &mut Names, scope: &Scope<'_>) {
+    let mut found: Vec<CheckIdx> = Vec::new();
+    for child in &parent.children {
+        let Some(index) = names.checks.find(*child, scope) else {
+            continue;
+        };
+        let fault = match checks.get(index.0).map(|check| &check.kind) {
+            Some(HealthCheckKind::Calculated { .. }) => "is calculated itself",
+            _ if found.contains(&index) => "is named twice",
+            _ => {
+                found.push(index);
+                continue;
+            }
+        };
+        let message = format!("the child `{}` {fault}", child.value);
+        scope.report(
+            Diagnostic::error("bad-child", child.span, message)
+                .consequence("Route 53 would refuse the check")
+                .help("name each health check once, and only such as are not calculated"),
+        );
+    }
+    let Some(check) = checks.get_mut(parent.parent) else {
+        return;
+    };
+    if let Some(threshold) = parent.threshold {
+        let verdict = match usize::try_from(threshold.value) {
+            Ok(0) => Some("healthy"),
+            Ok(n) if n > parent.children.len() => Some("unhealthy"),
+            _ => None,
+        };
+        if let Some(verdict) = verdict {
+            let message = format!(
+                "health check `{}` is always {verdict}: {} of {} children are needed",
+                check.name,
+                threshold.value,
+                parent.children.len()
+            );
+            scope.report(
+                Diagnostic::warning("constant-health", threshold.span, message)
+                    .consequence("its children would decide nothing, as in Route 53")
+                    .help("choose from 1 to the number of children"),
+            );
+        }
+    }
+    check.kind = HealthCheckKind::Calculated {
+        children: found,
+        health_threshold: parent.threshold.map_or(0, |threshold| {
+            u32::try_from(threshold.value).unwrap_or(u32::MAX)
+        }),
+    };
+}
+
+fn interval(reader: &mut Reader<'_>, profile: Profile, numbers: &Numbers) -> Duration {
     let limit = &numbers.standalone_interval;
     let Some(found) = reader.duration("interval", limit) else {
         return limit.default;

@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, DnsName};
 
 use crate::tree::Reader;
-use crate::{Diagnostic, Profile, Spanned, TlsCheck, TlsTrust};
+use crate::{Diagnostic, Profile, Sni, Spanned, TlsCheck, TlsTrust};
 
 /// The keys read here.
 pub(super) const KEYS: [&str; 3] = ["ca", "insecure", "server-name"];
@@ -34,6 +34,7 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Profile, host: Option<&str>
     TlsCheck {
         trust: trust(reader, profile),
         server_name: named.or_else(|| host.map(str::to_owned)),
+        sni: Sni::Sent,
     }
 }
 

@@ -30,11 +30,15 @@ impl ConfigText {
         this.config.health_checks.push(HealthCheck {
             name: name.to_owned(),
             span: this.span,
-            kind: HealthCheckKind::Tcp {
+            kind: HealthCheckKind::Endpoint(Endpoint {
                 address: address(port),
-            },
-            interval: Duration::from_secs(10),
-            failure_threshold,
+                http: None,
+                interval: Duration::from_secs(10),
+                failure_threshold,
+                measure_latency: false,
+            }),
+            disabled: false,
+            inverted: false,
         });
         this
     }

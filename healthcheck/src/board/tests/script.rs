@@ -119,8 +119,13 @@ impl Running {
     /// Prepares and commits a configuration.
     pub(super) async fn serve(&self, config: ConfigText, generation: u64) -> Arc<HealthTable> {
         let prepared = self.handle.prepare(&config.build(), generation).await;
-        *self.slots.borrow_mut() = prepared.slots().clone();
+        self.adopt(prepared.slots());
         self.handle.commit(prepared).await
+    }
+
+    /// Looks things up in these slots from now on.
+    pub(super) fn adopt(&self, slots: &Arc<SlotMap>) {
+        *self.slots.borrow_mut() = slots.clone();
     }
 
     pub(super) fn slots(&self) -> Arc<SlotMap> {

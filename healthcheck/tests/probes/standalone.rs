@@ -1,0 +1,69 @@
+//! Route 53's checks of endpoints: certificates nobody minds, SNI and the try without it, search
+//! strings, latency.
+
+use healthcheck::CheckDetails;
+
+use crate::harness::{answering, checked, locally};
+use crate::tls::nameless;
+
+fn assert_checked(found: &CheckDetails, healthy: bool, seen: &str) {
+    let shown = (found.healthy, found.description.as_str());
+    assert_eq!(shown, (healthy, seen), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_names_is_asked_again_without_one() {
+    let https = "type = \"https\"\nhost = \"app.test\"\ninsecure = true";
+    let named = "type = \"https\"\nserver-name = \"app.test\"\ninsecure = true";
+    locally(async {
+        let address = nameless();
+        for check in [https, named] {
+            let (found, _) = checked(check, address).await;
+            assert_checked(&found, true, "HTTP/1.1 200 OK");
+        }
+        let without = format!("{https}\nenable-sni = false");
+        let (found, _) = checked(&without, address).await;
+        assert_checked(&found, true, "HTTP/1.1 200 OK");
+        let (found, _) = checked("type = \"https\"", address).await;
+        assert!(!found.healthy, "verified unless said otherwise: {found:?}");
+        assert!(
+            found
+                .description
+                .starts_with("TLS: invalid peer certificate")
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn strings_are_searched_for_and_redirects_pass() {
+    let ok = || answering("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nall ok");
+    locally(async {
+        let found = checked(
+            "type = \"http-str-match\"\nsearch-string = \"all ok\"",
+            ok(),
+        )
+        .await;
+        assert_checked(&found.0, true, "HTTP/1.1 200 OK");
+        let found = checked("type = \"http\"\nsearch-string = \"All OK\"", ok()).await;
+        assert!(!found.0.healthy);
+        let moved = answering("HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n");
+        let found = checked("type = \"http\"", moved).await;
+        assert_checked(&found.0, true, "HTTP/1.1 301 Moved");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn latency_is_measured_where_it_is_asked_for() {
+    let family = "pointsman_health_check_phase_seconds".to_owned();
+    locally(async {
+        let address = answering("HTTP/1.1 200 OK\r\n\r\n");
+        let (_, names) = checked("type = \"http\"\nmeasure-latency = true", address).await;
+        assert!(names.contains(&family), "{names:?}");
+        assert!(names.contains(&"pointsman_health_check_healthy".to_owned()));
+        let (_, names) = checked("type = \"http\"", address).await;
+        assert!(!names.contains(&family), "{names:?}");
+    })
+    .await;
+}
