@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use conf::{
-    AccessLog, Action, AgentCheck, Algorithm, AliasTarget, CheckIdx, Config, Endpoint, GroupIdx,
-    HealthCheck, HealthCheckKind, HttpCheck, ListenerProtocol, MinimumHealthy, Policy, Profile,
-    RecordType, SetData, Sni, TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
+    AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
+    Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, ListenerProtocol,
+    MinimumHealthy, Place, Policy, Profile, RecordType, SetData, Sni, Subdivision,
+    TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -405,6 +406,31 @@ fn everything_that_can_be_written() {
     };
     assert!(matches!(&alias.target, AliasTarget::Record(name) if name.value == "www"));
     assert!(!alias.evaluate_target_health);
+    let of = |name: &str| by_name(name).sets.iter().map(|set| set.audience);
+    let state = Place {
+        subdivision: Subdivision::parse("CA"),
+        ..Place::in_country(Country::parse("US").unwrap())
+    };
+    let europe = Place {
+        continent: Some(Continent::Europe),
+        ..Place::default()
+    };
+    let places = [state, europe, Place::default()].map(Audience::Place);
+    assert_eq!(of("near").collect::<Vec<_>>(), places);
+    let locations = [Some(1), None].map(Audience::CidrLocation);
+    assert_eq!(of("site").collect::<Vec<_>>(), locations);
+    assert_eq!(
+        by_name("site").cidr_collection.unwrap(),
+        conf::CollectionIdx(0)
+    );
+    assert_eq!(config.networks[0].place, state);
+    let dns = config.dns.as_ref().unwrap();
+    assert_eq!(
+        dns.home.unwrap().country.unwrap(),
+        Country::parse("DE").unwrap()
+    );
+    let senders: Vec<String> = dns.ecs.iter().map(ToString::to_string).collect();
+    assert_eq!(senders, ["192.0.2.53/32", "10.0.0.0/8"]);
 }
 
 #[test]

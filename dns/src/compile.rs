@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use conf::Config;
 use healthcheck::{HealthTable, SlotMap};
+use ipnet::IpNet;
 
 use crate::load::Zones;
 use crate::metrics::ZoneLabels;
@@ -20,6 +21,7 @@ pub struct Compiled {
     pub(crate) config_generation: u64,
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) routes: Arc<Routes>,
+    believed: Arc<[IpNet]>,
 }
 
 impl Compiled {
@@ -42,6 +44,7 @@ impl Compiled {
             config_generation: generation,
             zones: Arc::new(table),
             routes: Arc::new(routes),
+            believed: config.dns.iter().flat_map(|dns| dns.ecs.clone()).collect(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Compiled {
             config_generation: 0,
             zones: Arc::new(table),
             routes: Arc::default(),
+            believed: Arc::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Compiled {
         Snapshot {
             zones: self.zones.clone(),
             decisions: self.routes.decide_all(health, withdrawn),
+            believed: self.believed.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         }
@@ -84,6 +89,7 @@ impl Compiled {
         Some(Snapshot {
             zones: self.zones.clone(),
             decisions,
+            believed: self.believed.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         })

@@ -8,6 +8,7 @@ mod compile;
 mod control;
 mod handle;
 mod load;
+mod location;
 mod metrics;
 mod name;
 mod policy;

@@ -4,20 +4,25 @@
 //! Made by [`crate::compile`], published by one swap, read by every thread. Immutable; holds no
 //! sockets, tasks or slots.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use conf::RecordType;
+use ipnet::IpNet;
 use rand::rngs::SmallRng;
 
-use crate::metrics::{Decided, ZoneLabel};
-use crate::policy::{self, Decisions};
+use crate::name::Name;
+use crate::policy::{self, Decisions, Plan};
 use crate::wire::{Full, Response};
-use crate::zone::{RoutedIdx, ZoneTable};
+use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
 
 /// Everything answers come from at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) decisions: Decisions,
+    /// Senders whose client subnet options count.
+    pub(crate) believed: Arc<[IpNet]>,
     /// The configuration generation of the zones.
     pub(crate) config_generation: u64,
     /// The health table the decisions were made from.
@@ -35,21 +40,36 @@ impl Snapshot {
         self.health_generation
     }
 
-    /// How a routed record is being decided, for counting.
-    pub(crate) fn decided(&self, record: RoutedIdx, zone: ZoneLabel) -> Option<Decided> {
-        let decision = self.decisions.get(record)?;
-        Some(Decided {
-            zone,
-            policy: decision.policy,
-            reason: decision.reason,
-        })
+    /// True when this sender's client subnet options count.
+    pub(crate) fn believes(&self, sender: IpAddr) -> bool {
+        self.believed
+            .iter()
+            .any(|network| network.contains(&sender))
     }
 
-    /// Decides a routed record and writes what it answers; nothing is written when there is
+    /// A client of each kind that the record at `name` tells apart; one address when it tells none
+    /// apart.
+    pub fn sample_clients(&self, name: &Name, rtype: RecordType) -> Vec<IpAddr> {
+        let name = name.to_lower();
+        let everyone = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+        let Place::At(node) = self.zones.look_up(name.as_wire(), rtype) else {
+            return everyone;
+        };
+        let decision = match node.set(rtype) {
+            Some(SetData::Routed(record)) => self.decisions.get(record),
+            _ => None,
+        };
+        decision
+            .and_then(|decision| decision.plan.as_deref())
+            .map_or(everyone, Plan::samples)
+    }
+
+    /// Decides a routed record for a class of its clients and writes what it answers; nothing is written when there is
     /// nothing to answer.
     pub(crate) fn write(
         &self,
         record: RoutedIdx,
+        class: u32,
         response: &mut Response<'_>,
         owner: usize,
         draw: &mut SmallRng,
@@ -61,6 +81,6 @@ impl Snapshot {
             owner,
             draw,
         };
-        writer.record(record, 0)
+        writer.record(record, class, 0)
     }
 }

@@ -1,5 +1,6 @@
 //! What the crate's tests share: a scene made from configuration text, queries, answers as text.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,9 +12,11 @@ use healthcheck::{
     SlotMap, Source, TargetHealth, TargetState,
 };
 use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_proto::rr::{RData, Record};
+use ipnet::IpNet;
 
-use crate::{Answerer, Compiled, Name, Snapshot, Transport, Zones, load_zones};
+use crate::{Compiled, Name, Snapshot, Zones, load_zones};
 
 /// A configuration, its zones, its slots and the health of all of them.
 pub(crate) struct Scene {
@@ -169,17 +172,47 @@ pub(crate) fn query_edns(name: &str, rtype: &str, udp_size: u16) -> Vec<u8> {
     packet
 }
 
-/// The response to a question over UDP.
-pub(crate) fn ask(
-    snapshot: &Snapshot,
-    answerer: &mut Answerer,
-    name: &str,
-    rtype: &str,
-) -> Message {
-    let mut out = [0; 1232];
-    let answered = answerer.answer(snapshot, &query(name, rtype), Transport::Udp, &mut out);
-    Message::from_vec(&out[..answered.unwrap().len]).unwrap()
+/// A query packet with an OPT record that holds a client subnet option with these data.
+pub(crate) fn query_subnet(name: &str, rtype: &str, data: &[u8]) -> Vec<u8> {
+    let mut packet = query_edns(name, rtype, 1232);
+    let end = packet.len() - 2;
+    packet.truncate(end);
+    packet.extend((data.len() as u16 + 4).to_be_bytes());
+    packet.extend([0, 8]);
+    packet.extend((data.len() as u16).to_be_bytes());
+    packet.extend(data);
+    packet
 }
+
+/// The data of a client subnet option that names a network.
+pub(crate) fn subnet(network: IpNet) -> Vec<u8> {
+    let (family, octets) = match network.network() {
+        IpAddr::V4(v4) => (1, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (2, v6.octets().to_vec()),
+    };
+    let length = network.prefix_len();
+    let mut data = vec![0, family, length, 0];
+    data.extend(&octets[..usize::from(length).div_ceil(8)]);
+    data
+}
+
+/// The client subnet option of a response, which has no other option: its data.
+pub(crate) fn subnet_of(response: &[u8]) -> Option<&[u8]> {
+    let message = Message::from_vec(response).unwrap();
+    // The options that the library does not show as they came: found by their bytes.
+    let edns = message.edns?;
+    edns.option(EdnsCode::Subnet)?;
+    let at = response
+        .windows(3)
+        .rposition(|bytes| bytes == [0, 8, 0])
+        .unwrap();
+    let length = usize::from(response[at + 3]);
+    assert_eq!(at + 4 + length, response.len());
+    Some(&response[at + 4..])
+}
+
+/// Where queries of tests come from: a place that nothing knows.
+pub(crate) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A response in one line: code, flags that are set, sections in order.
 pub(crate) fn text(message: &Message) -> String {

@@ -183,6 +183,7 @@ fn answers_agree_with_what_most_servers_give() {
     let config = config(Vec::new(), span);
     let compiled = Compiled::new(&config, &zones, 1, &SlotMap::new(1));
     let snapshot = compiled.snapshot(&HealthTable::default(), false);
+    let source = "127.0.0.1".parse().unwrap();
     let mut answerer = Answerer::new(7);
     let mut out = vec![0; 1232];
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
@@ -190,7 +191,7 @@ fn answers_agree_with_what_most_servers_give() {
     for case in &cases {
         let packet = query(case);
         let answered = answerer
-            .answer(&snapshot, &packet, Transport::Udp, &mut out)
+            .answer(&snapshot, &packet, source, Transport::Udp, &mut out)
             .unwrap();
         let given = Answer::given(&out[..answered.len]);
         let groups = groups(case);

@@ -37,8 +37,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // The top level.
     later(Root, "region", &[], NO_LOCATION, REMOVE),
     later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
-    later(Root, "cidr-collection", &[Empty], NO_LOCATION, REMOVE),
-    later(Root, "network", &[Empty], "clients of the network would be treated like all others", REMOVE),
     later(Root, "tsig-key", &[Empty], "transfers and updates would not be authenticated", "remove it; transfers are not served either"),
     later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Root, "routing-control", &[Empty], "the switch would not exist", "drain targets with `pointsman drain`"),
@@ -125,13 +123,17 @@ pub(super) const LATER: &[LaterKey] = &[
     later(HealthCheck, "metric", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "domain-name", &[], "the name would not be looked up", "use `address`, and `host` for the Host header"),
+    // [[network]]
+    later(Network, "region", &[], NO_LOCATION, REMOVE),
+    later(Network, "coordinates", &[], NO_LOCATION, REMOVE),
+    later(Network, "availability-zone", &[], "its clients would get targets of all availability zones", REMOVE),
+    later(Place, "region", &[], NO_LOCATION, REMOVE),
+    later(Place, "coordinates", &[], NO_LOCATION, REMOVE),
     // [dns]
-    later(Dns, "home", &[Empty], NO_LOCATION, REMOVE),
     later(Dns, "geo-database", &[], NO_LOCATION, REMOVE),
     later(Dns, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
     later(Dns, "response-rate-limit", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
     later(Dns, "rrl", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
-    later(Dns, "ecs", &[Flag(false), Word("off")], NO_LOCATION, REMOVE),
     later(Dns, "tls-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
@@ -154,13 +156,10 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Record, "max-answers", &[Number(8)], "up to 8 sets would be answered", "remove it: 8 is what multivalue answers"),
     later(Record, "ttl-min", &[], "the TTL would not change with health", "use `ttl`"),
     later(Record, "ttl-max", &[], "the TTL would not change with health", "use `ttl`"),
-    later(Record, "cidr-collection", &[], NO_LOCATION, REMOVE),
     // sets = [{ … }]
     later(Set, "region", &[], NO_LOCATION, REMOVE),
-    later(Set, "location", &[], NO_LOCATION, REMOVE),
     later(Set, "coordinates", &[], NO_LOCATION, REMOVE),
     later(Set, "bias", &[Number(0)], NO_LOCATION, REMOVE),
     later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),
-    later(Set, "cidr-location", &[], NO_LOCATION, REMOVE),
     later(Set, "dial", &[Number(100)], "the set would take all the traffic that is directed to it", "use policy `weighted` with `weight`"),
 ];

@@ -117,9 +117,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Record,
         "policy",
-        &["latency", "geolocation", "geoproximity", "ip-based", "cidr"],
+        &["latency", "geoproximity"],
         "all clients would get the same answers, wherever they are",
-        "use `weighted`, `failover` or `multivalue`",
+        "use `geolocation`, `ip-based`, `weighted`, `failover` or `multivalue`",
     ),
     later(
         Record,

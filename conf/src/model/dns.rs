@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Record;
+use ipnet::IpNet;
+
+use super::{Place, Record};
 use crate::{Span, Spanned};
 
 /// The DNS server.
@@ -20,6 +22,11 @@ pub struct Dns {
     pub tcp_idle_timeout: Duration,
     /// Open TCP connections at most.
     pub tcp_max_connections: usize,
+    /// Where clients are that neither a network nor the country table locates: loopback and
+    /// private addresses, most of all.
+    pub home: Option<Place>,
+    /// Senders whose EDNS Client Subnet options count (RFC 7871).
+    pub ecs: Vec<IpNet>,
     /// In the order of the files: `[[zone]]` entries, then files of `zone-files` in path order.
     pub zones: Vec<Zone>,
 }

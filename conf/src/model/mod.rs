@@ -8,6 +8,7 @@ mod dns;
 mod group;
 mod health;
 mod listener;
+mod location;
 mod process;
 mod record;
 
@@ -19,6 +20,10 @@ pub use health::{
     TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
+pub use location::{
+    Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
+    Subdivision,
+};
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
@@ -43,6 +48,10 @@ pub struct Config {
     pub target_groups: Vec<TargetGroup>,
     /// Standalone checks, in the order of the file; [`CheckIdx`] points here.
     pub health_checks: Vec<HealthCheck>,
+    /// Networks whose place is said, in the order of the file.
+    pub networks: Vec<Network>,
+    /// In the order of the file; [`CollectionIdx`] points here.
+    pub cidr_collections: Vec<CidrCollection>,
     /// The DNS server; `None` when nothing asks for one.
     pub dns: Option<Dns>,
 }
@@ -70,5 +79,13 @@ impl Config {
     /// On an index made for another `Config`.
     pub fn health_check(&self, index: CheckIdx) -> &HealthCheck {
         &self.health_checks[index.0]
+    }
+
+    /// The CIDR collection an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn cidr_collection(&self, index: CollectionIdx) -> &CidrCollection {
+        &self.cidr_collections[index.0]
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{CheckIdx, GroupIdx, ListenerIdx};
+use super::{Audience, CheckIdx, CollectionIdx, GroupIdx, ListenerIdx};
 use crate::{Span, Spanned};
 
 /// A DNS record type by number (RFC 1035, 3597).
@@ -71,9 +71,23 @@ pub enum Policy {
     Failover,
     /// Up to eight healthy sets at random.
     Multivalue,
+    /// By the client's state, country or continent.
+    Geolocation,
+    /// By the client's network.
+    IpBased,
 }
 
 impl Policy {
+    /// Every policy, in the order messages list them.
+    pub const ALL: [Self; 6] = [
+        Self::Simple,
+        Self::Weighted,
+        Self::Failover,
+        Self::Multivalue,
+        Self::Geolocation,
+        Self::IpBased,
+    ];
+
     /// The name in config, API, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,6 +95,8 @@ impl Policy {
             Self::Weighted => "weighted",
             Self::Failover => "failover",
             Self::Multivalue => "multivalue",
+            Self::Geolocation => "geolocation",
+            Self::IpBased => "ip-based",
         }
     }
 }
@@ -138,6 +154,8 @@ pub struct RecordSet {
     pub weight: u8,
     /// Part in a failover record (failover only).
     pub failover: Option<FailoverRole>,
+    /// The clients it is for.
+    pub audience: Audience,
     /// The standalone check that decides its health.
     pub health_check: Option<CheckIdx>,
 }
@@ -151,6 +169,8 @@ pub struct Record {
     pub types: Vec<Spanned<RecordType>>,
     /// How a set is chosen.
     pub policy: Policy,
+    /// Whose locations its sets name (ip-based only).
+    pub cidr_collection: Option<CollectionIdx>,
     /// TTL in seconds, 0..=2147483647 (RFC 2181 section 8). An alias to a record ignores it.
     pub ttl: u32,
     /// At least one; set ids are unique within the record.

@@ -5,19 +5,34 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Names;
+use ipnet::IpNet;
+
 use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use crate::document::Table;
+use super::{Definitions, Names, location};
+use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Dns, Listener, Span, Spanned, Zone};
+use crate::{Diagnostic, Dns, Place, Span, Spanned, Zone};
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
 const DNS_PORT: u16 = 5300;
+
+/// Senders whose ECS options count when the file does not say: this machine and private networks,
+/// where resolvers under test are.
+const BELIEVED: [&str; 8] = [
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
 
 /// The DNS part of the model.
 pub(super) struct Resolved {
@@ -31,7 +46,7 @@ pub(super) fn resolve(
     root: &mut Reader<'_>,
     numbers: &Numbers,
     names: &mut Names,
-    listeners: &[Listener],
+    definitions: Definitions<'_>,
 ) -> Option<Resolved> {
     let table = root.table("dns");
     let zone_tables = root.tables("zone");
@@ -46,6 +61,11 @@ pub(super) fn resolve(
         ttl: seconds(numbers.ttl.default),
         tcp_idle_timeout: numbers.dns_tcp_idle_timeout.default,
         tcp_max_connections: whole_or(None, numbers.dns_tcp_max_connections.default),
+        home: None,
+        ecs: BELIEVED
+            .iter()
+            .filter_map(|cidr| cidr.parse().ok())
+            .collect(),
         zones: Vec::new(),
     };
     let mut globs = Vec::new();
@@ -58,7 +78,7 @@ pub(super) fn resolve(
     let mut zones = Zones::default();
     for table in zone_tables {
         let reader = Reader::new(root.scope(), table, Section::Zone, "this zone");
-        zones.read(reader, model.ttl, numbers, names, listeners);
+        zones.read(reader, model.ttl, numbers, names, definitions);
     }
     for glob in &globs {
         zones.add_files(glob, root);
@@ -85,9 +105,44 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
     if let Some(ttl) = ttl(reader, &numbers.ttl) {
         model.ttl = ttl;
     }
+    model.home = home(reader);
+    if let Some(senders) = ecs(reader) {
+        model.ecs = senders;
+    }
     model.tcp_idle_timeout = reader.duration_or("tcp-idle-timeout", &numbers.dns_tcp_idle_timeout);
     let connections = reader.whole("tcp-max-connections", &numbers.dns_tcp_max_connections);
     model.tcp_max_connections = whole_or(connections, numbers.dns_tcp_max_connections.default);
+}
+
+/// Where clients are that nothing else locates.
+fn home(reader: &mut Reader<'_>) -> Option<Place> {
+    let table = reader.table("home")?;
+    let mut inner = Reader::new(reader.scope(), table, Section::Place, "`home` of [dns]");
+    let place = location::place(&mut inner);
+    inner.finish();
+    place
+}
+
+/// Believed senders of ECS; `None` when the file does not say.
+fn ecs(reader: &mut Reader<'_>) -> Option<Vec<IpNet>> {
+    let mut senders = Vec::new();
+    let given = reader.has("ecs");
+    for value in reader.one_or_list("ecs") {
+        match &value.kind {
+            Kind::Boolean(false) => {}
+            Kind::String(word) if word == "off" => {}
+            Kind::String(text) => {
+                let text = Spanned::new(text.as_str(), value.span);
+                senders.extend(location::cidr(reader, &text));
+            }
+            _ => reader.bad_value(
+                value.span,
+                "`ecs` takes the networks of resolvers that are believed".to_owned(),
+                "write `ecs = [\"192.0.2.0/24\"]`, or `ecs = []` for none",
+            ),
+        }
+    }
+    given.then_some(senders)
 }
 
 /// A TTL in whole seconds.
@@ -135,7 +190,7 @@ impl Zones {
         ttl: u32,
         numbers: &Numbers,
         names: &mut Names,
-        listeners: &[Listener],
+        definitions: Definitions<'_>,
     ) {
         reader.missing(
             "name",
@@ -164,7 +219,14 @@ impl Zones {
             has_file: reader.has("file"),
             ttl,
         };
-        let records = record::resolve(&tables, &context, reader.scope(), numbers, names, listeners);
+        let records = record::resolve(
+            &tables,
+            &context,
+            reader.scope(),
+            numbers,
+            names,
+            definitions,
+        );
         let span = reader.span();
         let id = id.or_else(|| {
             name.as_ref()

@@ -5,12 +5,14 @@
 
 mod address;
 mod alias;
+mod audience;
 mod defaults;
 mod directory;
 mod dns;
 mod group;
 mod health;
 mod listener;
+mod location;
 mod process;
 mod record;
 mod sets;
@@ -19,7 +21,10 @@ use crate::cross;
 use crate::document::Table;
 use crate::section::Section;
 use crate::tree::{Reader, Scope};
-use crate::{CheckIdx, Config, Diagnostic, GroupIdx, ListenerIdx, Profile};
+use crate::{
+    CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, Listener, ListenerIdx,
+    Profile,
+};
 use defaults::Numbers;
 use directory::Directory;
 
@@ -28,6 +33,14 @@ struct Names {
     groups: Directory<GroupIdx>,
     listeners: Directory<ListenerIdx>,
     checks: Directory<CheckIdx>,
+    collections: Directory<CollectionIdx>,
+}
+
+/// What records refer to, resolved before them.
+#[derive(Clone, Copy)]
+struct Definitions<'a> {
+    listeners: &'a [Listener],
+    collections: &'a [CidrCollection],
 }
 
 /// Resolves the merged tree.
@@ -42,12 +55,23 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         groups: Directory::new("target group", "[[target-group]]"),
         listeners: Directory::new("listener", "[[listener]]"),
         checks: Directory::new("health check", "[[health-check]]"),
+        collections: Directory::new("CIDR collection", "[[cidr-collection]]"),
     };
     let process = process::resolve(&mut reader, numbers);
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
     let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
     let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
-    let dns = dns::resolve(&mut reader, numbers, &mut names, &listeners);
+    let networks = location::networks(&mut reader);
+    let cidr_collections = location::collections(&mut reader, profile, &mut names);
+    let dns = dns::resolve(
+        &mut reader,
+        numbers,
+        &mut names,
+        Definitions {
+            listeners: &listeners,
+            collections: &cidr_collections,
+        },
+    );
     let serves = reader.has("listener") || reader.has("zone");
     if !serves && dns.as_ref().is_none_or(|dns| !dns.wants_zones) {
         nothing_to_serve(&reader);
@@ -63,6 +87,8 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         listeners,
         target_groups,
         health_checks,
+        networks,
+        cidr_collections,
         dns: dns.map(|dns| dns.model),
     };
     cross::check(&config, scope);
@@ -79,6 +105,11 @@ impl Names {
         self.checks.report_unused(
             "it would be probed, and decide nothing",
             "name it as `health-check` of a set or among the `children` of a calculated one, or remove it",
+            scope,
+        );
+        self.collections.report_unused(
+            "no client would be told from others by it",
+            "name it as `cidr-collection` of a record with policy `ip-based`, or remove it",
             scope,
         );
     }

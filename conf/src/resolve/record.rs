@@ -5,18 +5,18 @@
 
 use std::collections::HashMap;
 
-use super::Names;
 use super::alias;
 use super::defaults::Numbers;
 use super::dns::ttl;
 use super::sets::{self, SetContext};
+use super::{Definitions, Names};
 use crate::document::Table;
 use crate::known;
 use crate::section::Section;
 use crate::suggest;
 use crate::tree::{Choice, Reader, Scope};
 use crate::{
-    AliasTarget, Diagnostic, Listener, Policy, Record, RecordSet, RecordType, SetData, Span,
+    AliasTarget, CollectionIdx, Diagnostic, Policy, Record, RecordSet, RecordType, SetData, Span,
     Spanned,
 };
 
@@ -76,13 +76,13 @@ pub(super) fn resolve(
     scope: &Scope<'_>,
     numbers: &Numbers,
     names: &mut Names,
-    listeners: &[Listener],
+    definitions: Definitions<'_>,
 ) -> Vec<Record> {
     let mut records = Vec::new();
     let mut incomplete = false;
     for table in tables {
         let reader = Reader::new(scope, table, Section::Record, "this record");
-        match record(reader, zone, numbers, names, listeners) {
+        match record(reader, zone, numbers, names, definitions) {
             Some(record) => records.push(record),
             None => incomplete = true,
         }
@@ -97,7 +97,7 @@ fn record(
     zone: &ZoneContext,
     numbers: &Numbers,
     names: &mut Names,
-    listeners: &[Listener],
+    definitions: Definitions<'_>,
 ) -> Option<Record> {
     reader.missing(
         "name",
@@ -120,10 +120,12 @@ fn record(
     }
     let own_ttl = ttl(&mut reader, &numbers.ttl);
     let policy = policy(&mut reader);
+    let cidr_collection = cidr_collection(&mut reader, policy, names);
     let context = SetContext {
         types: &types,
         policy,
-        listeners,
+        listeners: definitions.listeners,
+        collection: cidr_collection.and_then(|index| definitions.collections.get(index.0)),
         numbers,
     };
     let sets = sets::resolve(&mut reader, &context, names);
@@ -141,6 +143,7 @@ fn record(
         name: Spanned::new(name.value.to_owned(), name.span),
         types,
         policy,
+        cidr_collection,
         ttl: own_ttl.unwrap_or(zone.ttl),
         sets,
         span,
@@ -198,17 +201,38 @@ fn check_in_zone(reader: &Reader<'_>, name: &Spanned<&str>, zone: &ZoneContext) 
 
 /// The policy; `None` when it is refused. Without one a record is simple.
 fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
-    let words = [
-        ("simple", Policy::Simple),
-        ("weighted", Policy::Weighted),
-        ("failover", Policy::Failover),
-        ("multivalue", Policy::Multivalue),
-    ];
+    let words = Policy::ALL.map(|policy| (policy.as_str(), policy));
     match reader.choice("policy", &words) {
         Choice::Is(policy) => Some(policy.value),
         Choice::Absent => Some(Policy::Simple),
         Choice::Refused | Choice::Later => None,
     }
+}
+
+/// The collection of an ip-based record.
+fn cidr_collection(
+    reader: &mut Reader<'_>,
+    policy: Option<Policy>,
+    names: &mut Names,
+) -> Option<CollectionIdx> {
+    match policy {
+        Some(Policy::IpBased) => reader.missing(
+            "cidr-collection",
+            "it would not be known which clients its locations are",
+            "add `cidr-collection = \"…\"`, the name of a [[cidr-collection]]",
+        ),
+        Some(_) => {
+            reader.misplaced(
+                "cidr-collection",
+                "only ip-based records choose by the client's network",
+                "remove it, or use policy `ip-based`",
+            );
+            return None;
+        }
+        None => {}
+    }
+    let name = reader.text("cidr-collection")?;
+    names.collections.find(name, reader.scope())
 }
 
 fn is_record_alias(set: &RecordSet) -> bool {

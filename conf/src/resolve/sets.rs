@@ -6,13 +6,14 @@ use std::collections::HashMap;
 
 use super::Names;
 use super::alias;
+use super::audience;
 use super::defaults::Numbers;
 use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{
-    CheckIdx, Diagnostic, FailoverRole, Listener, Policy, RecordSet, RecordType, SetData, Span,
-    Spanned,
+    Audience, CheckIdx, CidrCollection, Diagnostic, FailoverRole, Listener, Policy, RecordSet,
+    RecordType, SetData, Span, Spanned,
 };
 
 /// Longest set id (Route 53 `SetIdentifier`).
@@ -26,6 +27,8 @@ pub(super) struct SetContext<'a> {
     /// `None` when it was refused: policy keys are then read without complaint.
     pub(super) policy: Option<Policy>,
     pub(super) listeners: &'a [Listener],
+    /// The collection of an ip-based record; `None` when it cannot be used.
+    pub(super) collection: Option<&'a CidrCollection>,
     pub(super) numbers: &'a Numbers,
 }
 
@@ -75,6 +78,7 @@ fn simple(record: &mut Reader<'_>, context: &SetContext<'_>, names: &mut Names) 
             data,
             weight: 0,
             failover: None,
+            audience: Audience::Everyone,
             health_check: None,
         })
         .collect()
@@ -115,6 +119,7 @@ fn listed(record: &mut Reader<'_>, context: &SetContext<'_>, names: &mut Names) 
     if context.policy == Some(Policy::Failover) && whole && !sets.is_empty() {
         check_roles(record, &sets);
     }
+    audience::check_unique(record, &sets);
     sets
 }
 
@@ -132,6 +137,7 @@ fn set(
     }
     let id = set_id(&mut reader, record, ids);
     let (weight, failover) = policy_keys(&mut reader, context);
+    let audience = audience::resolve(&mut reader, context);
     let data = data(&mut reader, context, names);
     check_data(&reader, context, data.as_ref());
     let health_check = health_check(&mut reader, names);
@@ -150,6 +156,7 @@ fn set(
         data: data?,
         weight,
         failover,
+        audience: audience?,
         health_check,
     })
 }

@@ -7,9 +7,12 @@
 
 mod resolve;
 
+use std::net::IpAddr;
+
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use crate::location::Client;
 use crate::metrics::{Decided, ZoneLabel};
 use crate::snapshot::Snapshot;
 use crate::wire::{
@@ -46,19 +49,26 @@ impl Answerer {
         }
     }
 
-    /// Answers `packet` from `snapshot` into `out`, which should hold 1,232 bytes for UDP and
+    /// Answers `packet`, sent by `source`, from `snapshot` into `out`, which should hold 1,232 bytes for UDP and
     /// 65,535 for TCP (a smaller one makes answers truncated). `None`: send nothing.
     pub fn answer(
         &mut self,
         snapshot: &Snapshot,
         packet: &[u8],
+        source: IpAddr,
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
         match parse(packet, &mut self.name) {
             Verdict::Drop => None,
-            Verdict::Reject(rejection) => reject(&rejection, out),
-            Verdict::Ask(question) => self.look_up(snapshot, &question, transport, out),
+            Verdict::Reject(mut rejection) => {
+                client(snapshot, source, &mut rejection.edns);
+                reject(&rejection, out)
+            }
+            Verdict::Ask(mut question) => {
+                let client = client(snapshot, source, &mut question.edns);
+                self.look_up(snapshot, &question, client, transport, out)
+            }
         }
     }
 
@@ -66,12 +76,14 @@ impl Answerer {
         &mut self,
         snapshot: &Snapshot,
         question: &Question<'_>,
+        client: Client,
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
         let edns = question.edns;
         let response = Response::begin(out, limit(transport, edns), question.wire, edns)?;
-        let mut resolver = Resolver::new(snapshot, response, question.qtype, &mut self.draw);
+        let mut resolver =
+            Resolver::new(snapshot, response, question.qtype, client, &mut self.draw);
         let rcode = resolver.resolve(&mut self.name);
         let (zone, decided) = (resolver.zone_label, resolver.decided);
         Some(Answered {
@@ -82,6 +94,21 @@ impl Answerer {
             decided,
         })
     }
+}
+
+/// Who is asking. The option of a sender that is not believed is as good as not sent: it is taken
+/// out, so that the answer does not carry one either.
+fn client(snapshot: &Snapshot, source: IpAddr, edns: &mut Option<Edns>) -> Client {
+    let sender = Client::from(source);
+    let Some(edns) = edns else { return sender };
+    let Some(subnet) = edns.subnet else {
+        return sender;
+    };
+    if !snapshot.believes(sender.address) {
+        edns.subnet = None;
+        return sender;
+    }
+    subnet.client().unwrap_or(sender)
 }
 
 fn reject(rejection: &Rejection<'_>, out: &mut [u8]) -> Option<Answered> {

@@ -7,11 +7,12 @@
 use conf::RecordType;
 use rand::rngs::SmallRng;
 
+use crate::location::{Client, Found};
 use crate::metrics::{Decided, ZoneLabel};
 use crate::policy;
 use crate::snapshot::Snapshot;
 use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
-use crate::zone::{BlobPlace, NodeRef, Place, ServedZone, SetData};
+use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, ServedZone, SetData};
 
 /// CNAMEs followed at most, synthesised ones included.
 const MAX_CHAIN: usize = 16;
@@ -35,6 +36,7 @@ pub(super) struct Resolver<'s, 'b> {
     snapshot: &'s Snapshot,
     pub(super) response: Response<'b>,
     qtype: RecordType,
+    client: Client,
     draw: &'s mut SmallRng,
     /// Where the name now looked up stands in the message.
     owner: usize,
@@ -52,12 +54,14 @@ impl<'s, 'b> Resolver<'s, 'b> {
         snapshot: &'s Snapshot,
         response: Response<'b>,
         qtype: u16,
+        client: Client,
         draw: &'s mut SmallRng,
     ) -> Self {
         Self {
             snapshot,
             response,
             qtype: RecordType(qtype),
+            client,
             draw,
             owner: NAME_AT,
             renamed: [None; MAX_CHAIN],
@@ -157,16 +161,28 @@ impl<'s, 'b> Resolver<'s, 'b> {
                 let view = self.snapshot.zones.blob(blob);
                 policy::simple::write(&mut self.response, view, self.owner, self.draw)?;
             }
-            SetData::Routed(index) => {
-                if self.decided.is_none() {
-                    let label = node.zone().map_or(ZoneLabel::NONE, |zone| zone.label);
-                    self.decided = self.snapshot.decided(index, label);
-                }
-                let (response, owner) = (&mut self.response, self.owner);
-                self.snapshot.write(index, response, owner, self.draw)?;
-            }
+            SetData::Routed(index) => self.decide(node, index)?,
         }
         Ok(self.response.position() > before)
+    }
+
+    /// Writes what a routed record answers this client.
+    fn decide(&mut self, node: NodeRef<'s>, record: RoutedIdx) -> Result<(), Full> {
+        let Some(decision) = self.snapshot.decisions.get(record) else {
+            return Ok(());
+        };
+        let Found { value, scope } = decision.class_of(self.client);
+        self.response.scope = self.response.scope.max(scope);
+        if self.decided.is_none() {
+            self.decided = Some(Decided {
+                zone: node.zone().map_or(ZoneLabel::NONE, |zone| zone.label),
+                policy: decision.policy,
+                reason: decision.reason(value),
+            });
+        }
+        let (response, owner) = (&mut self.response, self.owner);
+        self.snapshot
+            .write(record, value, response, owner, self.draw)
     }
 
     /// ANY is answered by one HINFO record (RFC 8482 section 4.2).

@@ -8,7 +8,7 @@ use crate::testing::Scene;
 
 const GROUPS: usize = 3;
 const TARGETS: usize = 3;
-const CHECKS: usize = 3;
+const CHECKS: usize = 4;
 
 /// A configuration with records of every policy over checks, groups, listeners and each other.
 fn config() -> String {
@@ -34,6 +34,20 @@ fn config() -> String {
         .unwrap();
     }
     text + r#"
+[[network]]
+name = "us"
+cidrs = ["10.1.0.0/16"]
+country = "US"
+[[network]]
+name = "ca"
+cidrs = ["10.2.0.0/16", "2001:db8::/32"]
+country = "CA"
+[[cidr-collection]]
+name = "sites"
+locations = [
+  { name = "a", cidrs = ["10.0.0.0/8"] },
+  { name = "b", cidrs = ["10.1.128.0/17", "10.2.0.0/16"] },
+]
 [[zone]]
 name = "example.test"
 [[zone.record]]
@@ -73,6 +87,33 @@ sets = [
   { id = "a", weight = 1, alias = { record = "failover" } },
   { id = "b", weight = 2, alias = { record = "group" } },
   { id = "c", weight = 3, alias = { record = "multivalue" , evaluate-target-health = false} },
+]
+[[zone.record]]
+name = "places"
+type = "A"
+policy = "geolocation"
+sets = [
+  { id = "us", location = { country = "US" }, alias = { record = "failover" } },
+  { id = "na", location = { continent = "NA" }, values = ["192.0.2.1"], health-check = "c0" },
+  { id = "all", location = "default", alias = { target-group = "g1" } },
+]
+[[zone.record]]
+name = "networks"
+type = "A"
+policy = "ip-based"
+cidr-collection = "sites"
+sets = [
+  { id = "a", cidr-location = "a", alias = { record = "places" }, health-check = "c1" },
+  { id = "b", cidr-location = "b", values = ["192.0.2.2"], health-check = "c3" },
+  { id = "all", cidr-location = "*", alias = { record = "weighted" } },
+]
+[[zone.record]]
+name = "joined"
+type = "A"
+policy = "failover"
+sets = [
+  { id = "p", failover = "primary", alias = { record = "networks" } },
+  { id = "s", failover = "secondary", alias = { record = "places" } },
 ]
 [[zone.record]]
 name = "apex"
@@ -165,11 +206,14 @@ fn what_a_change_does_not_touch_is_shared() {
         .compiled
         .next_snapshot(&first, since, &scene.health, false)
         .unwrap();
-    let same: Vec<bool> = (0..6)
+    let same: Vec<bool> = (0..9)
         .map(|record| {
             let (a, b) = (first.decisions.get(record), next.decisions.get(record));
             std::ptr::eq(a.unwrap(), b.unwrap())
         })
         .collect();
-    assert_eq!(same, [true, true, true, false, true, true]);
+    assert_eq!(
+        same,
+        [true, true, true, false, true, true, true, true, true]
+    );
 }

@@ -3,7 +3,10 @@
 //! Built by [`load_zones`](crate::load_zones); read by the zone compiler, which owns every
 //! serving structure. Holds no index, no health, no sockets; nothing here changes once built.
 
-use conf::{CheckIdx, FailoverRole, GroupIdx, ListenerIdx, Policy, RecordType, Span};
+use conf::{
+    Audience, CheckIdx, CollectionIdx, FailoverRole, GroupIdx, ListenerIdx, Policy, RecordType,
+    Span,
+};
 
 use crate::name::Name;
 
@@ -61,6 +64,8 @@ pub struct RoutedRecord {
     pub rtype: RecordType,
     /// How a set is chosen.
     pub policy: Policy,
+    /// Whose locations its sets name (ip-based only).
+    pub cidr_collection: Option<CollectionIdx>,
     /// TTL in seconds, 0..=2147483647.
     pub ttl: u32,
     /// At least one, in the order of the file.
@@ -78,6 +83,8 @@ pub struct RoutedSet {
     pub weight: u8,
     /// Part in a failover record (failover only).
     pub failover: Option<FailoverRole>,
+    /// The clients it is for.
+    pub audience: Audience,
     /// The standalone check that decides its health.
     pub health_check: Option<CheckIdx>,
     /// What it answers with.

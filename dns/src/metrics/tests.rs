@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::TextEncoder;
 
 use super::*;
-use crate::testing::{Scene, query};
+use crate::testing::{SOURCE, Scene, query};
 use crate::wire::Transport;
 use crate::{Answerer, Compiled};
 
@@ -39,7 +39,8 @@ fn queries_decisions_and_durations_are_counted() {
             ("example.org.", "TYPE999"),
         ] {
             let packet = query(name, rtype);
-            let answered = answerer.answer(&snapshot, &packet, Transport::Udp, &mut [0; 1232]);
+            let answered =
+                answerer.answer(&snapshot, &packet, SOURCE, Transport::Udp, &mut [0; 1232]);
             counters.count(&answered.unwrap());
         }
         counters.time(Duration::from_micros(20), 3);

@@ -1,6 +1,7 @@
 //! Routing policies: what was decided about each routed record, and how it is written.
 //!
-//! Decisions are made when health changes (by [`Routes`]), one file for each policy, and hold
+//! Where a client is counts too: a [`Plan`] says which class of clients it belongs to, and there is a
+//! decision for each class. Decisions are made when health changes (by [`Routes`]), one file for each policy, and hold
 //! nothing but ready answers and cumulative weights; a query then draws and copies.
 //! Route 53's tree rules hold: a set is healthy when its check is and, for an alias that evaluates
 //! its target, when something in the target is; what has no healthy set answers as if all were.
@@ -8,7 +9,9 @@
 
 mod alias;
 mod failover;
+mod located;
 pub(crate) mod multivalue;
+mod plan;
 mod routes;
 pub(crate) mod simple;
 mod weighted;
@@ -18,8 +21,10 @@ use std::sync::Arc;
 use conf::{FailoverRole, Policy};
 use rand::rngs::SmallRng;
 
+pub(crate) use plan::Plan;
 pub(crate) use routes::Routes;
 
+use crate::location::{Client, Found};
 use crate::wire::{Blob, Full, Response};
 use crate::zone::{BlobPlace, RoutedIdx, ZoneTable};
 
@@ -31,11 +36,12 @@ const MAX_ALIAS_DEPTH: usize = 16;
 pub enum Reason {
     /// From what is healthy.
     Healthy,
-    /// The first choice is unhealthy: the secondary, or sets of weight 0.
+    /// The first choice is unhealthy: the secondary, sets of weight 0, or those of a larger place.
     Standby,
     /// Nothing is healthy: as if everything were (the last resort).
     AllUnhealthy,
-    /// There is nothing to answer: the own listeners have left DNS, or no target may be used.
+    /// There is nothing to answer: the own listeners have left DNS, no target may be used, or no
+    /// set is for the client.
     NoAnswer,
 }
 
@@ -70,8 +76,8 @@ pub(crate) enum Outcome {
     Fixed(BlobPlace),
     /// Up to eight of these, drawn anew each time.
     Some(Arc<[Blob]>),
-    /// What another routed record answers.
-    Record(RoutedIdx),
+    /// What another routed record answers to this class of its clients.
+    Record(RoutedIdx, u32),
 }
 
 /// How the outcome is chosen per query.
@@ -90,8 +96,19 @@ pub(crate) enum Choice {
 pub(crate) struct Decision {
     /// The record's policy.
     pub(crate) policy: Policy,
+    /// How it tells clients apart, if it does.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// For the first class of clients: all of them, without a plan.
+    first: Case,
+    /// For the other classes.
+    others: Vec<Case>,
+}
+
+/// What was decided for a class of clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
     /// Why it is what it is.
-    pub(crate) reason: Reason,
+    reason: Reason,
     choice: Choice,
     /// True when some set is healthy: what an alias that evaluates this record sees.
     healthy: bool,
@@ -111,9 +128,39 @@ pub(crate) struct Member {
 }
 
 impl Decision {
-    /// Decides a record from its sets, at least one.
+    /// The class of a client, and how much of its address says so.
+    pub(crate) fn class_of(&self, client: Client) -> Found {
+        match &self.plan {
+            None => Found { value: 0, scope: 0 },
+            Some(plan) => plan.find(client),
+        }
+    }
+
+    /// Why it is what it is for a class of clients.
+    pub(crate) fn reason(&self, class: u32) -> Reason {
+        self.case(class).reason
+    }
+
+    fn case(&self, class: u32) -> &Case {
+        match class.checked_sub(1) {
+            None => &self.first,
+            Some(other) => self.others.get(other as usize).unwrap_or(&self.first),
+        }
+    }
+}
+
+impl Case {
+    /// Nothing to answer.
+    const NOTHING: Self = Self {
+        reason: Reason::NoAnswer,
+        choice: Choice::One(Outcome::Nothing),
+        healthy: false,
+        withdrawn: false,
+    };
+
+    /// Decides from the sets that are for the clients, the most exact first.
     fn new(policy: Policy, members: &[Member]) -> Self {
-        let withdrawn = members.iter().all(|member| member.withdrawn);
+        let withdrawn = !members.is_empty() && members.iter().all(|member| member.withdrawn);
         let present: Vec<&Member> = members
             .iter()
             .filter(|member| withdrawn || !member.withdrawn)
@@ -123,12 +170,12 @@ impl Decision {
             Policy::Weighted => weighted::choose(&present),
             Policy::Failover => failover::choose(&present),
             Policy::Multivalue => multivalue::choose(&present),
+            Policy::Geolocation | Policy::IpBased => located::choose(&present),
         };
         let empty = present
             .iter()
             .all(|member| member.outcome == Outcome::Nothing);
         Self {
-            policy,
             reason: if empty { Reason::NoAnswer } else { reason },
             choice,
             healthy: members.iter().any(|member| member.healthy),
@@ -163,18 +210,23 @@ pub(crate) struct Writer<'w, 'b> {
 }
 
 impl Writer<'_, '_> {
-    /// Draws from `record`'s decision and writes the outcome.
+    /// Draws from `record`'s decision for a class of its clients and writes the outcome.
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
-    pub(crate) fn record(&mut self, record: RoutedIdx, depth: usize) -> Result<(), Full> {
+    pub(crate) fn record(
+        &mut self,
+        record: RoutedIdx,
+        class: u32,
+        depth: usize,
+    ) -> Result<(), Full> {
         if depth > MAX_ALIAS_DEPTH {
             return Ok(());
         }
         let Some(decision) = self.decisions.get(record) else {
             return Ok(());
         };
-        match &decision.choice {
+        match &decision.case(class).choice {
             Choice::One(outcome) => self.outcome(outcome, depth),
             Choice::Weighted(entries) => match weighted::draw(entries, self.draw) {
                 Some(outcome) => self.outcome(outcome, depth),
@@ -207,7 +259,7 @@ impl Writer<'_, '_> {
                 }
                 Ok(())
             }
-            Outcome::Record(record) => self.record(*record, depth + 1),
+            Outcome::Record(record, class) => self.record(*record, *class, depth + 1),
         }
     }
 

@@ -7,12 +7,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use conf::{CheckIdx, Config, FailoverRole, Policy};
+use conf::{Audience, CheckIdx, CidrCollection, Config, FailoverRole, Policy};
 use healthcheck::{Changes, CheckId, GroupId, HealthTable, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
-use super::{Choice, Decision, Decisions, Member, Outcome, Reason};
+use super::plan::{Class, Places, Plan};
+use super::{Case, Decision, Decisions, Member, Outcome};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
+use crate::location::Geography;
 use crate::wire::Blob;
 use crate::zone::{BlobPlace, RecordPlaces, RoutedIdx, SetData};
 
@@ -20,12 +22,14 @@ use crate::zone::{BlobPlace, RecordPlaces, RoutedIdx, SetData};
 struct Route {
     policy: Policy,
     sets: Vec<RouteSet>,
+    plan: Option<Arc<Plan>>,
 }
 
 #[derive(Debug)]
 struct RouteSet {
     weight: u8,
     role: Option<FailoverRole>,
+    audience: Audience,
     check: Option<CheckId>,
     evaluate: bool,
     data: RouteData,
@@ -77,6 +81,7 @@ impl Routes {
                 let sets = sets.map(|set| RouteSet {
                     weight: set.weight,
                     role: set.failover,
+                    audience: set.audience,
                     check: set.health_check.and_then(|check| context.check(check)),
                     evaluate: match &set.data {
                         RoutedData::Values(_) => false,
@@ -87,21 +92,58 @@ impl Routes {
                 routes.records.push(Route {
                     policy: record.policy,
                     sets: sets.collect(),
+                    plan: None,
                 });
             }
         }
         routes.index();
+        let records = zones.zones.iter().flat_map(|zone| &zone.routed);
+        let collections: Vec<_> = records
+            .map(|record| record.cidr_collection.map(|at| config.cidr_collection(at)))
+            .collect();
+        routes.plan(&Geography::new(config), &collections);
         routes
+    }
+
+    /// Makes every record's plan, aliases after what they lead to.
+    fn plan(&mut self, geography: &Geography, collections: &[Option<&CidrCollection>]) {
+        let mut places = Places::new(geography);
+        for &record in &self.order {
+            let index = record as usize;
+            let Some(route) = self.records.get(index) else {
+                continue;
+            };
+            let audiences: Vec<Audience> = route.sets.iter().map(|set| set.audience).collect();
+            let collection = collections.get(index).copied().flatten();
+            let own = match (route.policy, collection) {
+                (Policy::Geolocation, _) => Some(Plan::of_places(&audiences, &mut places)),
+                (Policy::IpBased, Some(collection)) => {
+                    Some(Plan::of_collection(&audiences, collection))
+                }
+                _ => None,
+            };
+            let sets = route.sets.iter().enumerate();
+            let targets = sets.filter_map(|(set, RouteSet { data, .. })| match data {
+                RouteData::Record(target) => {
+                    let target = self.records.get(*target as usize)?;
+                    Some((set, target.plan.as_deref()?))
+                }
+                _ => None,
+            });
+            let plan = Plan::join(own, targets).map(Arc::new);
+            if let Some(route) = self.records.get_mut(index) {
+                route.plan = plan;
+            }
+        }
     }
 
     /// Decides every record.
     pub(crate) fn decide_all(&self, health: &HealthTable, withdrawn: bool) -> Decisions {
         let undecided = Arc::new(Decision {
             policy: Policy::Simple,
-            reason: Reason::NoAnswer,
-            choice: Choice::One(Outcome::Nothing),
-            healthy: false,
-            withdrawn: false,
+            plan: None,
+            first: Case::NOTHING,
+            others: Vec::new(),
         });
         let mut decisions = Decisions(vec![undecided; self.records.len()]);
         for &record in &self.order {
@@ -161,15 +203,11 @@ impl Routes {
         let Some(route) = self.records.get(record as usize) else {
             return;
         };
-        let sets = route.sets.iter();
-        let members: Vec<Member> = sets
-            .map(|set| set.member(decisions, health, withdrawn))
-            .collect();
-        if let Some(place) = decisions.0.get_mut(record as usize) {
-            let decision = Decision::new(route.policy, &members);
-            if **place != decision {
-                *place = Arc::new(decision);
-            }
+        let decision = route.decide(decisions, health, withdrawn);
+        if let Some(place) = decisions.0.get_mut(record as usize)
+            && **place != decision
+        {
+            *place = Arc::new(decision);
         }
     }
 
@@ -244,10 +282,45 @@ impl Routes {
     }
 }
 
+impl Route {
+    fn decide(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Decision {
+        let case = |class: &Class| {
+            let member = |index: usize| {
+                let set = self.sets.get(index)?;
+                Some(set.member(class.of_target(index), decisions, health, withdrawn))
+            };
+            let members: Vec<Member> = match &class.sets {
+                Some(sets) => sets.iter().copied().filter_map(member).collect(),
+                None => (0..self.sets.len()).filter_map(member).collect(),
+            };
+            Case::new(self.policy, &members)
+        };
+        let everyone = [Class::default()];
+        let classes = match &self.plan {
+            Some(plan) => plan.classes.as_slice(),
+            None => &everyone,
+        };
+        let mut cases = classes.iter().map(case);
+        Decision {
+            policy: self.policy,
+            plan: self.plan.clone(),
+            first: cases.next().unwrap_or(Case::NOTHING),
+            others: cases.collect(),
+        }
+    }
+}
+
 impl RouteSet {
-    fn member(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Member {
+    /// The set as its policy sees it, for clients that are of `class` in the record it leads to.
+    fn member(
+        &self,
+        class: u32,
+        decisions: &Decisions,
+        health: &HealthTable,
+        withdrawn: bool,
+    ) -> Member {
         let target = match &self.data {
-            RouteData::Record(record) => decisions.get(*record),
+            RouteData::Record(record) => decisions.get(*record).map(|target| target.case(class)),
             _ => None,
         };
         let withdrawn = match &self.data {
@@ -270,7 +343,7 @@ impl RouteSet {
             RouteData::Fixed(blob) => Outcome::Fixed(*blob),
             RouteData::Listener(listener) => listener.outcome(),
             RouteData::Group(group) => group.outcome(health),
-            RouteData::Record(record) => Outcome::Record(*record),
+            RouteData::Record(record) => Outcome::Record(*record, class),
         };
         Member {
             healthy: !withdrawn && checked && target_healthy,

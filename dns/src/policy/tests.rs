@@ -1,14 +1,18 @@
 //! Case files in `dns/tests/policies`: `config` and a configuration up to `end`; `health` with
-//! what is not healthy; `withdrawn`; `? NAME TYPE`; then what must come, over many draws:
+//! what is not healthy; `withdrawn`; `from ADDRESS`, the sender, or `from NETWORK`, the client
+//! that a believed sender names; `? NAME TYPE`; then what must come, over many draws:
 //! `= VALUE:SHARE …` one value each time, by share; `= N of VALUE …` N different ones each time,
-//! all alike; `= NODATA`; `== TEXT` exactly this response.
+//! all alike; `= NODATA`; `== TEXT` exactly this response; `scope BITS` in its ECS option.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+use hickory_proto::op::Message;
+use ipnet::IpNet;
+
 use crate::snapshot::Snapshot;
-use crate::testing::{Scene, ask, query, text};
+use crate::testing::{SOURCE, Scene, query, query_subnet, subnet, subnet_of, text};
 use crate::{Answerer, Transport};
 
 const DRAWS: usize = 100_000;
@@ -31,7 +35,7 @@ fn run(path: &Path) -> usize {
     let (_, config) = config.split_once("config\n").unwrap();
     let mut scene = Scene::new(config);
     let mut withdrawn = false;
-    let mut question = ("", "");
+    let mut question = Question::default();
     let mut asked = 0;
     for line in cases.lines() {
         if let Some(said) = line.strip_prefix("health") {
@@ -43,10 +47,20 @@ fn run(path: &Path) -> usize {
         } else if line == "withdrawn" {
             withdrawn = true;
         } else if let Some(words) = line.strip_prefix("? ") {
-            question = words.split_once(' ').unwrap();
+            (question.name, question.rtype) = words.split_once(' ').unwrap();
+        } else if let Some(client) = line.strip_prefix("from ") {
+            question.source = client.parse().unwrap_or(SOURCE);
+            question.network = client
+                .contains('/')
+                .then(|| client.parse::<IpNet>().unwrap());
+        } else if let Some(scope) = line.strip_prefix("scope ") {
+            let snapshot = scene.compiled.snapshot(&scene.health, withdrawn);
+            let given = question.scope(&snapshot);
+            let place = path.file_name().unwrap().display();
+            assert_eq!(given, scope.parse::<u8>().unwrap(), "{place}: {question:?}");
         } else if let Some(expected) = line.strip_prefix('=') {
             let snapshot = scene.compiled.snapshot(&scene.health, withdrawn);
-            if let Err(why) = check(&snapshot, question, expected) {
+            if let Err(why) = check(&snapshot, &question, expected) {
                 let place = path.file_name().unwrap().display();
                 panic!("{place}: {question:?} {expected}: {why}");
             }
@@ -58,9 +72,62 @@ fn run(path: &Path) -> usize {
     asked
 }
 
-fn check(snapshot: &Snapshot, (name, rtype): (&str, &str), expected: &str) -> Result<(), String> {
+/// Who asks what.
+#[derive(Debug)]
+struct Question<'l> {
+    name: &'l str,
+    rtype: &'l str,
+    source: IpAddr,
+    network: Option<IpNet>,
+}
+
+impl Default for Question<'_> {
+    fn default() -> Self {
+        Self {
+            name: "",
+            rtype: "",
+            source: SOURCE,
+            network: None,
+        }
+    }
+}
+
+impl Question<'_> {
+    fn packet(&self) -> Vec<u8> {
+        match self.network {
+            None => query(self.name, self.rtype),
+            Some(network) => query_subnet(self.name, self.rtype, &subnet(network)),
+        }
+    }
+
+    /// The response's bytes.
+    fn ask<'o>(
+        &self,
+        snapshot: &Snapshot,
+        answerer: &mut Answerer,
+        out: &'o mut [u8; 1232],
+    ) -> &'o [u8] {
+        let packet = self.packet();
+        let answered = answerer.answer(snapshot, &packet, self.source, Transport::Udp, out);
+        &out[..answered.unwrap().len]
+    }
+
+    fn scope(&self, snapshot: &Snapshot) -> u8 {
+        let mut out = [0; 1232];
+        let response = self.ask(snapshot, &mut Answerer::new(11), &mut out);
+        let mut given = subnet_of(response).unwrap().to_vec();
+        let scope = std::mem::take(&mut given[3]);
+        assert_eq!(given, subnet(self.network.unwrap()));
+        scope
+    }
+}
+
+fn check(snapshot: &Snapshot, question: &Question<'_>, expected: &str) -> Result<(), String> {
     let mut answerer = Answerer::new(11);
-    let mut draw = || ask(snapshot, &mut answerer, name, rtype);
+    let mut draw = || {
+        let mut out = [0; 1232];
+        Message::from_vec(question.ask(snapshot, &mut answerer, &mut out)).unwrap()
+    };
     if let Some(exact) = expected.strip_prefix("= ") {
         return same(&text(&draw()), exact);
     }
@@ -84,11 +151,13 @@ fn check(snapshot: &Snapshot, (name, rtype): (&str, &str), expected: &str) -> Re
     let mut first: BTreeMap<IpAddr, usize> = BTreeMap::new();
     let mut drawn: BTreeMap<IpAddr, usize> = BTreeMap::new();
     let draws = if shares.len() == 1 { 100 } else { DRAWS };
-    let packet = query(name, rtype);
+    let question_len = query(question.name, question.rtype).len();
     let mut out = [0; 1232];
     for _ in 0..draws {
-        let answered = answerer.answer(snapshot, &packet, Transport::Udp, &mut out);
-        let values = addresses(&out[..answered.unwrap().len], packet.len());
+        let values = addresses(
+            question.ask(snapshot, &mut answerer, &mut out),
+            question_len,
+        );
         let mut different = values.clone();
         different.sort();
         different.dedup();

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
@@ -118,9 +118,12 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// Hands every received query and its answer's buffer to `answer`, which says how long the
+    /// Hands every received query, its sender and its answer's buffer to `answer`, which says how long the
     /// answer is or that there is none. Queries cut off or from port 0 are left out.
-    pub(super) fn each(&mut self, mut answer: impl FnMut(&[u8], &mut [u8]) -> Option<usize>) {
+    pub(super) fn each(
+        &mut self,
+        mut answer: impl FnMut(&[u8], IpAddr, &mut [u8]) -> Option<usize>,
+    ) {
         for index in 0..self.received {
             // SAFETY: `index` is below WIDTH; the kernel is done with these buffers; query and
             // answer are different fields, and the references end with this step.
@@ -134,8 +137,25 @@ impl Batch {
             if self.is_unanswerable(index) {
                 continue;
             }
-            if let Some(len) = answer(query, out) {
+            if let Some(len) = answer(query, self.sender(index), out) {
                 self.queue(index, len.min(ANSWER_LEN));
+            }
+        }
+    }
+
+    /// Who sent a query.
+    fn sender(&self, index: usize) -> IpAddr {
+        assert!(index < WIDTH, "places are counted by this file only");
+        // SAFETY: `index` is in range; plain reads of what the kernel wrote, by the family it
+        // wrote; the storage is aligned for, and as large as, the address of every family.
+        unsafe {
+            let peer = &raw const (*self.storage.as_ptr()).peers[index];
+            if c_int::from((*peer).ss_family) == libc::AF_INET6 {
+                let address = (*peer.cast::<libc::sockaddr_in6>()).sin6_addr;
+                IpAddr::from(address.s6_addr)
+            } else {
+                let address = (*peer.cast::<libc::sockaddr_in>()).sin_addr;
+                IpAddr::from(address.s_addr.to_ne_bytes())
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -159,20 +159,20 @@ impl Service {
                 _ = &mut stopped => break,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     next_id += 1;
-                    self.admit(stream, next_id);
+                    self.admit(stream, peer.ip(), next_id);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
         // Clients that connected before the address went are still served.
         if let Ok(listener) = listener.into_std() {
-            while let Ok((stream, _)) = listener.accept() {
+            while let Ok((stream, peer)) = listener.accept() {
                 let stream = stream.set_nonblocking(true).map(|()| stream);
                 if let Ok(stream) = stream.and_then(TcpStream::from_std) {
                     next_id += 1;
-                    self.admit(stream, next_id);
+                    self.admit(stream, peer.ip(), next_id);
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Service {
 
     /// Gives a new connection a place, if need be that of the longest idle one here; without
     /// either it is closed at once.
-    fn admit(self: &Rc<Self>, stream: TcpStream, id: u64) {
+    fn admit(self: &Rc<Self>, stream: TcpStream, peer: IpAddr, id: u64) {
         if !self.limits.take() {
             let Some((_, evicted)) = self.idle.borrow_mut().pop_first() else {
                 return;
@@ -191,21 +191,21 @@ impl Service {
             self.limits.open.fetch_add(1, Ordering::Relaxed);
         }
         let place = Place(self.limits.clone());
-        tokio::task::spawn_local(self.clone().serve(stream, id, place));
+        tokio::task::spawn_local(self.clone().serve(stream, peer, id, place));
     }
 
-    async fn serve(self: Rc<Self>, mut stream: TcpStream, id: u64, place: Place) {
+    async fn serve(self: Rc<Self>, mut stream: TcpStream, peer: IpAddr, id: u64, place: Place) {
         let mut closing = self.closing.clone();
         tokio::select! {
             // However the connection ends, nobody is left to tell.
-            _ = self.exchange(&mut stream, id) => {}
+            _ = self.exchange(&mut stream, peer, id) => {}
             _ = closing.changed() => {}
         }
         drop(place);
     }
 
     /// Reads queries and writes answers until the client closes, errs or stays away too long.
-    async fn exchange(&self, stream: &mut TcpStream, id: u64) -> io::Result<()> {
+    async fn exchange(&self, stream: &mut TcpStream, peer: IpAddr, id: u64) -> io::Result<()> {
         let mut input = BytesMut::new();
         let mut output = Vec::new();
         loop {
@@ -217,7 +217,7 @@ impl Service {
             }
             while let Some(length) = first_message(&input) {
                 let query = input.get(2..2 + length).unwrap_or_default();
-                if !self.answer(query, &mut output) {
+                if !self.answer(query, peer, &mut output) {
                     return Ok(());
                 }
                 input.advance(2 + length);
@@ -263,14 +263,14 @@ impl Service {
 
     /// Appends the answer with its length before it; false when there is none to give, after
     /// which the stream makes no sense any more.
-    fn answer(&self, query: &[u8], output: &mut Vec<u8>) -> bool {
+    fn answer(&self, query: &[u8], peer: IpAddr, output: &mut Vec<u8>) -> bool {
         let began = Instant::now();
         let snapshot = self.snapshot.load();
         let desk = &mut *self.desk.borrow_mut();
         let message = &mut desk.message;
         let answered = desk
             .answerer
-            .answer(&snapshot, query, Transport::Tcp, message);
+            .answer(&snapshot, query, peer, Transport::Tcp, message);
         let Some(answered) = answered else {
             return false;
         };

@@ -110,8 +110,8 @@ impl Server {
             }
             let began = Instant::now();
             let mut answers = 0;
-            batch.each(|query, out| {
-                let answered = answerer.answer(snapshot, query, Transport::Udp, out)?;
+            batch.each(|query, source, out| {
+                let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
                 self.counters.count(&answered);
                 answers += 1;
                 Some(answered.len)

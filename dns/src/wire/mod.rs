@@ -6,6 +6,7 @@ mod blob;
 mod lower;
 mod question;
 mod response;
+mod subnet;
 
 pub(crate) use blob::{Blob, BlobView, push_record};
 pub(crate) use lower::LowerName;

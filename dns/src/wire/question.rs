@@ -5,6 +5,7 @@
 //! so that two servers can never answer each other for ever (RUSTSEC-2023-0041).
 //! Cost: one pass over the packet, no allocation; never panics on any bytes.
 
+use super::subnet::{OPTION_SUBNET, Subnet};
 use super::{LowerName, Rcode};
 use crate::name::MAX_NAME;
 
@@ -36,6 +37,8 @@ pub(crate) struct Edns {
     pub(crate) udp_size: u16,
     /// The DO bit.
     pub(crate) dnssec_ok: bool,
+    /// The client's network, if the sender names it.
+    pub(crate) subnet: Option<Subnet>,
 }
 
 /// A query that can be looked up.
@@ -129,6 +132,7 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
             Some(Edns {
                 udp_size: 0,
                 dnssec_ok: false,
+                subnet: None,
             }),
         ),
         Ok(opt) => {
@@ -195,14 +199,16 @@ fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Option<
         if index < u32::from(authority) || record.rtype != TYPE_OPT {
             continue;
         }
-        if found.is_some() || !record.at_root || !options_are_whole(record.rdata) {
+        if found.is_some() || !record.at_root {
             return Err(());
         }
+        let subnet = read_options(record.rdata)?;
         let [_, version, flags, _] = record.ttl;
         found = Some((
             Edns {
                 udp_size: record.class,
                 dnssec_ok: flags & 0x80 != 0,
+                subnet,
             },
             version,
         ));
@@ -244,15 +250,25 @@ fn split_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
     Some((record, rest))
 }
 
-/// True when every option's length stays inside the OPT record.
-fn options_are_whole(mut rdata: &[u8]) -> bool {
-    while let Some((&[_, _, high, low], rest)) = rdata.split_first_chunk::<4>() {
-        match rest.get(usize::from(u16::from_be_bytes([high, low]))..) {
-            Some(after) => rdata = after,
-            None => return false,
+/// The options of an OPT record: each must stay inside it, and there is one client subnet at most.
+fn read_options(mut rdata: &[u8]) -> Result<Option<Subnet>, ()> {
+    let mut subnet = None;
+    while let Some((&[code_high, code_low, high, low], rest)) = rdata.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (data, after) = rest.split_at_checked(length).ok_or(())?;
+        if [code_high, code_low] == OPTION_SUBNET {
+            let read = Subnet::read(data).ok_or(())?;
+            if subnet.replace(read).is_some() {
+                return Err(());
+            }
         }
+        rdata = after;
     }
-    rdata.is_empty()
+    if rdata.is_empty() {
+        Ok(subnet)
+    } else {
+        Err(())
+    }
 }
 
 #[cfg(test)]

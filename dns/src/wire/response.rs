@@ -66,6 +66,9 @@ pub(crate) struct Response<'b> {
     pub(crate) authoritative: bool,
     /// Say by an extended error that no zone here holds the name.
     pub(crate) not_authoritative: bool,
+    /// Leading bits of the client's address that decided: the scope of the client subnet option,
+    /// which is sent when the query had one.
+    pub(crate) scope: u8,
 }
 
 impl<'b> Response<'b> {
@@ -78,7 +81,9 @@ impl<'b> Response<'b> {
         edns: Option<Edns>,
     ) -> Option<Self> {
         let question_end = HEADER_LEN + question.len();
-        let opt = if edns.is_some() { OPT_LEN } else { 0 };
+        let opt = edns.map_or(0, |edns| {
+            OPT_LEN + edns.subnet.map_or(0, |subnet| subnet.option_len())
+        });
         let end = limit.min(out.len()).checked_sub(opt)?;
         if question_end > end {
             return None;
@@ -95,6 +100,7 @@ impl<'b> Response<'b> {
             truncated: false,
             authoritative: false,
             not_authoritative: false,
+            scope: 0,
         })
     }
 
@@ -215,12 +221,14 @@ impl<'b> Response<'b> {
         let [high, _] = (rcode.number() << 4).to_be_bytes();
         let [size_high, size_low] = u16::to_be_bytes(UDP_MAX as u16);
         let flags = if edns.dnssec_ok { 0x80 } else { 0 };
-        let options: &[u8] = if self.not_authoritative {
+        let error: &[u8] = if self.not_authoritative {
             &NOT_AUTHORITATIVE
         } else {
             &[]
         };
-        let options_len = options.len() as u8;
+        let subnet = edns.subnet.map(|subnet| subnet.option(self.scope));
+        let subnet = subnet.as_ref().map_or(&[][..], |option| option.bytes());
+        let options_len = (error.len() + subnet.len()) as u8;
         let opt = [
             0,
             0,
@@ -234,9 +242,10 @@ impl<'b> Response<'b> {
             0,
             options_len,
         ];
-        // The room was kept by `begin`; the option goes only with a message that has no records.
+        // The room was kept by `begin`; the error goes only with a message that has no records.
         self.end = self.out.len();
-        if self.push_bytes(&opt).is_ok() && self.push_bytes(options).is_ok() {
+        let pushed = [&opt, error, subnet].map(|part| self.push_bytes(part));
+        if pushed.iter().all(Result::is_ok) {
             let [.., additional] = &mut self.counts;
             *additional += 1;
         }

@@ -31,6 +31,8 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         listeners: Vec::new(),
         target_groups: Vec::new(),
         health_checks: Vec::new(),
+        networks: Vec::new(),
+        cidr_collections: Vec::new(),
         dns: Some(Dns {
             binds: vec![
                 Spanned::new("127.0.0.1:5300".parse().unwrap(), span),
@@ -40,6 +42,8 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             ttl: 10,
             tcp_idle_timeout: Duration::from_secs(10),
             tcp_max_connections: 10,
+            home: None,
+            ecs: Vec::new(),
             zones,
         }),
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hickory_proto::op::Message;
 
-use crate::testing::{Scene, query, query_edns, text};
+use crate::testing::{SOURCE, Scene, query, query_edns, text};
 use crate::{Answerer, Snapshot, Transport};
 
 #[test]
@@ -75,7 +75,7 @@ fn given(snapshot: &Snapshot, question: &str) -> String {
     };
     let mut out = vec![0; 65_535];
     let answered = Answerer::new(3)
-        .answer(snapshot, &packet, transport, &mut out)
+        .answer(snapshot, &packet, SOURCE, transport, &mut out)
         .unwrap();
     let message = Message::from_vec(&out[..answered.len]).unwrap();
     assert_eq!(message.metadata.id, 0x1234);

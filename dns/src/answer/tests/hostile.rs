@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use hickory_proto::op::{Message, MessageType};
 use proptest::prelude::*;
 
-use crate::testing::{Scene, query, query_edns};
+use crate::testing::{SOURCE, Scene, query, query_edns};
 use crate::{Answerer, Snapshot, Transport};
 
 const ZONE: &str = "
@@ -32,7 +32,7 @@ fn check(packet: &[u8]) {
         let snapshot = snapshot.get_or_insert_with(made);
         for transport in [Transport::Udp, Transport::Tcp] {
             let mut out = vec![0; 65_535];
-            let answered = Answerer::new(5).answer(snapshot, packet, transport, &mut out);
+            let answered = Answerer::new(5).answer(snapshot, packet, SOURCE, transport, &mut out);
             let Some(answered) = answered else { continue };
             let message = Message::from_vec(&out[..answered.len]).unwrap();
             assert_eq!(message.metadata.message_type, MessageType::Response);

@@ -47,6 +47,7 @@ fn a_query_is_read() {
     let expected = Edns {
         udp_size: 1232,
         dnssec_ok: true,
+        subnet: None,
     };
     assert_eq!(question.edns, Some(expected));
 }

@@ -55,6 +55,7 @@ fn opt_has_its_room_kept_and_carries_the_upper_bits() {
     let edns = Some(Edns {
         udp_size: 512,
         dnssec_ok: true,
+        subnet: None,
     });
     let record_len = 16;
     let fitting = (512 - HEADER_LEN - QUESTION.len() - OPT_LEN) / record_len;
@@ -84,6 +85,7 @@ fn a_name_not_served_is_told_by_an_extended_error() {
     let edns = Some(Edns {
         udp_size: 4096,
         dnssec_ok: false,
+        subnet: None,
     });
     let mut out = [0; 512];
     let mut response = Response::begin(&mut out, 1232, QUESTION, edns).unwrap();
@@ -101,6 +103,7 @@ fn limits_follow_transport_and_client() {
             Some(Edns {
                 udp_size,
                 dnssec_ok: false,
+                subnet: None,
             }),
         )
     };

@@ -159,6 +159,8 @@ impl ConfigText {
             listeners: Vec::new(),
             target_groups: Vec::new(),
             health_checks: Vec::new(),
+            networks: Vec::new(),
+            cidr_collections: Vec::new(),
             dns: None,
         };
         Self { span, config }
