@@ -67,8 +67,9 @@ impl KnownField {
 }
 
 /// Names a Connection option must not take away: they carry identity, routing, framing or
-/// end-to-end meaning (abuses of RFC 9110 section 7.6.1).
-const KEPT: [&str; 18] = [
+/// end-to-end meaning (abuses of RFC 9110 section 7.6.1). Upgrade has a rule of its own.
+const KEPT: [&str; 19] = [
+    "upgrade",
     "host",
     "content-length",
     "transfer-encoding",

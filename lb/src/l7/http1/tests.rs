@@ -70,6 +70,11 @@ fn what_is_forwarded() {
             "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n+Connection: Upgrade\r\n\r\n",
         ),
+        // An option beside `upgrade` once took the Upgrade field away and left the promise of it.
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: y, Upgrade\r\nUpgrade: websocket\r\nY: 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n+Connection: Upgrade\r\n\r\n",
+        ),
         (
             "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: x\r\n+\r\n",
@@ -328,6 +333,12 @@ fn how_responses_are_framed_and_relayed() {
         ),
         (
             "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+            false,
+            Empty,
+            "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+        ),
+        (
+            "HTTP/1.1 101 Go\r\nConnection: upgrade, y\r\nUpgrade: x\r\nY: 1\r\n\r\n",
             false,
             Empty,
             "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",

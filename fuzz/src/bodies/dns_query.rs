@@ -1,0 +1,133 @@
+//! DNS queries: every answer is a response to its query, within its limit, over UDP and TCP.
+
+use std::path::Path;
+
+use dns::{Answerer, Compiled, Snapshot, Transport};
+use healthcheck::{HealthTable, SlotMap};
+
+use super::{Body, outcome};
+
+/// Names of every shape.
+const CONFIG: &str = r#"
+[dns]
+[[zone]]
+name = "a.test"
+[[zone.record]]
+name = "@"
+type = "MX"
+values = ["10 mail", "20 other.test."]
+[[zone.record]]
+name = "mail"
+type = "A"
+values = ["192.0.2.1", "192.0.2.2"]
+[[zone.record]]
+name = "*.w"
+type = "TXT"
+values = ['"wild"']
+[[zone.record]]
+name = "c"
+type = "CNAME"
+values = ["d.x.a.test."]
+[[zone.record]]
+name = "x"
+type = "DNAME"
+values = ["w"]
+[[zone.record]]
+name = "sub"
+type = "NS"
+values = ["ns.sub"]
+[[zone.record]]
+name = "ns.sub"
+type = "A"
+values = ["192.0.2.3"]
+[[zone.record]]
+name = "weighted"
+type = "A"
+policy = "weighted"
+sets = [
+  { id = "a", weight = 1, values = ["192.0.2.4"] },
+  { id = "b", weight = 3, values = ["192.0.2.5"] },
+]
+"#;
+
+const NAMES: &[&str] = &[
+    "a.test",
+    "mail.a.test",
+    "q.w.a.test",
+    "c.a.test",
+    "y.x.a.test",
+    "ns.sub.a.test",
+    "weighted.a.test",
+    "nothing.a.test",
+    "elsewhere.test",
+    "",
+];
+
+pub(super) fn body() -> Body {
+    let snapshot = snapshot();
+    let mut answerer = Answerer::new(1);
+    let mut out = vec![0; 65_535];
+    Body {
+        name: "dns-query",
+        seeds: NAMES
+            .iter()
+            .flat_map(|name| [query(name, 1), query(name, 255)])
+            .collect(),
+        words: &[
+            b"\xc0\x0c",
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
+            b"\0\0\x29\xff\xff\0\x01\x80\0\0\x08\0\x08\0\x04\0\x01\0\0",
+            b"\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
+            b"\x04test\0",
+            b"\0\0\xff\0\x01",
+        ],
+        run: Box::new(move |input| {
+            let outcomes = [(Transport::Udp, 1232), (Transport::Tcp, 65_535)].map(|(how, most)| {
+                let room = &mut out[..most];
+                let Some(answered) = answerer.answer(&snapshot, input, how, room) else {
+                    return 0;
+                };
+                let response = &room[..answered.len];
+                assert!(
+                    answered.len >= 12 && response[..2] == input[..2],
+                    "the query's id"
+                );
+                assert_eq!(response[2] & 0x80, 0x80, "a response");
+                let edns = input.len() > 11 && input[10..12] != [0, 0];
+                assert!(
+                    how == Transport::Tcp || edns || answered.len <= 512,
+                    "512 without EDNS"
+                );
+                outcome((
+                    response[2],
+                    response[3],
+                    response[7],
+                    response[9],
+                    response[11],
+                ))
+            });
+            outcome(outcomes)
+        }),
+    }
+}
+
+fn query(name: &str, qtype: u8) -> Vec<u8> {
+    let mut packet = vec![0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        packet.push(u8::try_from(label.len()).unwrap_or(63));
+        packet.extend_from_slice(label.as_bytes());
+    }
+    packet.extend_from_slice(&[0, 0, qtype, 0, 1]);
+    packet.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+    packet
+}
+
+fn snapshot() -> Snapshot {
+    let mut loaded = conf::load_text(Path::new("fuzz.toml"), CONFIG);
+    assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+    let (zones, problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
+    let bad = problems.iter().any(|p| p.severity == conf::Severity::Error);
+    assert!(!bad, "{problems:?}");
+    let slots = SlotMap::new(1);
+    Compiled::new(&loaded.config, &zones, 1, &slots).snapshot(&HealthTable::default(), false)
+}

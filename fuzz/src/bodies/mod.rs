@@ -1,0 +1,49 @@
+//! The bodies: each hands input to one parser and checks what must hold whatever the input is.
+//!
+//! A body panics on a violation and otherwise returns its outcome: a number that differs when the
+//! input took another way through the parser, as far as that can be seen from outside.
+
+mod config;
+mod dns_query;
+mod http;
+mod zone_file;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Feeds one input; the outcome.
+pub(crate) type Run = Box<dyn FnMut(&[u8]) -> u64>;
+
+/// One parser and how to feed it.
+pub(crate) struct Body {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// Inputs to begin with.
+    pub(crate) seeds: Vec<Vec<u8>>,
+    /// Words of its language.
+    pub(crate) words: &'static [&'static [u8]],
+    /// Feeds one input; the outcome.
+    pub(crate) run: Run,
+}
+
+/// Every body.
+pub(crate) fn all() -> Vec<Body> {
+    vec![
+        config::body(),
+        zone_file::body(),
+        dns_query::body(),
+        http::request(),
+        http::response(),
+        http::chunked(),
+    ]
+}
+
+/// A number for an outcome.
+fn outcome(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
