@@ -122,7 +122,7 @@ impl Section {
                 "zone",
             ],
             Self::Admin => &["bind", "socket", "hosts"],
-            Self::Runtime => &["workers", "grace", "shutdown-delay"],
+            Self::Runtime => &["workers", "grace", "shutdown-delay", "health-memory"],
             Self::Logs => &["access"],
             Self::Listener => &[
                 "name",

@@ -76,6 +76,7 @@ fn local_defaults() {
         (runtime.workers, runtime.grace, runtime.shutdown_delay),
         (0, s(30), s(0))
     );
+    assert_eq!(runtime.health_memory, s(600));
     assert_eq!(config.logs.access, AccessLog::Stdout);
 
     let web = &config.listeners[0];

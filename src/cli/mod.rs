@@ -79,7 +79,7 @@ enum Command {
     Drain(TargetArgument),
     /// Take a drain back
     Undrain(TargetArgument),
-    /// Change a target's weight until the next restart
+    /// Change a target's weight until it is reset
     Weight {
         /// The target group
         group: String,

@@ -11,7 +11,7 @@ use super::outcome::{Failure, print, print_json};
 /// A weight argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
-    /// This one, until the next restart.
+    /// This one, until it is reset.
     Set(u16),
     /// The configured one again.
     Reset,
@@ -62,7 +62,7 @@ pub(super) fn weight(
     let answer = change(remote, group, target, "weight", &body)?;
     let now = answer.get("weight").and_then(Value::as_u64).unwrap_or(0);
     let note = match weight {
-        Weight::Set(_) => " (until the next restart)",
+        Weight::Set(_) => " (until it is reset)",
         Weight::Reset => " (as configured)",
     };
     print(&format!("{group} {target} has weight {now}{note}\n"))

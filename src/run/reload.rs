@@ -197,6 +197,12 @@ pub(super) fn settings_that_wait(old: &Config, new: &Config) -> Vec<Diagnostic> 
     if old.runtime.workers != new.runtime.workers {
         warn(new.runtime.span, "runtime.workers");
     }
+    if old.runtime.health_memory != new.runtime.health_memory {
+        warn(new.runtime.span, "runtime.health-memory");
+    }
+    if old.state_dir != new.state_dir {
+        warn(None, "state-dir");
+    }
     waiting
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use healthcheck::BoardSettings;
+use conf::Config;
+use healthcheck::{BoardSettings, MemorySettings};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
@@ -26,6 +27,9 @@ use crate::cli::Failure;
 
 /// Reloads that may wait for the one at work; more wait in their senders.
 const RELOAD_QUEUE: usize = 8;
+
+/// Where health outlives the process, in the state folder.
+const HEALTH_FILE: &str = "health.json";
 
 /// Where a process serves, with real ports.
 #[derive(Debug, Clone)]
@@ -124,7 +128,7 @@ fn start_planes(
     workers: usize,
     threads: &mut Threads,
 ) -> Result<Planes, Failure> {
-    let (board, handle) = healthcheck::start(BoardSettings::default());
+    let (board, handle) = healthcheck::start(board_settings(&candidate.config));
     threads.spawn("board".to_owned(), move || board.run())?;
     let settings = lb::Settings {
         workers,
@@ -153,6 +157,19 @@ fn start_planes(
         lb,
         dns,
     })
+}
+
+/// The board's settings; health outlives the process in the state folder.
+fn board_settings(config: &Config) -> BoardSettings {
+    let age = config.runtime.health_memory;
+    let memory = (!age.is_zero()).then(|| MemorySettings {
+        file: config.state_dir.join(HEALTH_FILE),
+        age,
+    });
+    BoardSettings {
+        memory,
+        ..BoardSettings::default()
+    }
 }
 
 impl Process {

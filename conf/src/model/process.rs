@@ -36,6 +36,8 @@ pub struct Runtime {
     pub grace: Duration,
     /// How long to go on accepting after /readyz turned 503 and the listeners left DNS.
     pub shutdown_delay: Duration,
+    /// How old the health saved in `state-dir` may be to count after a restart; 0 = not saved.
+    pub health_memory: Duration,
     /// Where `[runtime]` stands, if it does.
     pub span: Option<Span>,
 }

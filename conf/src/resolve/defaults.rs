@@ -19,6 +19,8 @@ pub(crate) struct Numbers {
     pub(crate) grace: Limit<Duration>,
     /// `[runtime] shutdown-delay`.
     pub(crate) shutdown_delay: Limit<Duration>,
+    /// `[runtime] health-memory`: 0 = off.
+    pub(crate) health_memory: Limit<Duration>,
     /// `max-connections`: 0 = only the file-descriptor budget.
     pub(crate) max_connections: Limit<u64>,
     /// `idle-timeout` of an `http` listener (ALB `idle_timeout.timeout_seconds`).
@@ -119,6 +121,12 @@ const LOCAL: Numbers = Numbers {
     workers: limit(0, 0, 1024, "more threads than CPUs only take turns"),
     grace: limit(s(30), s(0), HOUR, "shutdown would seem to hang"),
     shutdown_delay: limit(s(0), s(0), HOUR, "shutdown would seem to hang"),
+    health_memory: limit(
+        s(600),
+        s(0),
+        s(86_400),
+        "after so long a time nothing is as it was",
+    ),
     max_connections: limit(0, 0, 10_000_000, "no process may hold so many sockets"),
     http_idle_timeout: limit(s(60), ms(100), WEEK, WAIT),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),

@@ -97,6 +97,7 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
         workers: 0,
         grace: numbers.grace.default,
         shutdown_delay: numbers.shutdown_delay.default,
+        health_memory: numbers.health_memory.default,
         span: None,
     };
     let Some(table) = root.table("runtime") else {
@@ -107,6 +108,7 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
     runtime.workers = whole_or(workers, numbers.workers.default);
     runtime.grace = reader.duration_or("grace", &numbers.grace);
     runtime.shutdown_delay = reader.duration_or("shutdown-delay", &numbers.shutdown_delay);
+    runtime.health_memory = reader.duration_or("health-memory", &numbers.health_memory);
     runtime.span = Some(table.span);
     reader.finish();
     runtime

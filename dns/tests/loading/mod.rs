@@ -23,6 +23,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             workers: 0,
             grace: Duration::ZERO,
             shutdown_delay: Duration::ZERO,
+            health_memory: Duration::ZERO,
             span: None,
         },
         logs: Logs {

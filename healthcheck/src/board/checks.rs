@@ -34,6 +34,7 @@ impl Core {
         let before = self.checks.remove(&id.0);
         let (before, shown) =
             before.map_or((None, None), |entry| (Some(entry.basis), Some(entry.shown)));
+        let is_new = before.is_none();
         let mut entry = CheckEntry {
             name: check.name.as_str().into(),
             basis: basis(check, before, prepared),
@@ -41,6 +42,9 @@ impl Core {
             inverted: check.inverted,
             shown: shown.unwrap_or_else(unknown),
         };
+        if let (true, Some(keeper), Some(probed)) = (is_new, &mut self.keeper, entry.probed_mut()) {
+            keeper.recall_check(&check.name, &mut probed.machine);
+        }
         if entry.probed().is_some() {
             let found = self.found(&entry);
             entry.shown = entry.health(found, SystemTime::now());

@@ -8,6 +8,7 @@
 mod checks;
 mod entries;
 mod handle;
+mod keeper;
 mod operator;
 mod probing;
 mod publication;
@@ -26,9 +27,10 @@ use crate::allocation::{Acknowledgements, Allocation};
 use crate::metrics::Metrics;
 use crate::probe::{Network, Probe};
 use crate::schedule::Schedule;
-use crate::{HealthTable, Observation, PassiveEvent, SlotId};
+use crate::{HealthTable, MemorySettings, Observation, PassiveEvent, SlotId};
 use entries::{CheckEntry, GroupEntry, TargetEntry, TargetKey};
 use handle::Command;
+use keeper::Keeper;
 use probing::{BEAT, RunningProbes};
 use publication::Publication;
 
@@ -46,6 +48,8 @@ pub struct BoardSettings {
     pub probes_in_flight: usize,
     /// Seeds the jitter of the schedule.
     pub seed: u64,
+    /// Where health outlives the process; `None` = nowhere.
+    pub memory: Option<MemorySettings>,
 }
 
 impl Default for BoardSettings {
@@ -53,6 +57,7 @@ impl Default for BoardSettings {
         Self {
             probes_in_flight: 256,
             seed: rand::random(),
+            memory: None,
         }
     }
 }
@@ -130,6 +135,8 @@ impl Board {
             delays: BTreeSet::new(),
             publication: Publication::new(self.table),
             metrics: self.metrics,
+            keeper: (self.settings.memory.as_ref())
+                .map(|settings| Keeper::start(settings, Instant::now())),
         };
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -138,9 +145,9 @@ impl Board {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
-                    None => return,
+                    None => return core.end().await,
                     Some(Command::Shutdown(reply)) => {
-                        drop(core);
+                        core.end().await;
                         // A caller that went away does not wait for the answer.
                         let _unheard = reply.send(());
                         return;
@@ -175,9 +182,19 @@ struct Core {
     delays: BTreeSet<(Instant, SlotId)>,
     publication: Publication,
     metrics: Arc<Metrics>,
+    keeper: Option<Keeper>,
 }
 
 impl Core {
+    /// Ends every probe and saves a last time.
+    async fn end(mut self) {
+        let last = self.last_memory();
+        drop(self);
+        if let Some((keeper, memory)) = last {
+            keeper.finish(memory).await;
+        }
+    }
+
     /// Does everything that is due and says when something will be.
     fn advance(&mut self) -> Option<Instant> {
         let now = Instant::now();
@@ -185,12 +202,14 @@ impl Core {
         self.start_probes(now);
         self.end_delays(now);
         self.publish_if_due(now);
+        self.save_if_due(now);
         let beat = (!self.probes.is_empty()).then(|| now + BEAT);
         let delay = self.delays.first().map(|&(at, _)| at);
         let wakes = [
             self.schedule.next_wake(),
             delay,
             self.publication.due(),
+            self.keeper.as_ref().map(Keeper::due),
             beat,
         ];
         let wake = wakes.into_iter().flatten().min();

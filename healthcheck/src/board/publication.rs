@@ -111,6 +111,9 @@ impl Core {
 
     fn send(&mut self, next: TableBuilder, now: Instant) {
         self.publication.last = Some(now);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.notice();
+        }
         self.publication.sender.send_replace(next.publish());
     }
 

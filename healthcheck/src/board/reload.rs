@@ -66,6 +66,9 @@ impl Core {
         for check in &config.health_checks {
             batch.extend(self.commit_check(check, prepared, now));
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.forget();
+        }
         self.retire(config, prepared.generation(), now);
         self.schedule.add(&batch, now);
         let mut next = self.publication.table().next();
@@ -110,7 +113,8 @@ impl Core {
                 entry.members.push(slot);
             }
             if !self.keep_target(slot, group, target, in_use, now) {
-                let entry = new_target(id, group, target, in_use, signal.clone());
+                let mut entry = new_target(id, group, target, in_use, signal.clone());
+                self.recall_target(&group.name, &mut entry);
                 self.targets.insert(slot, entry);
                 self.publication.target(slot, id);
             }

@@ -15,6 +15,7 @@ pub(crate) struct CheckMachine {
     /// Results in a row that differ from `healthy`.
     contrary: u32,
     description: Arc<str>,
+    has_data: bool,
 }
 
 impl CheckMachine {
@@ -25,7 +26,20 @@ impl CheckMachine {
             healthy: true,
             contrary: 0,
             description: "no data yet".into(),
+            has_data: false,
         }
+    }
+
+    /// Begins as it was left before a restart, instead of as a new one.
+    pub(crate) fn recall(&mut self, healthy: bool, description: Arc<str>) {
+        self.healthy = healthy;
+        self.description = description;
+        self.has_data = true;
+    }
+
+    /// True once a result said anything.
+    pub(crate) fn has_data(&self) -> bool {
+        self.has_data
     }
 
     /// A new threshold, for the results to come.
@@ -44,6 +58,7 @@ impl CheckMachine {
             return false;
         }
         self.description = observation.seen.clone();
+        self.has_data = true;
         if observation.passed() == self.healthy {
             self.contrary = 0;
             return false;

@@ -7,7 +7,7 @@ mod check;
 mod target;
 
 pub(crate) use check::CheckMachine;
-pub(crate) use target::{Machine, MarkChange, Thresholds};
+pub(crate) use target::{Machine, MarkChange, Recollection, Thresholds};
 
 #[cfg(test)]
 mod tests;

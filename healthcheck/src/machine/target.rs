@@ -25,7 +25,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::{AgentState, Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure};
+use crate::{
+    AgentReport, AgentState, Observation, OperatorState, Outcome, PassiveEvent, PassiveFailure,
+};
 use crate::{ReasonCode, Source, TargetState};
 
 /// The highest weight a target can have.
@@ -106,6 +108,21 @@ pub(crate) struct Machine {
     failures: u32,
     verdict_reason: Option<ReasonCode>,
     verdict: Arc<str>,
+    /// What the state follows from is remembered from before a restart; no probe has ended since.
+    recalled: bool,
+}
+
+/// What survives a restart of this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recollection {
+    /// What probes had found, and traffic not contradicted.
+    pub(crate) healthy: bool,
+    /// The first passed probe was to bring it back: traffic, not probes, took it down.
+    pub(crate) at_once: bool,
+    /// Why not.
+    pub(crate) reason: Option<ReasonCode>,
+    /// Why, for people.
+    pub(crate) description: Arc<str>,
 }
 
 impl Machine {
@@ -130,7 +147,50 @@ impl Machine {
             failures: 0,
             verdict_reason: None,
             verdict: Arc::from(""),
+            recalled: false,
         }
+    }
+
+    /// Begins as it was left before a restart, instead of as a new one.
+    pub(crate) fn recall(&mut self, before: Recollection) {
+        self.probed = match before.healthy {
+            true => Probed::Healthy,
+            false => Probed::Unhealthy,
+        };
+        self.down_by_mark = before.at_once;
+        self.verdict_reason = before.reason;
+        self.verdict = before.description;
+        self.recalled = true;
+    }
+
+    /// What shall survive a restart: what probes found and traffic does not contradict. `None` for
+    /// what is not decided, or not probed.
+    pub(crate) fn recollection(&self) -> Option<Recollection> {
+        let decided = !self.is_undecided() && self.is_probed();
+        decided.then(|| {
+            let shown = self.shown_by_health();
+            let healthy = shown.state == TargetState::Healthy;
+            Recollection {
+                healthy,
+                at_once: !healthy && self.recovers_at_once(),
+                reason: shown.reason,
+                description: shown.description,
+            }
+        })
+    }
+
+    /// What its agent wants, to survive a restart too.
+    pub(crate) fn agent(&self) -> AgentReport {
+        AgentReport {
+            state: Some(self.agent),
+            percent: Some(self.percent),
+        }
+    }
+
+    /// The agent wants this.
+    pub(crate) fn obey_agent(&mut self, report: AgentReport) {
+        self.agent = report.state.unwrap_or(self.agent);
+        self.percent = report.percent.unwrap_or(self.percent);
     }
 
     /// Registers the target again, or tells it whether its group is in use now. Cancels a
@@ -206,8 +266,7 @@ impl Machine {
     /// and the interval say (connection termination follows from it).
     pub(crate) fn observe(&mut self, observation: &Observation, counted: bool) -> MarkChange {
         if let Some(report) = observation.agent {
-            self.agent = report.state.unwrap_or(self.agent);
-            self.percent = report.percent.unwrap_or(self.percent);
+            self.obey_agent(report);
         }
         match observation.outcome {
             Outcome::Void => MarkChange::None,
@@ -243,7 +302,8 @@ impl Machine {
         self.passed_at = self.passed_at.max(Some(observation.started));
         self.failures = 0;
         self.passes = self.passes.saturating_add(1);
-        let was_healthy = self.probed == Probed::Healthy && !marked;
+        let recalled = std::mem::take(&mut self.recalled);
+        let was_healthy = self.probed == Probed::Healthy && !marked && !recalled;
         let at_once = self.probed != Probed::Unhealthy || self.down_by_mark;
         if !was_healthy && (at_once || self.passes >= self.thresholds.healthy) {
             self.probed = Probed::Healthy;
@@ -258,6 +318,7 @@ impl Machine {
     }
 
     fn observe_failure(&mut self, observation: &Observation) {
+        self.recalled = false;
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         if self.probed == Probed::Unhealthy || self.failures >= self.thresholds.unhealthy {
@@ -326,8 +387,8 @@ impl Machine {
     pub(crate) fn is_unsettled(&self) -> bool {
         match self.probed {
             Probed::Registered | Probed::Undecided => true,
-            Probed::Healthy => self.failures > 0,
-            Probed::Unhealthy => self.passes > 0,
+            Probed::Healthy => self.failures > 0 || self.recalled,
+            Probed::Unhealthy => self.passes > 0 || self.recalled,
         }
     }
 

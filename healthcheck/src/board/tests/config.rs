@@ -151,6 +151,7 @@ impl ConfigText {
                 workers: 1,
                 grace: Duration::ZERO,
                 shutdown_delay: Duration::ZERO,
+                health_memory: Duration::ZERO,
                 span: None,
             },
             logs: Logs {

@@ -183,9 +183,19 @@ pub(super) async fn started<P: Probe + 'static>(
     prober: Arc<P>,
     test: impl AsyncFnOnce(&Running, &P),
 ) {
+    remembering(None, prober, test).await;
+}
+
+/// As [`started`], with a memory.
+pub(super) async fn remembering<P: Probe + 'static>(
+    memory: Option<MemorySettings>,
+    prober: Arc<P>,
+    test: impl AsyncFnOnce(&Running, &P),
+) {
     let settings = BoardSettings {
         probes_in_flight: 64,
         seed: 7,
+        memory,
     };
     let (board, handle) = start_with(settings, prober.clone());
     let local = LocalSet::new();
