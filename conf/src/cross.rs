@@ -7,15 +7,16 @@ use std::net::SocketAddr;
 
 use crate::scalar::Shown;
 use crate::tree::Scope;
-use crate::{Action, Config, Diagnostic, Listener, Spanned, TargetGroup};
+use crate::{Config, Diagnostic, GroupIdx, Listener, Spanned, TargetGroup};
 
 /// Runs every check.
 pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
     overlaps(config, scope);
     for listener in &config.listeners {
-        let Action::Forward(group) = &listener.default_action;
-        if let Some(group) = config.target_groups.get(group.0) {
-            loops(listener, group, scope);
+        for group in listener.groups() {
+            if let Some(group) = config.target_groups.get(group.0) {
+                loops(listener, group, scope);
+            }
         }
     }
     for group in &config.target_groups {
@@ -146,8 +147,9 @@ fn holds(group: &TargetGroup, config: &Config, scope: &Scope<'_>) {
         .listeners
         .iter()
         .filter(|listener| {
-            matches!(&listener.default_action, Action::Forward(to)
-            if config.target_groups.get(to.0).is_some_and(|to| to.name == group.name))
+            let named = |to: &GroupIdx| config.target_groups.get(to.0);
+            let mut groups = listener.groups().into_iter();
+            groups.any(|to| named(&to).is_some_and(|to| to.name == group.name))
         })
         .map(|listener| listener.idle_timeout)
         .min();

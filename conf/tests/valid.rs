@@ -89,7 +89,7 @@ fn local_defaults() {
         web.advertise,
         ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]
     );
-    assert_eq!(web.default_action, Action::Forward(GroupIdx(0)));
+    assert_eq!(web.default_action, Action::forward_to(GroupIdx(0)));
     assert_eq!(config.listeners[1].idle_timeout, s(350));
     assert_eq!(config.listeners[1].protocol, ListenerProtocol::Tcp);
 
@@ -469,4 +469,72 @@ fn every_algorithm_is_read_by_its_name() {
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         assert_eq!(loaded.config.target_groups[0].algorithm, algorithm);
     }
+}
+
+#[test]
+fn rules_of_every_kind() {
+    let config = resolved(
+        r##"
+[[listener]]
+name = "web"
+bind = "127.0.0.1:8080"
+protocol = "http"
+redirect = { protocol = "https", port = "443", path = "/x/#{path}", query = "" }
+[[listener.rule]]
+priority = 50000
+query = [[{ key = "a", value = "1" }, { value = "2" }], [{ key = "b", value = "*" }]]
+fixed-response = { status = 404, body = "gone" }
+[[listener.rule]]
+priority = 1
+host = ["localhost", "*.test"]
+path-regex = '^/(a|b)'
+method = "GET"
+source-ip = ["::1", "10.0.0.0/8"]
+header = [{ name = "X-A", values = "1" }, { name = "X-B", regex = ["b+"] }]
+forward = { target-groups = [{ name = "app", weight = 0 }, { name = "green" }] }
+[[target-group]]
+name = "app"
+protocol = "http"
+targets = ["127.0.0.11:3001"]
+[[target-group]]
+name = "green"
+protocol = "http"
+targets = ["127.0.0.11:3002"]
+"##,
+    );
+    let web = &config.listeners[0];
+    let rules: Vec<String> = web
+        .rules
+        .iter()
+        .map(|rule| {
+            let conditions = rule.conditions.iter().map(ToString::to_string);
+            let conditions: Vec<_> = conditions.collect();
+            format!("{} {}", rule.priority, conditions.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "1 host localhost or *.test, path ~^/(a|b), method GET, header X-A: 1, header X-B: ~b+, \
+             source-ip ::1/128 or 10.0.0.0/8",
+            "50000 query a=1 or 2, query b=*",
+        ]
+    );
+    assert_eq!(web.groups(), [GroupIdx(0), GroupIdx(1)]);
+    let Action::Forward(forward) = &web.rules[0].action else {
+        panic!("{:?}", web.rules[0].action);
+    };
+    let weights: Vec<u16> = forward.groups.iter().map(|group| group.weight).collect();
+    assert_eq!(weights, [0, 1]);
+    let Action::Redirect(redirect) = &web.default_action else {
+        panic!("{:?}", web.default_action);
+    };
+    assert_eq!(
+        (redirect.to_string().as_str(), redirect.status),
+        ("https://#{host}:443/x/#{path}", 302)
+    );
+    let Action::FixedResponse(response) = &web.rules[1].action else {
+        panic!("{:?}", web.rules[1].action);
+    };
+    assert_eq!(response.content_type, Some("text/plain"));
 }

@@ -17,6 +17,7 @@ pub mod l7;
 mod limits;
 pub mod metrics;
 mod plan;
+mod rules;
 mod snapshot;
 mod sockets;
 mod start;
@@ -32,7 +33,7 @@ pub use context::{Attempts, Choice, WorkerContext};
 pub use control::Control;
 pub use handle::{Lb, ListenerStatus, Prepared, TargetStatus};
 pub use snapshot::{
-    Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot,
+    Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot, Tally,
 };
 pub use sockets::Descriptors;
 pub use start::{Settings, StartError, start};

@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use conf::{Action, Config};
+use conf::Config;
 use healthcheck::SlotMap;
 
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
-use crate::snapshot::{GroupIndex, Listener, Plan, Route};
+use crate::rules::{Action, Branch, FixedResponse, Forward, Redirect, Rule};
+use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
+use crate::target::Padded;
 
 /// What listeners of all configurations share by name.
 #[derive(Debug)]
@@ -19,7 +22,13 @@ pub(crate) struct Names {
     pub(crate) counters: Registry,
     /// Open connections; entries stay while connections do.
     pub(crate) loads: HashMap<Arc<str>, Arc<ListenerLoad>>,
+    /// Whose turn it is in weighted forwards of the newest configuration.
+    turns: HashMap<TurnKey, Turn>,
 }
+
+/// A weighted forward: its listener's name, and its rule's priority or `None` for the default.
+type TurnKey = (Arc<str>, Option<u16>);
+type Turn = Arc<Padded<AtomicU64>>;
 
 impl Names {
     /// No listeners yet.
@@ -27,6 +36,7 @@ impl Names {
         Self {
             counters,
             loads: HashMap::new(),
+            turns: HashMap::new(),
         }
     }
 }
@@ -49,13 +59,20 @@ impl Plan {
                 routes.insert(bind.key, bind.index);
             }
         }
+        let previous_turns = std::mem::take(&mut names.turns);
         let listeners = config
             .listeners
             .iter()
             .enumerate()
             .map(|(index, listener)| {
                 let bound = addresses.remove(&index).unwrap_or_default();
-                Arc::new(compile_listener(config, listener, index, bound, names))
+                let mut compiler = Compiler {
+                    config,
+                    name: listener.name.as_str().into(),
+                    previous_turns: &previous_turns,
+                    names,
+                };
+                Arc::new(compiler.listener(listener, index, bound))
             });
         let listeners = listeners.collect();
         let group_names = config.target_groups.iter().enumerate();
@@ -81,32 +98,95 @@ impl Plan {
     }
 }
 
-fn compile_listener(
-    config: &Config,
-    listener: &conf::Listener,
-    index: usize,
-    bound: Vec<SocketAddr>,
-    names: &mut Names,
-) -> Listener {
-    let name: Arc<str> = listener.name.as_str().into();
-    let Action::Forward(group) = listener.default_action;
-    let group_name: Arc<str> = config.group(group).name.as_str().into();
-    let load = names.loads.entry(name.clone()).or_default().clone();
-    load.set_limit(listener.max_connections);
-    Listener {
-        index,
-        protocol: listener.protocol,
-        default_route: Route {
-            group: GroupIndex(group.0),
-            counters: names.counters.exchange(&name, &group_name),
+/// Compiles one listener.
+struct Compiler<'a> {
+    config: &'a Config,
+    /// The listener's.
+    name: Arc<str>,
+    previous_turns: &'a HashMap<TurnKey, Turn>,
+    names: &'a mut Names,
+}
+
+impl Compiler<'_> {
+    fn listener(
+        &mut self,
+        listener: &conf::Listener,
+        index: usize,
+        bound: Vec<SocketAddr>,
+    ) -> Listener {
+        let workers = self.names.counters.workers();
+        let rules = listener.rules.iter().map(|rule| {
+            let action = self.action(&rule.action, Some(rule.priority));
+            Rule::new(rule, action, workers)
+        });
+        let rules = rules.collect();
+        let default = Branch {
+            label: "default".into(),
+            action: self.action(&listener.default_action, None),
+        };
+        let unrouted = self.unrouted(listener, &default);
+        let load = self.names.loads.entry(self.name.clone()).or_default();
+        load.set_limit(listener.max_connections);
+        Listener {
+            index,
+            protocol: listener.protocol,
+            rules,
+            default,
+            unrouted,
+            idle_timeout: listener.idle_timeout,
+            header_timeout: listener.header_timeout,
+            max_header_bytes: listener.max_header_bytes,
+            bound,
+            load: load.clone(),
+            counters: self.names.counters.listener(&self.name),
+            name: self.name.clone(),
+        }
+    }
+
+    fn action(&mut self, action: &conf::Action, priority: Option<u16>) -> Action {
+        match action {
+            conf::Action::Forward(forward) => {
+                let routes = forward.groups.iter().map(|weighted| {
+                    let name = self.config.group(weighted.group).name.as_str();
+                    let route = Route {
+                        group: GroupIndex(weighted.group.0),
+                        tally: self.tally(name),
+                    };
+                    (route, weighted.weight)
+                });
+                let routes = routes.collect();
+                Action::Forward(Forward::new(routes, self.turn(priority)))
+            }
+            conf::Action::Redirect(redirect) => Action::Redirect(Redirect::new(redirect)),
+            conf::Action::FixedResponse(response) => {
+                Action::FixedResponse(FixedResponse::new(response))
+            }
+        }
+    }
+
+    fn turn(&mut self, priority: Option<u16>) -> Turn {
+        let key = (self.name.clone(), priority);
+        let turn = self.previous_turns.get(&key).cloned().unwrap_or_default();
+        self.names.turns.insert(key, turn.clone());
+        turn
+    }
+
+    fn tally(&mut self, group: &str) -> Tally {
+        let group_name: Arc<str> = group.into();
+        Tally {
+            counters: self.names.counters.exchange(&self.name, &group_name),
             group_name,
-        },
-        idle_timeout: listener.idle_timeout,
-        header_timeout: listener.header_timeout,
-        max_header_bytes: listener.max_header_bytes,
-        bound,
-        load,
-        counters: names.counters.listener(&name),
-        name,
+        }
+    }
+
+    /// With one group for everything, requests that reach none are counted as its own.
+    fn unrouted(&mut self, listener: &conf::Listener, default: &Branch) -> Tally {
+        match &default.action {
+            Action::Forward(forward) if listener.rules.is_empty() => {
+                let only = forward.only_route().map(|route| route.tally.clone());
+                only.unwrap_or_else(|| self.tally(""))
+            }
+            _ => self.tally(""),
+        }
     }
 }

@@ -18,6 +18,7 @@ use healthcheck::{GroupId, SlotId};
 use crate::balance::Picker;
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
+use crate::rules::{Branch, Rule};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
 
@@ -34,8 +35,12 @@ pub struct Listener {
     pub name: Arc<str>,
     /// What it speaks.
     pub protocol: ListenerProtocol,
-    /// Where everything goes that no rule claims.
-    pub default_route: Route,
+    /// By priority; none for `tcp`.
+    pub(crate) rules: Box<[Rule]>,
+    /// What becomes of everything that no rule claims.
+    pub(crate) default: Branch,
+    /// Where a request is counted that goes to no group.
+    pub(crate) unrouted: Tally,
     /// A client connection without a byte for this long is closed.
     pub idle_timeout: Duration,
     /// A request head must be complete this long after its first byte.
@@ -50,12 +55,19 @@ pub struct Listener {
     pub counters: PerWorker<ListenerCounters>,
 }
 
-/// One destination of a listener: a group, and the counters of (listener, group).
+/// One destination of a listener.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The group; good for snapshots of the listener's configuration generation.
     pub group: GroupIndex,
-    /// The group's name.
+    /// Where its requests are counted.
+    pub tally: Tally,
+}
+
+/// The counters of one (listener, group).
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// The group's name; empty for requests that go to none.
     pub group_name: Arc<str>,
     /// Counters by worker; survive reloads by (listener name, group name).
     pub counters: PerWorker<ExchangeCounters>,
@@ -215,10 +227,11 @@ impl Snapshot {
     /// generation and the group is gone: ask the listener's current route, or answer 503.
     pub fn group(&self, route: &Route) -> Option<&Arc<Group>> {
         let group = self.groups.get(route.group.0)?;
-        if Arc::ptr_eq(group.name(), &route.group_name) || **group.name() == *route.group_name {
+        let name = &route.tally.group_name;
+        if Arc::ptr_eq(group.name(), name) || **group.name() == **name {
             return Some(group);
         }
-        self.group_named(&route.group_name)
+        self.group_named(name)
     }
 
     /// The group of this name.

@@ -77,7 +77,7 @@ fn listener_table(listeners: &[ListenerReport]) -> String {
         "listener",
         "protocol",
         "address",
-        "forward",
+        "default action",
         "connections",
         "status",
     ];
@@ -87,14 +87,33 @@ fn listener_table(listeners: &[ListenerReport]) -> String {
             escape(&listener.name),
             listener.protocol.to_owned(),
             addresses.join("<br>"),
-            escape(&listener.forward),
+            escape(&listener.default_action),
             listener.connections.to_string(),
             verdict(listener.status, &listener.reasons),
         ]
     });
+    let rules: String = listeners.iter().map(rule_table).collect();
     format!(
-        "<section><h2>Listeners</h2>{}</section>\n",
+        "<section><h2>Listeners</h2>{}{rules}</section>\n",
         table(&columns, rows)
+    )
+}
+
+fn rule_table(listener: &ListenerReport) -> String {
+    if listener.rules.is_empty() {
+        return String::new();
+    }
+    let rows = listener.rules.iter().map(|rule| {
+        [
+            rule.priority.to_string(),
+            escape(&rule.conditions.join(", ")),
+            escape(&rule.action),
+        ]
+    });
+    format!(
+        "<h3>Rules of {}</h3>{}",
+        escape(&listener.name),
+        table(&["priority", "conditions", "action"], rows)
     )
 }
 

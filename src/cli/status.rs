@@ -127,7 +127,7 @@ fn show_listeners(listeners: &[Value]) -> String {
         "LISTENER",
         "PROTOCOL",
         "ADDRESS",
-        "FORWARD",
+        "DEFAULT ACTION",
         "CONNECTIONS",
         "STATUS",
     ]);
@@ -136,12 +136,30 @@ fn show_listeners(listeners: &[Value]) -> String {
             cell(listener, "name"),
             cell(listener, "protocol"),
             texts(&listener["bind"]).join(", "),
-            cell(listener, "forward"),
+            cell(listener, "default-action"),
             cell(listener, "connections"),
             verdict(listener),
         ]);
     }
-    format!("\n{}", table.render(0))
+    let rules: String = listeners.iter().map(show_rules).collect();
+    format!("\n{}{rules}", table.render(0))
+}
+
+fn show_rules(listener: &Value) -> String {
+    let rules = items(listener, "rules");
+    if rules.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["PRIORITY", "CONDITIONS", "ACTION"]);
+    for rule in rules {
+        table.row([
+            cell(rule, "priority"),
+            texts(&rule["conditions"]).join(", "),
+            cell(rule, "action"),
+        ]);
+    }
+    let name = field(listener, "name");
+    format!("\nrules of listener {name}\n{}", table.render(2))
 }
 
 fn show_group(group: &Value) -> String {

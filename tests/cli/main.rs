@@ -11,5 +11,6 @@ mod guard;
 mod harness;
 mod operate;
 mod reload;
+mod rules;
 mod shutdown;
 mod surface;

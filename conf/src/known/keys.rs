@@ -27,8 +27,6 @@ const NO_TLS: &str = "connections would be in clear text";
 const NO_LOCATION: &str = "all clients would get the same answers, wherever they are";
 const NO_STICKY: &str = "a client's requests would go to any target, not to the one it had";
 const NO_LOG: &str = "nothing would be written there";
-const NO_RULES: &str = "every request would go to the listener's `forward`";
-const USE_FORWARD: &str = "remove it; one listener and one group for each service works today";
 const NO_DNS_LIMIT: &str = "queries would not be limited";
 
 /// Every later key. One line each, so that it reads as the table it is.
@@ -57,9 +55,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Logs, "format", &[Word("json")], "lines would be JSON all the same", "remove the key: access logs are JSON lines"),
     later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
     // [[listener]]
-    later(Listener, "rule", &[Empty], NO_RULES, USE_FORWARD),
-    later(Listener, "redirect", &[], "nothing would be redirected", "use `forward`"),
-    later(Listener, "fixed-response", &[], "no response would be made here", "use `forward`"),
     later(Listener, "certificates", &[Empty], NO_TLS, "remove it and use protocol `http` or `tcp`"),
     later(Listener, "tls-policy", &[], NO_TLS, "remove it and use protocol `http` or `tcp`"),
     later(Listener, "alpn", &[Word("none"), Empty], NO_TLS, REMOVE),
@@ -87,7 +82,16 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "deletion-protection", &[Flag(false)], "a reload without the listener would remove it", REMOVE),
     later(Listener, "waf-fail-open", &[Flag(false)], "there is no firewall to fail", REMOVE),
     later(Listener, "client-routing-policy", &[Word("any-availability-zone")], "aliases would answer with every advertised address", REMOVE),
-    later(Listener, "default", &[], NO_RULES, "use `forward`"),
+    later(Listener, "default", &[], "what no rule claims would go to the listener's own action", "write `forward`, `redirect` or `fixed-response` in the listener itself"),
+    // [[listener.rule]]
+    later(Rule, "sni", &[Empty], "there is no TLS, so no server name to go by", "use `host`"),
+    later(Rule, "rewrite-host", &[], "requests would keep their Host", REMOVE),
+    later(Rule, "rewrite-url", &[], "requests would keep their path", REMOVE),
+    later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
+    later(Rule, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
+    later(Rule, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
+    later(Rule, "rate-limit", &[Empty, Number(0)], "requests would not be limited", "limit connections with `max-connections`"),
+    later(Rule, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // forward = { … }
     later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // [[target-group]]

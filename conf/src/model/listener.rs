@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::GroupIdx;
+use super::{Action, GroupIdx, Rule};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -29,13 +29,6 @@ impl ListenerProtocol {
     }
 }
 
-/// What is done with a request or connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Sent to a target of this group.
-    Forward(GroupIdx),
-}
-
 /// Accepts traffic.
 #[derive(Debug, Clone)]
 pub struct Listener {
@@ -49,7 +42,9 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// Addresses for DNS aliases: as given, else the non-wildcard binds' own.
     pub advertise: Vec<IpAddr>,
-    /// What happens when no rule matches (and in this version there are none).
+    /// By priority, lowest first; none for `tcp`.
+    pub rules: Vec<Rule>,
+    /// What happens when no rule matches; for `tcp` always a forward.
     pub default_action: Action,
     /// Open client connections at most; 0 = only the file-descriptor budget limits them.
     pub max_connections: usize,
@@ -60,4 +55,23 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this are refused with 431 (http only), in bytes.
     pub max_header_bytes: usize,
+}
+
+impl Listener {
+    /// Its actions: the rules' by priority, then the default one.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        let rules = self.rules.iter().map(|rule| &rule.action);
+        rules.chain(std::iter::once(&self.default_action))
+    }
+
+    /// The groups of its actions, each once.
+    pub fn groups(&self) -> Vec<GroupIdx> {
+        let mut found = Vec::new();
+        for group in self.actions().flat_map(Action::groups) {
+            if !found.contains(&group) {
+                found.push(group);
+            }
+        }
+        found
+    }
 }

@@ -3,6 +3,7 @@
 //! Built by the resolver only; read by every plane. Immutable once built. Enums hold what this
 //! version serves, nothing else: a value the model cannot express is a diagnostic, not a variant.
 
+mod action;
 mod check;
 mod dns;
 mod group;
@@ -11,7 +12,11 @@ mod listener;
 mod location;
 mod process;
 mod record;
+mod rule;
 
+pub use action::{
+    Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
+};
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use dns::{Dns, Zone};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
@@ -19,7 +24,7 @@ pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
-pub use listener::{Action, Listener, ListenerIdx, ListenerProtocol};
+pub use listener::{Listener, ListenerIdx, ListenerProtocol};
 pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
     Subdivision,
@@ -28,6 +33,7 @@ pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };
+pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 
 /// Everything one configuration says.
 #[derive(Debug, Clone)]

@@ -31,6 +31,8 @@ pub(crate) struct Numbers {
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
     pub(crate) max_header_bytes: Limit<Bytes>,
+    /// What rules may hold.
+    pub(crate) rules: RuleLimits,
     /// `weight` of a target.
     pub(crate) target_weight: Limit<u64>,
     /// `deregistration-delay` (ELB `deregistration_delay.timeout_seconds`).
@@ -73,6 +75,22 @@ pub(crate) struct Numbers {
     pub(crate) dns_tcp_max_connections: Limit<u64>,
     /// `weight` of a set (Route 53 `Weight`).
     pub(crate) set_weight: Limit<u64>,
+}
+
+/// What rules may hold. Structure and lengths are ELB's in both profiles; `aws` keeps to its quotas
+/// and its idea of a host name too.
+#[derive(Debug)]
+pub(crate) struct RuleLimits {
+    /// Rules of a listener (ELB: 100 for a load balancer).
+    pub(crate) per_listener: usize,
+    /// Values of one condition.
+    pub(crate) values_per_condition: usize,
+    /// Values of all conditions of a rule.
+    pub(crate) values_per_rule: usize,
+    /// `*` and `?` in all values of a rule.
+    pub(crate) wildcards_per_rule: usize,
+    /// Hosts need a dot with letters alone after the last one.
+    pub(crate) strict_hosts: bool,
 }
 
 impl Numbers {
@@ -137,6 +155,13 @@ const LOCAL: Numbers = Numbers {
         Bytes(1 << 20),
         "less refuses ordinary browsers, more lets a client fill the memory",
     ),
+    rules: RuleLimits {
+        per_listener: 1000,
+        values_per_condition: 100,
+        values_per_rule: 100,
+        wildcards_per_rule: 100,
+        strict_hosts: false,
+    },
     target_weight: limit(
         1,
         0,
@@ -193,6 +218,13 @@ const AWS: Numbers = Numbers {
     connect_timeout: limit(s(10), ms(100), s(300), WAIT),
     response_timeout: limit(s(60), s(1), s(4000), ELB),
     connection_termination: false,
+    rules: RuleLimits {
+        per_listener: 100,
+        values_per_condition: 3,
+        values_per_rule: 5,
+        wildcards_per_rule: 5,
+        strict_hosts: true,
+    },
     interval: limit(s(30), s(5), s(300), ELB),
     timeout: limit(s(5), s(2), s(120), ELB),
     timeout_http_of_tcp: s(6),

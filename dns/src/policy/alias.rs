@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use conf::{Action, Config, GroupIdx, ListenerIdx, RecordType};
+use conf::{Config, GroupIdx, ListenerIdx, RecordType};
 use healthcheck::{GroupId, HealthTable, SlotId, SlotMap, TargetHealth, TargetState};
 
 use super::Outcome;
@@ -33,10 +33,12 @@ impl ListenerAlias {
         ttl: u32,
     ) -> Self {
         let listener = config.listener(listener);
-        let Action::Forward(group) = listener.default_action;
+        let groups = listener.groups().into_iter();
         let rdatas = distinct(listener.advertise.iter().copied(), rtype);
         Self {
-            groups: slots.group(&config.group(group).name).into_iter().collect(),
+            groups: groups
+                .filter_map(|group| slots.group(&config.group(group).name))
+                .collect(),
             addresses: outcome(rtype, ttl, &rdatas),
         }
     }

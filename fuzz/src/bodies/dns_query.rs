@@ -1,5 +1,6 @@
 //! DNS queries: every answer is a response to its query, within its limit, over UDP and TCP.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use dns::{Answerer, Compiled, Snapshot, Transport};
@@ -48,7 +49,22 @@ sets = [
   { id = "a", weight = 1, values = ["192.0.2.4"] },
   { id = "b", weight = 3, values = ["192.0.2.5"] },
 ]
+[[zone.record]]
+name = "located"
+type = "A"
+policy = "geolocation"
+sets = [
+  { id = "de", location = { country = "DE" }, values = ["192.0.2.6"] },
+  { id = "else", location = "default", values = ["192.0.2.7"] },
+]
+[[network]]
+name = "office"
+cidrs = ["192.0.2.0/24"]
+country = "DE"
 "#;
+
+/// Who asks: loopback, whose client subnet option is believed.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 const NAMES: &[&str] = &[
     "a.test",
@@ -79,12 +95,13 @@ pub(super) fn body() -> Body {
             b"\0\0\x29\xff\xff\0\x01\x80\0\0\x08\0\x08\0\x04\0\x01\0\0",
             b"\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
             b"\x04test\0",
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
             b"\0\0\xff\0\x01",
         ],
         run: Box::new(move |input| {
             let outcomes = [(Transport::Udp, 1232), (Transport::Tcp, 65_535)].map(|(how, most)| {
                 let room = &mut out[..most];
-                let Some(answered) = answerer.answer(&snapshot, input, how, room) else {
+                let Some(answered) = answerer.answer(&snapshot, input, CLIENT, how, room) else {
                     return 0;
                 };
                 let response = &room[..answered.len];

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use conf::{Action, AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup};
+use conf::{AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup};
 use tokio::time::Instant;
 
 use super::checks::groups_looked_at;
@@ -298,10 +298,7 @@ fn new_target(
 
 /// The groups that listeners forward to, records answer with, or checks look at.
 fn groups_in_use(config: &Config) -> HashSet<GroupIdx> {
-    let listeners = config.listeners.iter().map(|listener| {
-        let Action::Forward(group) = listener.default_action;
-        group
-    });
+    let listeners = config.listeners.iter().flat_map(conf::Listener::groups);
     let zones = config.dns.iter().flat_map(|dns| &dns.zones);
     let sets = zones
         .flat_map(|zone| &zone.records)

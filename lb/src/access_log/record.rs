@@ -16,8 +16,12 @@ pub struct ExchangeRecord<'a> {
     pub time: SystemTime,
     /// The listener's name.
     pub listener: &'a str,
-    /// The target group's name.
+    /// The target group's name; empty when it went to none.
     pub target_group: &'a str,
+    /// The priority of the rule that claimed it, or `default`; `None` when it was refused before.
+    pub rule: Option<&'a str>,
+    /// What the rule said: `forward`, `redirect`, `fixed-response`.
+    pub action: Option<&'a str>,
     /// The client.
     pub client: SocketAddr,
     /// The target that answered, or was tried last.
@@ -120,7 +124,15 @@ impl ExchangeRecord<'_> {
         line.time("time", self.time);
         line.word("type", "http");
         line.text("listener", self.listener.as_bytes());
-        line.text("target_group", self.target_group.as_bytes());
+        if !self.target_group.is_empty() {
+            line.text("target_group", self.target_group.as_bytes());
+        }
+        if let Some(rule) = self.rule {
+            line.word("rule", rule);
+        }
+        if let Some(action) = self.action {
+            line.word("action", action);
+        }
         line.address("client", self.client);
         if let Some(target) = self.target {
             line.word("target", target);

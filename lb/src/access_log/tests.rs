@@ -12,6 +12,8 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         time: UNIX_EPOCH,
         listener: "web",
         target_group: "app",
+        rule: Some("default"),
+        action: Some("forward"),
         client: "[::1]:5".parse().unwrap(),
         target: Some("127.0.0.1:3001"),
         method: b"GET",

@@ -29,6 +29,7 @@ use least_connections::LeastConnections;
 pub use origin::Origin;
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
+pub(crate) use round_robin::exact_sequence;
 use weighted_random::WeightedRandom;
 
 /// Attempts one request or flow may make at most, over all targets and holds. "Each target once"

@@ -68,19 +68,30 @@ impl RoundRobin {
     }
 }
 
-/// Weights divided by their greatest common divisor, and scaled down to [`MAX_SEQUENCE`].
-fn bounded(weights: &[u64]) -> Vec<u64> {
+/// One cycle for few weights, as long as it must be for every share to be exact.
+pub(crate) fn exact_sequence(weights: &[u64]) -> Vec<u32> {
+    sequence(&reduced(weights))
+}
+
+/// Weights divided by their greatest common divisor.
+fn reduced(weights: &[u64]) -> Vec<u64> {
     let divisor = weights
         .iter()
         .copied()
         .fold(0, greatest_common_divisor)
         .max(1);
-    let sum: u64 = weights.iter().map(|w| w / divisor).sum();
+    weights.iter().map(|w| w / divisor).collect()
+}
+
+/// Reduced weights, scaled down to [`MAX_SEQUENCE`].
+fn bounded(weights: &[u64]) -> Vec<u64> {
+    let reduced = reduced(weights);
+    let sum: u64 = reduced.iter().sum();
     if sum <= MAX_SEQUENCE {
-        return weights.iter().map(|w| w / divisor).collect();
+        return reduced;
     }
-    let scale = |w: &u64| (w / divisor * MAX_SEQUENCE / sum).max(1);
-    weights.iter().map(scale).collect()
+    let scale = |w: &u64| (w * MAX_SEQUENCE / sum).max(1);
+    reduced.iter().map(scale).collect()
 }
 
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {

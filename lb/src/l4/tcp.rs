@@ -23,7 +23,8 @@ use crate::access_log::{FlowEnd, FlowRecord};
 use crate::balance::Origin;
 use crate::context::{Attempts, WorkerContext};
 use crate::metrics::RejectReason;
-use crate::snapshot::Listener;
+use crate::rules::{Action, Forward};
+use crate::snapshot::{Listener, Route};
 use crate::target::WorkKind;
 use crate::work::Work;
 
@@ -62,6 +63,8 @@ struct Flow {
     peer: SocketAddr,
     accepted: Instant,
     connected: Option<Instant>,
+    /// The place of the route whose turn it was.
+    route: Option<usize>,
     target: Option<Arc<str>>,
     bytes: (u64, u64),
     retries: u32,
@@ -76,12 +79,24 @@ impl Flow {
             peer,
             accepted: Instant::now(),
             connected: None,
+            route: None,
             target: None,
             bytes: (0, 0),
             retries: 0,
             // What a flow dropped before its end was ended by.
             end: FlowEnd::Shutdown,
         }
+    }
+
+    fn forward(&self) -> Option<&Forward> {
+        match &self.listener.default.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::FixedResponse(_) => None,
+        }
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.forward()?.route(self.route?)
     }
 
     /// A connected target, each tried once.
@@ -92,8 +107,9 @@ impl Flow {
             _ => client.local_addr().unwrap_or(self.peer),
         };
         let mut attempts = Attempts::new(Origin::tcp(self.peer, local));
+        self.route = self.forward().and_then(Forward::choose);
         loop {
-            let route = &self.listener.default_route;
+            let route = self.route().ok_or(RejectReason::NoTarget)?;
             let choice = self.context.choose(route, &mut attempts).await?;
             let work = self.context.begin(&choice.target, WorkKind::Flow);
             self.target = Some(choice.target.name().clone());
@@ -178,7 +194,10 @@ impl Drop for Flow {
         self.context.log().flow(&FlowRecord {
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
-            target_group: &self.listener.default_route.group_name,
+            target_group: &self
+                .route()
+                .map_or(&self.listener.unrouted, |route| &route.tally)
+                .group_name,
             client: self.peer,
             target: self.target.as_deref(),
             bytes_in: self.bytes.0,

@@ -8,7 +8,7 @@ use healthcheck::{PassiveFailure, TargetState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::testing::{Rig, app_config, health};
+use crate::testing::{Rig, app_config, health, load};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
@@ -242,5 +242,29 @@ async fn silent_flows_end_and_busy_ones_do_not() {
     };
     let (reset, ()) = tokio::join!(silence_ends, talk);
     assert!(reset);
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn flows_take_turns_between_weighted_groups() {
+    let (a, a_address) = listen().await;
+    let (b, b_address) = listen().await;
+    let group = |name: &str, address: SocketAddr| {
+        format!(
+            "[[target-group]]\nname = \"{name}\"\nprotocol = \"tcp\"\ntargets = [\"{address}\"]\n"
+        )
+    };
+    let config = load(&format!(
+        "[logs]\naccess = \"off\"\n[[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\n\
+         protocol = \"tcp\"\nforward = {{ target-groups = [{{ name = \"a\", weight = 2 }}, \
+         {{ name = \"b\", weight = 1 }}] }}\n{}{}",
+        group("a", a_address),
+        group("b", b_address)
+    ));
+    let rig = Rig::start(2, &config).await;
+    for target in [&a, &b, &a, &a, &b, &a] {
+        let (mut client, mut server) = flow(&rig, target).await;
+        say(&mut client, &mut server).await;
+    }
     rig.finish(Duration::ZERO).await;
 }

@@ -20,15 +20,13 @@ use tokio::time::Instant;
 
 use super::buffer::Buffers;
 use super::deadline::Deadline;
-use super::dispatch::{Broken, Relayed};
-use super::exchange::chunk_failure;
+use super::dispatch::Relayed;
 use super::failure::Failure;
 use super::http1::{
-    BodyLength, ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines,
-    write_answer,
+    ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines, write_answer,
 };
 use super::record::Record;
-use super::request::Request;
+use super::request::{Request, Routing};
 use super::request_body::RequestBody;
 use super::side::Side;
 use super::upgrade;
@@ -81,7 +79,7 @@ pub(super) struct ClientConnection {
 }
 
 /// What becomes of the connection after an exchange.
-enum After {
+pub(super) enum After {
     Keep,
     Close,
     Linger,
@@ -234,34 +232,7 @@ impl ClientConnection {
             }
         };
         (record.text, record.marks) = (std::mem::take(&mut buffers.log_text), request.log_marks);
-        let keeps = request.idempotent && request.body != BodyLength::Empty;
-        let mut body = RequestBody::new(request.body, keeps, &context.l7().held);
-        let scanned = body.scan(&buffers.from_client).map_err(chunk_failure);
-        let result = match scanned {
-            Ok(()) => {
-                self.dispatch(&listener, buffers, &request, &mut body, &mut record)
-                    .await
-            }
-            Err(failure) => Err(failure.into()),
-        };
-        let after = match result {
-            Ok(relayed) => self.relayed(relayed, buffers, &body, &mut record).await,
-            Err(Broken {
-                failure,
-                begun: true,
-            }) => {
-                record.termination = Some(failure.as_str());
-                // Nothing that could be taken for a whole response may follow.
-                After::Close
-            }
-            Err(Broken { failure, .. }) => {
-                let complete = body.is_complete();
-                body.finish(&mut buffers.from_client);
-                let keep = complete && request.persists && !self.finished;
-                let shown = Some((&request, keep));
-                self.answer(buffers, failure, shown, &mut record).await
-            }
-        };
+        let after = self.act(&listener, buffers, &request, &mut record).await;
         record.bytes_in += std::mem::take(&mut self.bytes_in);
         self.now = Instant::now();
         buffers.log_text = record.end(self.now);
@@ -269,7 +240,7 @@ impl ClientConnection {
     }
 
     /// After a response that was relayed to its end.
-    async fn relayed(
+    pub(super) async fn relayed(
         &mut self,
         relayed: Relayed,
         buffers: &mut Buffers,
@@ -306,6 +277,11 @@ impl ClientConnection {
             scheme: "http",
             local: self.local,
         };
+        let routing = Routing {
+            listener: &self.listener,
+            peer: self.peer.ip(),
+            worker: self.context.worker(),
+        };
         let due = started + self.listener.header_timeout;
         // Looks again when a line ended or twice as much is there, so that a head sent byte by
         // byte does not cost the square of its length.
@@ -317,7 +293,7 @@ impl ClientConnection {
             let fresh = filled.get(seen..).unwrap_or(filled);
             if filled.len() >= enough || memchr::memchr(b'\n', fresh).is_some() {
                 enough = filled.len() * 2;
-                let taken = Request::take(buffers, limits, forwarding, log);
+                let taken = Request::take(buffers, limits, forwarding, routing, log);
                 if let Some(request) = taken.map_err(Failure::Request)? {
                     return Ok(Some(request));
                 }
@@ -349,7 +325,7 @@ impl ClientConnection {
     }
 
     /// Answers for a failure. The connection goes on when `request` says that it may.
-    async fn answer(
+    pub(super) async fn answer(
         &mut self,
         buffers: &mut Buffers,
         failure: Failure,
@@ -373,6 +349,17 @@ impl ClientConnection {
         let out = &mut buffers.to_client;
         out.clear();
         write_answer(out, status, &text, ResponseEdit { client, close }, to_head);
+        self.send(buffers, close, record).await
+    }
+
+    /// Writes the answer that stands in the buffer for the client.
+    pub(super) async fn send(
+        &mut self,
+        buffers: &mut Buffers,
+        close: bool,
+        record: &mut Record<'_>,
+    ) -> After {
+        let out = &buffers.to_client;
         record.bytes_out += out.len() as u64;
         match (self.write_all(out).await, close) {
             (false, _) => After::Close,

@@ -25,7 +25,7 @@ use super::request_body::RequestBody;
 use crate::balance::Origin;
 use crate::context::{Attempts, Choice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
-use crate::snapshot::Listener;
+use crate::snapshot::Route;
 use crate::target::{Target, WorkKind};
 
 /// A response that was relayed to its end.
@@ -77,10 +77,10 @@ enum Ended {
 }
 
 impl ClientConnection {
-    /// Relays the exchange, on as many targets as it takes.
+    /// Relays the exchange along `route`, on as many targets as it takes.
     pub(super) async fn dispatch(
         &mut self,
-        listener: &Listener,
+        route: &Route,
         buffers: &mut Buffers,
         request: &Request,
         body: &mut RequestBody,
@@ -97,14 +97,14 @@ impl ClientConnection {
             let fresh = again.is_some();
             let choice = match again {
                 Some(choice) => choice,
-                None => choose(&self.context, listener, &mut search).await?,
+                None => choose(&self.context, route, &mut search).await?,
             };
             record.target = Some(choice.target.clone());
             let ended = self
                 .attempt(
                     &choice,
                     fresh,
-                    listener.idle_timeout,
+                    self.idle_timeout(),
                     buffers,
                     request,
                     body,
@@ -233,10 +233,9 @@ impl ClientConnection {
 /// The next target to try, waiting for one if that makes sense.
 async fn choose(
     context: &WorkerContext,
-    listener: &Listener,
+    route: &Route,
     search: &mut Search,
 ) -> Result<Choice, Failure> {
-    let route = &listener.default_route;
     loop {
         let hold = match context.try_choose(route, &search.attempts.origin, &search.attempts.tried)
         {

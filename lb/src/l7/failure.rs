@@ -41,6 +41,8 @@ pub(super) enum Failure {
     HeaderTimeout,
     /// No byte of the body came for the idle timeout.
     BodyTimeout,
+    /// The redirect's Location is longer than 8 KiB.
+    LongLocation,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
             Self::ClientClosed | Self::ClientStalled => None,
             Self::Request(refusal) => Some(refusal.status()),
             Self::HeaderTimeout | Self::BodyTimeout => Some(408),
+            Self::LongLocation => Some(507),
         }
     }
 
@@ -84,6 +87,7 @@ impl Failure {
             Self::Request(refusal) => refusal.as_str(),
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTimeout => "body-timeout",
+            Self::LongLocation => "redirect-too-long",
         }
     }
 
@@ -102,6 +106,7 @@ impl Failure {
             Self::Request(refusal) => refusal.sentence(),
             Self::HeaderTimeout => "The request head was not complete in time.",
             Self::BodyTimeout => "The request body was not complete in time.",
+            Self::LongLocation => "The address to redirect to is longer than 8 KiB.",
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod http1;
 
+mod action;
 mod buffer;
 mod client_connection;
 mod connection_cache;

@@ -14,7 +14,8 @@ use super::failure::Failure;
 use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
-use crate::snapshot::Listener;
+use crate::rules::Branch;
+use crate::snapshot::{Listener, Route, Tally};
 use crate::target::Target;
 
 /// One exchange's record.
@@ -25,6 +26,10 @@ pub(super) struct Record<'a> {
     client: SocketAddr,
     /// When its first byte was read.
     pub(super) started: Instant,
+    /// What the request led to; `None` when it was refused before.
+    pub(super) branch: Option<&'a Branch>,
+    /// Where it was forwarded to.
+    pub(super) route: Option<&'a Route>,
     /// Method, host and path.
     pub(super) text: Vec<u8>,
     /// Where method and host end in `text`.
@@ -65,6 +70,8 @@ impl<'a> Record<'a> {
             listener,
             client,
             started,
+            branch: None,
+            route: None,
             text: Vec::new(),
             marks: (0, 0),
             target: None,
@@ -116,11 +123,16 @@ impl<'a> Record<'a> {
         let counters = self.listener.counters.of(worker);
         counters.bytes_in.add(self.bytes_in);
         counters.bytes_out.add(self.bytes_out);
-        let route = &self.listener.default_route;
-        route.counters.of(worker).exchange(self.status, duration);
+        let counters = self.tally().counters.of(worker);
+        counters.exchange(self.status, duration);
         if self.context.log().is_on() {
             self.log(duration);
         }
+    }
+
+    fn tally(&self) -> &Tally {
+        self.route
+            .map_or(&self.listener.unrouted, |route| &route.tally)
     }
 
     fn log(&self, duration: Duration) {
@@ -129,7 +141,9 @@ impl<'a> Record<'a> {
         self.context.log().exchange(&ExchangeRecord {
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
-            target_group: &self.listener.default_route.group_name,
+            target_group: &self.tally().group_name,
+            rule: self.branch.map(|branch| &*branch.label),
+            action: self.branch.map(|branch| branch.action.as_str()),
             client: self.client,
             target: self.target.as_ref().map(|target| &**target.name()),
             method: text(0, self.marks.0),

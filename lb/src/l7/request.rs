@@ -4,11 +4,22 @@
 //! codec's, and three copies into the log text when the access log is on.
 
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 
 use super::buffer::Buffers;
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
+use crate::rules::Action;
+use crate::snapshot::Listener;
+
+/// What rules go by beside the head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Routing<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) peer: IpAddr,
+    pub(super) worker: usize,
+}
 
 /// A request whose forwarded head stands in [`Buffers::to_target`].
 #[derive(Debug, Clone, Copy)]
@@ -27,16 +38,21 @@ pub(super) struct Request {
     pub(super) body: BodyLength,
     /// Bytes of the head as it came.
     pub(super) head_length: usize,
+    /// The place of the rule that claimed it; `None` = the default action.
+    pub(super) rule: Option<usize>,
     /// Where method and host end in [`Buffers::log_text`]; the path follows.
     pub(super) log_marks: (usize, usize),
 }
 
 impl Request {
-    /// Takes the head at the start of the client's buffer; `None` when it is not complete.
+    /// Takes the head at the start of the client's buffer; `None` when it is not complete. What
+    /// stands in [`Buffers::to_target`] then is for the action that `routing` led to: the head to
+    /// forward, or a Location.
     pub(super) fn take(
         buffers: &mut Buffers,
         limits: HeadLimits,
         forwarding: Forwarding<'_>,
+        routing: Routing<'_>,
         log: bool,
     ) -> Result<Option<Self>, Refusal> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -44,8 +60,16 @@ impl Request {
         let Some(head) = parse_request(filled, &mut slots, limits)? else {
             return Ok(None);
         };
-        buffers.to_target.clear();
-        write_request(&mut buffers.to_target, &head, forwarding);
+        let rule = routing
+            .listener
+            .rule_for(&head, routing.peer, routing.worker);
+        let out = &mut buffers.to_target;
+        out.clear();
+        match &routing.listener.branch(rule).action {
+            Action::Forward(_) => write_request(out, &head, forwarding),
+            Action::Redirect(redirect) => redirect.write_location(out, &head, forwarding.local),
+            Action::FixedResponse(_) => {}
+        }
         let mut request = Self {
             version: head.version,
             to_head: head.method == "HEAD",
@@ -54,6 +78,7 @@ impl Request {
             upgrade: head.upgrade,
             body: head.body,
             head_length: head.bytes.len(),
+            rule,
             log_marks: (0, 0),
         };
         if log {

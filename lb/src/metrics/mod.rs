@@ -264,6 +264,11 @@ impl Registry {
         }
     }
 
+    /// How many workers write to each set.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// The counters of a listener.
     pub(crate) fn listener(&mut self, name: &Arc<str>) -> PerWorker<ListenerCounters> {
         let workers = self.workers;

@@ -11,5 +11,6 @@ mod conformance;
 mod keep_alive;
 mod refusals;
 mod retries;
+mod rules;
 mod timeouts;
 mod upgrades;

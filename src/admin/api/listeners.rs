@@ -1,12 +1,12 @@
 //! `/api/v1/listeners`: where traffic comes in.
 //!
-//! A listener is as well as the target group of its action.
+//! A listener is as well as the worst target group of its actions.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use conf::{Action, ListenerIdx};
+use conf::{Action, Config, ListenerIdx};
 use serde::Serialize;
 
 use super::super::error::ApiError;
@@ -25,12 +25,25 @@ pub(in crate::admin) struct ListenerReport {
     /// With real ports.
     pub(in crate::admin) bind: Vec<SocketAddr>,
     advertise: Vec<IpAddr>,
-    pub(in crate::admin) forward: String,
+    /// In words, as are those of rules.
+    pub(in crate::admin) default_action: String,
+    /// By priority.
+    pub(in crate::admin) rules: Vec<RuleReport>,
     /// Open client connections.
     pub(in crate::admin) connections: usize,
     max_connections: usize,
     used_by: Vec<String>,
     generation: u64,
+}
+
+/// A rule.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::admin) struct RuleReport {
+    pub(in crate::admin) priority: u16,
+    /// In words; all must hold.
+    pub(in crate::admin) conditions: Vec<String>,
+    pub(in crate::admin) action: String,
 }
 
 /// GET a list.
@@ -67,18 +80,25 @@ pub(in crate::admin) fn reports(
     let live = admin.lb.listeners();
     let report = |(index, listener): (usize, &conf::Listener)| {
         let live = live.iter().find(|live| *live.name == *listener.name);
-        let Action::Forward(group) = &listener.default_action;
-        let forward = view.config.group(*group).name.clone();
-        let group = groups.iter().find(|report| report.name == forward);
-        let reasons = group.map_or_else(Vec::new, reasons_of);
+        let names = listener.groups().into_iter();
+        let names = names.map(|group| view.config.group(group).name.as_str());
+        let used: Vec<_> = names
+            .filter_map(|name| groups.iter().find(|report| report.name == name))
+            .collect();
+        let rules = listener.rules.iter();
         ListenerReport {
             name: listener.name.clone(),
             protocol: listener.protocol.as_str(),
-            status: group.map_or(Status::Error, |group| group.status),
-            reasons,
+            status: used
+                .iter()
+                .map(|group| group.status)
+                .max()
+                .unwrap_or(Status::Ok),
+            reasons: used.iter().flat_map(|group| reasons_of(group)).collect(),
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
-            forward,
+            default_action: in_words(&view.config, &listener.default_action),
+            rules: rules.map(|rule| rule_report(&view.config, rule)).collect(),
             connections: live.map_or(0, |live| live.open_connections),
             max_connections: listener.max_connections,
             used_by: used_by::of_listener(&view.config, ListenerIdx(index)),
@@ -91,6 +111,33 @@ pub(in crate::admin) fn reports(
         .enumerate()
         .map(report)
         .collect()
+}
+
+fn rule_report(config: &Config, rule: &conf::Rule) -> RuleReport {
+    RuleReport {
+        priority: rule.priority,
+        conditions: rule.conditions.iter().map(ToString::to_string).collect(),
+        action: in_words(config, &rule.action),
+    }
+}
+
+/// `forward to blue (90), green (10)`, `redirect 301 to …`, `answer 503`.
+fn in_words(config: &Config, action: &Action) -> String {
+    match action {
+        Action::Forward(forward) => {
+            let groups = forward.groups.iter().map(|weighted| {
+                let name = &config.group(weighted.group).name;
+                match forward.groups.len() {
+                    1 => name.clone(),
+                    _ => format!("{name} ({})", weighted.weight),
+                }
+            });
+            let groups: Vec<_> = groups.collect();
+            format!("forward to {}", groups.join(", "))
+        }
+        Action::Redirect(redirect) => format!("redirect {} to {redirect}", redirect.status),
+        Action::FixedResponse(response) => format!("answer {}", response.status),
+    }
 }
 
 /// A group's reasons in the words of a listener.

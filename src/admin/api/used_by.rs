@@ -2,7 +2,7 @@
 //!
 //! Read off the configuration for each answer; objects are few and answers are rare.
 
-use conf::{Action, AliasTarget, CheckIdx, Config, GroupIdx, HealthCheckKind};
+use conf::{AliasTarget, CheckIdx, Config, GroupIdx, HealthCheckKind};
 use conf::{ListenerIdx, RecordSet, SetData};
 
 /// Users of a target group: `listener/NAME`, `record/ZONE/NAME`, `health-check/NAME`.
@@ -10,7 +10,7 @@ pub(super) fn of_group(config: &Config, group: GroupIdx) -> Vec<String> {
     let forwards = config
         .listeners
         .iter()
-        .filter(|listener| listener.default_action == Action::Forward(group));
+        .filter(|listener| listener.groups().contains(&group));
     let mut users: Vec<String> = forwards
         .map(|listener| format!("listener/{}", listener.name))
         .collect();

@@ -161,6 +161,16 @@ pub fn write_answer(out: &mut Vec<u8>, status: u16, text: &str, edit: ResponseEd
     }
 }
 
+/// Appends an answer whose head is written but for what belongs to the connection.
+pub fn write_prepared(out: &mut Vec<u8>, head: &[&[u8]], body: &[u8], edit: ResponseEdit) {
+    for part in head {
+        out.extend_from_slice(part);
+    }
+    push_connection(out, edit);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
+}
+
 /// Copies the lines of the fields that are not removed.
 fn push_kept(out: &mut Vec<u8>, head: &[u8], fields: &[httparse::Header<'_>], removed: u128) {
     let Some(first) = fields.first() else {

@@ -16,7 +16,8 @@ mod response_head;
 
 pub use chunked::{ChunkFault, ChunkedDecoder, Step};
 pub use edit::{
-    ClientAddress, Forwarding, ResponseEdit, write_answer, write_request, write_response,
+    ClientAddress, Forwarding, ResponseEdit, write_answer, write_prepared, write_request,
+    write_response,
 };
 pub use fields::{Connection, KnownField, MAX_FIELDS};
 pub use framing::{BodyLength, BodyProgress, FramingFault};

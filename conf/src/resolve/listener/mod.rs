@@ -1,4 +1,9 @@
-//! `[[listener]]` and where it forwards to.
+//! `[[listener]]`: where traffic is accepted, and what is done with it.
+
+mod action;
+mod condition;
+mod redirect;
+mod rule;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,15 +12,11 @@ use super::Names;
 use super::address;
 use super::defaults::Numbers;
 use super::process::whole_or;
-use crate::document::Kind;
-use crate::known;
 use crate::scalar::Bytes;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader};
-use crate::{
-    Action, Diagnostic, GroupIdx, GroupProtocol, Listener, ListenerIdx, ListenerProtocol, Spanned,
-    TargetGroup,
-};
+use crate::{Listener, ListenerIdx, ListenerProtocol, Spanned, TargetGroup};
+use action::Scene;
 
 /// Resolves every listener.
 pub(super) fn resolve(
@@ -54,7 +55,14 @@ fn listener(
         no_bind(&reader);
     }
     let given = address::advertised(&mut reader);
-    let group = forward(&mut reader, names);
+    let mut scene = Scene {
+        groups,
+        directory: &mut names.groups,
+        protocol,
+        ports: binds.iter().map(|bind| bind.port()).collect(),
+    };
+    let action = action::of_listener(&mut reader, &mut scene);
+    let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
     let idle = match protocol {
         Some(ListenerProtocol::Tcp) => &numbers.tcp_idle_timeout,
@@ -62,13 +70,8 @@ fn listener(
     };
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
-    if let (Some(protocol), Some((group, span))) = (protocol, &group)
-        && let Some(group) = groups.get(group.0)
-    {
-        check_protocols(&reader, protocol, group, span);
-    }
     reader.finish();
-    let (name, (group, _)) = (name?, group?);
+    let (name, default_action) = (name?, action?);
     if binds.is_empty() {
         return None;
     }
@@ -82,7 +85,8 @@ fn listener(
         },
         binds,
         protocol: protocol?,
-        default_action: Action::Forward(group),
+        rules,
+        default_action,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         idle_timeout,
         header_timeout: http.header_timeout,
@@ -176,102 +180,4 @@ fn idle_timeout(
         },
     };
     reader.duration_or("idle-timeout", &limit)
-}
-
-/// The group of `forward`, and where it is named.
-fn forward(reader: &mut Reader<'_>, names: &mut Names) -> Option<(GroupIdx, crate::Span)> {
-    if !["redirect", "fixed-response"]
-        .iter()
-        .any(|key| reader.has(key))
-    {
-        reader.missing(
-            "forward",
-            "what it accepts would have nowhere to go",
-            "add `forward = \"…\"` with the name of a target group",
-        );
-    }
-    let value = reader.take("forward")?;
-    let name = match &value.kind {
-        Kind::Table(table) => {
-            let title = format!("`forward` of {}", reader.title());
-            let inner = Reader::new(reader.scope(), table, Section::Forward, title);
-            only_group(inner)?
-        }
-        _ => reader.as_text("forward", value)?,
-    };
-    let span = name.span;
-    let group = names.groups.find(name, reader.scope())?;
-    Some((group, span))
-}
-
-/// The long form with one group means what the short form does; with several it is of a later
-/// version.
-fn only_group(mut reader: Reader<'_>) -> Option<Spanned<&str>> {
-    let help = "add `target-groups = [{ name = \"…\" }]`, or write `forward = \"…\"`";
-    reader.missing(
-        "target-groups",
-        "there would be nowhere to forward to",
-        help,
-    );
-    let entries = reader.tables("target-groups");
-    let mut names = Vec::new();
-    for table in &entries {
-        let title = "an entry of `target-groups`";
-        let mut inner = Reader::new(reader.scope(), table, Section::ForwardGroup, title);
-        inner.missing(
-            "name",
-            "there would be nowhere to forward to",
-            "add `name = \"…\"`",
-        );
-        names.push(inner.text("name"));
-        let limit = Limit {
-            default: 1,
-            min: 0,
-            max: 999,
-            why: "ELB weights go from 0 to 999",
-        };
-        inner.whole("weight", &limit);
-        inner.finish();
-    }
-    if let (Some(span), [_, _, ..]) = (reader.key_span("target-groups"), entries.as_slice()) {
-        let text = known::Text {
-            missing: "all traffic would go to one of the groups",
-            instead: "put the targets into one group, with a `weight` each",
-        };
-        let what = "forwarding to several target groups";
-        reader.scope().report(known::refuse(what, span, text));
-    }
-    reader.finish();
-    names.into_iter().next().flatten()
-}
-
-fn check_protocols(
-    reader: &Reader<'_>,
-    protocol: ListenerProtocol,
-    group: &TargetGroup,
-    span: &crate::Span,
-) {
-    let matches = matches!(
-        (protocol, group.protocol),
-        (ListenerProtocol::Http, GroupProtocol::Http) | (ListenerProtocol::Tcp, GroupProtocol::Tcp)
-    );
-    if !matches {
-        let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());
-        reader.scope().report(
-            Diagnostic::error(
-                "protocol-mismatch",
-                *span,
-                format!(
-                    "{} is `{ours}`, but target group `{}` is `{theirs}`",
-                    reader.title(),
-                    group.name
-                ),
-            )
-            .consequence(
-                "the group's settings are for other traffic than the listener would send it",
-            )
-            .help(format!("make both `{ours}` or both `{theirs}`"))
-            .related(group.span, format!("this group is `{theirs}`")),
-        );
-    }
 }

@@ -1,0 +1,123 @@
+//! Rules compiled: which of a listener's actions a request gets.
+//!
+//! Made with the plan, once per configuration; asked by the HTTP data path for every request of a
+//! listener that has rules. Rules are looked at by priority until one's conditions all hold. Never
+//! reads or writes anything.
+//!
+//! Cost: no allocation, no lock; one comparison of lengths for most conditions that do not hold.
+//! Each worker has its own copy of every regular expression, so that none waits for another.
+
+mod action;
+mod condition;
+mod pattern;
+mod redirect;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+pub(crate) use action::{Action, FixedResponse, Forward};
+pub(crate) use redirect::{MAX_LOCATION, Redirect};
+
+use crate::l7::http1::RequestHead;
+use crate::snapshot::Listener;
+use condition::{Condition, Parameters, Subject};
+
+/// Longest host name the codec lets through, in bytes.
+const MAX_HOST: usize = 255;
+
+/// What a rule, or the lack of one, leads to.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    /// The rule's priority, or `default`; for the access log.
+    pub(crate) label: Box<str>,
+    /// What is done.
+    pub(crate) action: Action,
+}
+
+/// A compiled rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The cheapest ones first.
+    conditions: Box<[Condition]>,
+    branch: Branch,
+}
+
+impl Rule {
+    /// `rule`, leading to `action`, for so many workers.
+    pub(crate) fn new(rule: &conf::Rule, action: Action, workers: usize) -> Self {
+        let compiled = rule.conditions.iter();
+        let mut conditions: Vec<_> = compiled.map(|c| Condition::new(c, workers)).collect();
+        conditions.sort_by_key(Condition::cost);
+        Self {
+            conditions: conditions.into(),
+            branch: Branch {
+                label: rule.priority.to_string().into(),
+                action,
+            },
+        }
+    }
+
+    fn holds(&self, subject: &Subject<'_>) -> bool {
+        self.conditions.iter().all(|c| c.holds(subject))
+    }
+}
+
+impl Listener {
+    /// The place of the rule that claims a request of `peer`; `None` = the default action.
+    pub(crate) fn rule_for(
+        &self,
+        head: &RequestHead<'_, '_>,
+        peer: IpAddr,
+        worker: usize,
+    ) -> Option<usize> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        let mut lowered = [0; MAX_HOST];
+        let name = host_name(head.host.unwrap_or_default());
+        let name = name.strip_suffix('.').unwrap_or(name).as_bytes();
+        let host = lowered.get_mut(..name.len())?;
+        host.copy_from_slice(name);
+        host.make_ascii_lowercase();
+        let (path, query) = path_and_query(head.target);
+        let subject = Subject {
+            method: head.method,
+            host,
+            path: path.as_bytes(),
+            parameters: query.map_or_else(Parameters::default, |query| {
+                Parameters::new(query.as_bytes())
+            }),
+            name_lengths: head
+                .fields
+                .iter()
+                .fold(0, |bits, field| bits | condition::length_bit(field.name)),
+            fields: head.fields,
+            peer: peer.to_canonical(),
+            worker,
+        };
+        self.rules.iter().position(|rule| rule.holds(&subject))
+    }
+
+    /// What [`Listener::rule_for`] led to.
+    pub(crate) fn branch(&self, rule: Option<usize>) -> &Branch {
+        rule.and_then(|place| self.rules.get(place))
+            .map_or(&self.default, |rule| &rule.branch)
+    }
+}
+
+/// `host` without its port.
+fn host_name(host: &str) -> &str {
+    let from = host.find(']').unwrap_or(0);
+    let port = host.get(from..).and_then(|rest| rest.find(':'));
+    port.and_then(|at| host.get(..from + at)).unwrap_or(host)
+}
+
+/// The path, which is never empty, and what follows the first `?`.
+fn path_and_query(target: &str) -> (&str, Option<&str>) {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    (if path.is_empty() { "/" } else { path }, query)
+}

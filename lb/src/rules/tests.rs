@@ -1,0 +1,200 @@
+//! The tables of `lb/tests/rules`: which rule claims a request, where redirects lead; and the
+//! exact shares of weighted forwards.
+
+use std::collections::HashMap;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::{Action, Forward};
+use crate::l7::http1::{HeadLimits, MAX_FIELDS, RequestHead, parse_request};
+use crate::metrics::Registry;
+use crate::plan::Names;
+use crate::snapshot::{Listener, Plan};
+use crate::testing::load;
+
+/// The first listener of a configuration, compiled for so many workers.
+fn listener(text: &str, workers: usize, names: Option<Names>) -> (Arc<Listener>, Names) {
+    let mut names = names.unwrap_or_else(|| Names::new(Registry::new(workers)));
+    let config = load(text);
+    let plan = Plan::new(&config, 1, Arc::default(), &HashMap::new(), &mut names);
+    (plan.listeners[0].clone(), names)
+}
+
+/// An `http` listener whose rules, and whose own action, are given.
+fn http(rest: &str) -> Arc<Listener> {
+    let text = format!(
+        "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\nprotocol = \"http\"\n{rest}\n"
+    );
+    listener(&text, 1, None).0
+}
+
+fn with_head<T>(request: &str, read: impl FnOnce(&RequestHead<'_, '_>) -> T) -> T {
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let limits = HeadLimits { bytes: 65_536 };
+    let head = parse_request(request.as_bytes(), &mut slots, limits);
+    read(
+        &head
+            .unwrap_or_else(|e| panic!("{request:?}: {e:?}"))
+            .unwrap(),
+    )
+}
+
+/// `GET /a @10.0.0.1 | Name: value` as the bytes of a head, and the client's address.
+fn request(line: &str) -> (String, IpAddr) {
+    let mut parts = line.split(" | ");
+    let (line, peer) = match parts.next().unwrap().split_once(" @") {
+        Some((line, peer)) => (line, peer.parse().unwrap()),
+        None => (line.split(" | ").next().unwrap(), [127, 0, 0, 1].into()),
+    };
+    let mut head = format!("{line} HTTP/1.1\r\n");
+    let fields: Vec<&str> = parts.collect();
+    if !fields.iter().any(|field| field.starts_with("Host:")) {
+        head += "Host: a.test\r\n";
+    }
+    fields
+        .iter()
+        .for_each(|field| head += &format!("{field}\r\n"));
+    (head + "\r\n", peer)
+}
+
+#[test]
+fn rules_claim_what_the_table_says() {
+    let table = include_str!("../../tests/rules/matching.txt");
+    let (mut rule, mut compiled, mut checked) = ("", None, 0);
+    for line in table.lines().filter(|line| !line.is_empty()) {
+        let (mark, text) = line.split_at(1);
+        let text = text.trim_start();
+        match mark {
+            "=" => {
+                rule = text;
+                let conditions = text.replace("; ", "\n");
+                compiled = Some(http(&format!(
+                    "fixed-response = {{ status = 404 }}\n[[listener.rule]]\npriority = 1\n\
+                     {conditions}\nfixed-response = {{ status = 200 }}"
+                )));
+            }
+            "+" | "-" => {
+                let (head, peer) = request(text);
+                let listener = compiled.as_ref().unwrap();
+                let found = with_head(&head, |head| listener.rule_for(head, peer, 0));
+                let wanted = (mark == "+").then_some(0);
+                assert_eq!(found, wanted, "{rule}: {text}");
+                checked += 1;
+            }
+            _ => assert_eq!(mark, "#", "{line}"),
+        }
+    }
+    assert!(checked > 90, "only {checked} requests");
+}
+
+#[test]
+fn redirects_lead_where_the_table_says() {
+    let table = include_str!("../../tests/rules/locations.txt");
+    let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+    let (mut compiled, mut asked, mut checked) = (None, String::new(), 0);
+    for line in table.lines().filter(|line| !line.is_empty()) {
+        let (mark, text) = line.split_at(1);
+        let text = text.trim_start();
+        match mark {
+            "=" => compiled = Some(http(&format!("redirect = {{ {text} }}"))),
+            ">" => {
+                let (line, host) = text.rsplit_once(' ').unwrap();
+                asked = match host {
+                    "-" => format!("{line} HTTP/1.0\r\n\r\n"),
+                    _ => format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+                };
+            }
+            "<" => {
+                let Action::Redirect(redirect) = &compiled.as_ref().unwrap().default.action else {
+                    panic!("no redirect");
+                };
+                let mut location = Vec::new();
+                with_head(&asked, |head| {
+                    redirect.write_location(&mut location, head, local);
+                });
+                assert_eq!(String::from_utf8(location).unwrap(), text, "{asked}");
+                checked += 1;
+            }
+            _ => assert_eq!(mark, "#", "{line}"),
+        }
+    }
+    assert!(checked >= 12, "only {checked} redirects");
+}
+
+#[test]
+fn the_lowest_priority_that_claims_a_request_decides() {
+    let rule = |priority: u16, path: &str| {
+        format!(
+            "[[listener.rule]]\npriority = {priority}\npath = \"{path}\"\n\
+             fixed-response = {{ status = 200 }}\n"
+        )
+    };
+    let rules = rule(30, "/*") + &rule(10, "/a/b") + &rule(20, "/a/*");
+    let listener = http(&format!("fixed-response = {{ status = 404 }}\n{rules}"));
+    for (path, label) in [("/a/b", "10"), ("/a/c", "20"), ("/b", "30")] {
+        let (head, peer) = request(&format!("GET {path}"));
+        let found = with_head(&head, |head| listener.rule_for(head, peer, 0));
+        assert_eq!(&*listener.branch(found).label, label, "{path}");
+    }
+    let (head, peer) = request("OPTIONS *");
+    let found = with_head(&head, |head| listener.rule_for(head, peer, 0));
+    assert_eq!(&*listener.branch(found).label, "default");
+}
+
+const GROUPS: &str = "[[target-group]]\nname = \"a\"\nprotocol = \"tcp\"\ntargets = [\"127.0.0.1:1\"]\n\
+     [[target-group]]\nname = \"b\"\nprotocol = \"tcp\"\ntargets = [\"127.0.0.1:2\"]\n\
+     [[target-group]]\nname = \"c\"\nprotocol = \"tcp\"\ntargets = [\"127.0.0.1:3\"]\n";
+
+fn weighted(weights: [u16; 3], names: Option<Names>) -> (Arc<Listener>, Names) {
+    let [a, b, c] = weights;
+    let text = format!(
+        "[[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\nprotocol = \"tcp\"\n\
+         forward = {{ target-groups = [{{ name = \"a\", weight = {a} }}, \
+         {{ name = \"b\", weight = {b} }}, {{ name = \"c\", weight = {c} }}] }}\n{GROUPS}"
+    );
+    listener(&text, 2, names)
+}
+
+fn forward(listener: &Listener) -> &Forward {
+    match &listener.default.action {
+        Action::Forward(forward) => forward,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn next(forward: &Forward) -> Option<&str> {
+    let route = forward.route(forward.choose()?)?;
+    Some(&route.tally.group_name)
+}
+
+#[test]
+fn weighted_groups_get_their_exact_share_over_all_threads() {
+    let (listener, _) = weighted([999, 998, 1], None);
+    let counts = std::thread::scope(|scope| {
+        let count = || {
+            let mut counts = HashMap::new();
+            for _ in 0..999 {
+                *counts.entry(next(forward(&listener)).unwrap()).or_insert(0) += 1;
+            }
+            counts
+        };
+        let threads = [scope.spawn(count), scope.spawn(count)];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let sum = |name: &str| -> i32 { counts.iter().filter_map(|c| c.get(name)).sum() };
+    assert_eq!((sum("a"), sum("b"), sum("c")), (999, 998, 1));
+}
+
+#[test]
+fn turns_go_on_over_a_reload_and_weight_0_gets_none() {
+    let (before, names) = weighted([2, 1, 0], None);
+    let first: Vec<_> = (0..4).map(|_| next(forward(&before)).unwrap()).collect();
+    assert_eq!(first, ["a", "b", "a", "a"]);
+    let (after, names) = weighted([2, 1, 0], Some(names));
+    assert_eq!(next(forward(&after)), Some("b"));
+    let (only, names) = weighted([0, 7, 0], Some(names));
+    assert_eq!(next(forward(&only)), Some("b"));
+    let (none, _) = weighted([0, 0, 0], Some(names));
+    assert_eq!(next(forward(&none)), None);
+}
