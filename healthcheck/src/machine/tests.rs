@@ -1,5 +1,7 @@
 //! The truth table, the thresholds, the mark; and what must hold after any history.
 
+mod reference;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
