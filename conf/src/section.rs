@@ -139,7 +139,13 @@ impl Section {
                 "zone",
             ],
             Self::Admin => &["bind", "socket", "hosts"],
-            Self::Runtime => &["workers", "grace", "shutdown-delay", "health-memory"],
+            Self::Runtime => &[
+                "workers",
+                "grace",
+                "shutdown-delay",
+                "health-memory",
+                "max-probes",
+            ],
             Self::Logs => &["access"],
             Self::Listener => &[
                 "name",

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
-    Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, ListenerProtocol,
-    MinimumHealthy, Place, Policy, Profile, RecordType, SetData, Sni, Subdivision,
-    TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
+    Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
+    ListenerProtocol, MinimumHealthy, Place, Policy, Profile, RecordType, SetData, Sni,
+    Subdivision, TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -76,7 +76,7 @@ fn local_defaults() {
         (runtime.workers, runtime.grace, runtime.shutdown_delay),
         (0, s(30), s(0))
     );
-    assert_eq!(runtime.health_memory, s(600));
+    assert_eq!((runtime.health_memory, runtime.max_probes), (s(600), 1024));
     assert_eq!(config.logs.access, AccessLog::Stdout);
 
     let web = &config.listeners[0];
@@ -264,6 +264,7 @@ fn everything_that_can_be_written() {
         (runtime.workers, runtime.grace, runtime.shutdown_delay),
         (2, s(60), s(5))
     );
+    assert_eq!(runtime.max_probes, 100);
     assert_eq!(
         config.logs.access,
         AccessLog::File("/etc/pointsman/access.log".into())
@@ -316,6 +317,7 @@ fn everything_that_can_be_written() {
         headers,
         matcher,
         search_string,
+        version: HttpVersion::Http1,
         tls: None,
     }) = &check.kind
     else {
@@ -335,6 +337,14 @@ fn everything_that_can_be_written() {
     };
     assert_eq!(tls.server_name.as_deref(), Some("app.test"));
     assert_eq!(tls.trust, TlsTrust::Anyone);
+    let frames = &config.target_groups[6].health_check.kind;
+    let TargetHealthCheckKind::Http(HttpCheck { version, tls, .. }) = frames else {
+        panic!("h2c was asked for");
+    };
+    assert_eq!(
+        (*version, tls, frames.as_str()),
+        (HttpVersion::Http2, &None, "h2c")
+    );
     let kind = |group: usize| &config.target_groups[group].health_check.kind;
     let udp = UdpCheck {
         send: b"ping".to_vec(),

@@ -5,10 +5,16 @@
 //! that two starts are within 5 % of the interval and the mean is exact. First probes are spread
 //! over min(1 s, interval / 10). A target under suspicion gets additional probes between those of
 //! the grid. No probe of one key overlaps another, and at most `capacity` run at once.
-//! Cost: one heap push and pop per probe; one task for all of them.
+//!
+//! Each group, and each standalone check, has a lane. A lane may have at most four times as many
+//! probes running as there are places free; what it has due beyond that waits in the lane. So one
+//! group of black holes takes four fifths of the capacity, and twenty of them leave a place in
+//! eighty free: others start when they are due (dynamic thresholds of shared-memory switches:
+//! Choudhury and Hahne 1998).
+//! Cost: one heap push and pop per probe, two lookups of its lane; one task for all of them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -30,6 +36,19 @@ const RECOVERY_GAP: Duration = Duration::from_millis(250);
 /// and fails traffic by turns (another port is probed, say) changes its state once a second at most.
 const LAST_GAP: Duration = Duration::from_secs(1);
 
+/// Running probes a lane may have for each free place. More would use the capacity better where
+/// one lane alone is slow, and leave less to others.
+const SHARE: usize = 4;
+
+/// Who shares the capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// The targets of a group.
+    Group(u32),
+    /// A standalone check.
+    Check(CheckId),
+}
+
 /// What is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ProbeKey {
@@ -43,6 +62,7 @@ pub(crate) enum ProbeKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) key: ProbeKey,
+    lane: Lane,
     /// Tells this probe from every other one; a result whose serial is not current is stale.
     pub(crate) serial: u64,
     /// True for a probe of the grid, false for an additional one.
@@ -51,6 +71,7 @@ pub(crate) struct Start {
 
 #[derive(Debug)]
 struct Entry {
+    lane: Lane,
     interval: Duration,
     /// The grid's next point, and that point moved by jitter.
     grid: Instant,
@@ -66,11 +87,22 @@ struct Entry {
     due: Instant,
 }
 
+/// A lane with probes running or waiting.
+#[derive(Debug, Default)]
+struct LaneUse {
+    running: usize,
+    /// Due and not allowed yet, oldest first, with their number among heap items.
+    waiting: VecDeque<(u64, ProbeKey)>,
+}
+
 /// The schedule of every probe.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     entries: HashMap<ProbeKey, Entry>,
     queue: BinaryHeap<Reverse<(Instant, u64, ProbeKey)>>,
+    lanes: HashMap<Lane, LaneUse>,
+    /// Lanes with something waiting, in the order of their turns.
+    turns: VecDeque<Lane>,
     running: usize,
     capacity: usize,
     serial: u64,
@@ -83,6 +115,8 @@ impl Schedule {
         Self {
             entries: HashMap::new(),
             queue: BinaryHeap::new(),
+            lanes: HashMap::new(),
+            turns: VecDeque::new(),
             running: 0,
             capacity,
             serial: 0,
@@ -90,13 +124,19 @@ impl Schedule {
         }
     }
 
-    /// Adds keys with their intervals; the first is due at once, the others spread behind it.
-    pub(crate) fn add(&mut self, batch: &[(ProbeKey, Duration)], now: Instant) {
+    /// Changes how many probes may run at once, from the next one on.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
+    /// Adds keys with their lanes and intervals; the first is due at once, the others spread behind it.
+    pub(crate) fn add(&mut self, batch: &[(ProbeKey, Lane, Duration)], now: Instant) {
         let share = 1.0 / batch.len().max(1) as f64;
-        for (place, &(key, interval)) in batch.iter().enumerate() {
+        for (place, &(key, lane, interval)) in batch.iter().enumerate() {
             let spread = MAX_SPREAD.min(interval / 10);
             let first = now + spread.mul_f64(share * place as f64);
             let entry = Entry {
+                lane,
                 interval,
                 grid: first,
                 regular: first,
@@ -177,40 +217,86 @@ impl Schedule {
         if self.running >= self.capacity {
             return None;
         }
-        let key = loop {
-            let &Reverse((due, queued, key)) = self.queue.peek()?;
-            let current = self.is_current(queued, key);
-            if current && due > now {
-                return None;
-            }
-            self.queue.pop();
-            if current {
-                break key;
-            }
-        };
+        let key = self.take_waiting().or_else(|| self.take_queued(now))?;
         self.serial += 1;
         self.running += 1;
         let serial = self.serial;
         let shift = self.random.random_range(-JITTER..=JITTER);
         let entry = self.entries.get_mut(&key)?;
+        let lane = entry.lane;
+        self.lanes.entry(lane).or_default().running += 1;
         let regular = entry.start(now, serial, shift);
         Some(Start {
             key,
+            lane,
             serial,
             regular,
         })
     }
 
+    /// The first key that is due by the heap and allowed by its lane; the others wait in theirs.
+    fn take_queued(&mut self, now: Instant) -> Option<ProbeKey> {
+        loop {
+            let &Reverse((due, queued, key)) = self.queue.peek()?;
+            let lane = self.current_lane(queued, key);
+            if lane.is_some() && due > now {
+                return None;
+            }
+            self.queue.pop();
+            let Some(lane) = lane else { continue };
+            let free = self.capacity.saturating_sub(self.running);
+            let used = self.lanes.entry(lane).or_default();
+            if used.may_start(free) {
+                return Some(key);
+            }
+            if used.waiting.is_empty() {
+                self.turns.push_back(lane);
+            }
+            used.waiting.push_back((queued, key));
+        }
+    }
+
+    /// The oldest waiting key of the next lane that may start one.
+    fn take_waiting(&mut self) -> Option<ProbeKey> {
+        let free = self.capacity.saturating_sub(self.running);
+        for _ in 0..self.turns.len() {
+            let lane = self.turns.pop_front()?;
+            let mut found = None;
+            while let Some(used) = self.lanes.get_mut(&lane)
+                && used.may_start(free)
+                && let Some((queued, key)) = used.waiting.pop_front()
+            {
+                if self.current_lane(queued, key).is_some() {
+                    found = Some(key);
+                    break;
+                }
+            }
+            if (self.lanes.get(&lane)).is_some_and(|used| !used.waiting.is_empty()) {
+                self.turns.push_back(lane);
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
     /// A started probe ended; true when its result still counts.
-    pub(crate) fn ended(&mut self, key: ProbeKey, serial: u64, now: Instant) -> bool {
+    pub(crate) fn ended(&mut self, start: &Start, now: Instant) -> bool {
         self.running -= 1;
+        if let Some(used) = self.lanes.get_mut(&start.lane) {
+            used.running -= 1;
+            if used.running == 0 && used.waiting.is_empty() {
+                self.lanes.remove(&start.lane);
+            }
+        }
         let current = self
             .entries
-            .get_mut(&key)
-            .filter(|entry| entry.running == Some(serial));
+            .get_mut(&start.key)
+            .filter(|entry| entry.running == Some(start.serial));
         let Some(entry) = current else { return false };
         entry.running = None;
-        self.queue(key, now);
+        self.queue(start.key, now);
         true
     }
 
@@ -221,7 +307,7 @@ impl Schedule {
             return None;
         }
         while let Some(&Reverse((due, queued, key))) = self.queue.peek() {
-            if self.is_current(queued, key) {
+            if self.current_lane(queued, key).is_some() {
                 return Some(due);
             }
             self.queue.pop();
@@ -239,11 +325,10 @@ impl Schedule {
         })
     }
 
-    /// True for the heap item that counts; all others are leftovers.
-    fn is_current(&self, queued: u64, key: ProbeKey) -> bool {
-        self.entries
-            .get(&key)
-            .is_some_and(|entry| entry.queued == queued && entry.running.is_none())
+    /// The lane of the key, if this heap item is the one that counts and not a leftover.
+    fn current_lane(&self, queued: u64, key: ProbeKey) -> Option<Lane> {
+        let entry = self.entries.get(&key)?;
+        (entry.queued == queued && entry.running.is_none()).then_some(entry.lane)
     }
 
     /// Puts the key's next start into the heap, unless a probe of it runs: then its end does.
@@ -257,6 +342,13 @@ impl Schedule {
             entry.queued = self.serial;
             self.queue.push(Reverse((entry.due, self.serial, key)));
         }
+    }
+}
+
+impl LaneUse {
+    /// True when another probe may start while so many places are free.
+    fn may_start(&self, free: usize) -> bool {
+        self.running < free.saturating_mul(SHARE)
     }
 }
 

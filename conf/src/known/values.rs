@@ -96,7 +96,7 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetHealthCheck,
         "protocol",
-        &["h2", "h2c", "quic", "icmp"],
+        &["quic", "icmp"],
         "targets would not be probed in the way they answer",
         "use `tcp`, `http`, `grpc` or `udp`, on another `port` if need be",
     ),

@@ -100,18 +100,31 @@ pub struct HttpCheck {
     pub matcher: Matcher,
     /// Must stand in the first 5120 bytes of the body (Route 53 `SearchString`).
     pub search_string: Option<String>,
+    /// What the request is framed in.
+    pub version: HttpVersion,
     /// `None` = clear text.
     pub tls: Option<TlsCheck>,
 }
 
 impl HttpCheck {
-    /// `http` or `https`.
+    /// `http`, `https`, `h2c` or `h2`.
     pub fn protocol(&self) -> &'static str {
-        match self.tls {
-            None => "http",
-            Some(_) => "https",
+        match (self.version, &self.tls) {
+            (HttpVersion::Http1, None) => "http",
+            (HttpVersion::Http1, Some(_)) => "https",
+            (HttpVersion::Http2, None) => "h2c",
+            (HttpVersion::Http2, Some(_)) => "h2",
         }
     }
+}
+
+/// The HTTP a probe speaks (ELB `ProtocolVersion`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: over TLS agreed on by ALPN, in clear text by prior knowledge (RFC 9113 section 3).
+    Http2,
 }
 
 /// What a UDP probe sends and expects (Huawei's `UDP_CONNECT`).

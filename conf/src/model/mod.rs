@@ -21,7 +21,7 @@ pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use dns::{Dns, Zone};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
-    AgentCheck, ExecCheck, GrpcCheck, HttpCheck, Matcher, Sni, TargetHealthCheck,
+    AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use listener::{Listener, ListenerIdx, ListenerProtocol};

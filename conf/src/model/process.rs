@@ -38,6 +38,8 @@ pub struct Runtime {
     pub shutdown_delay: Duration,
     /// How old the health saved in `state-dir` may be to count after a restart; 0 = not saved.
     pub health_memory: Duration,
+    /// Probes that may run at once, of all health checks; at least 1.
+    pub max_probes: usize,
     /// Where `[runtime]` stands, if it does.
     pub span: Option<Span>,
 }

@@ -21,6 +21,8 @@ pub(crate) struct Numbers {
     pub(crate) shutdown_delay: Limit<Duration>,
     /// `[runtime] health-memory`: 0 = off.
     pub(crate) health_memory: Limit<Duration>,
+    /// `[runtime] max-probes`.
+    pub(crate) max_probes: Limit<u64>,
     /// `max-connections`: 0 = only the file-descriptor budget.
     pub(crate) max_connections: Limit<u64>,
     /// `idle-timeout` of an `http` listener (ALB `idle_timeout.timeout_seconds`).
@@ -145,6 +147,7 @@ const LOCAL: Numbers = Numbers {
         s(86_400),
         "after so long a time nothing is as it was",
     ),
+    max_probes: limit(1024, 1, 65_536, "each running probe holds a socket"),
     max_connections: limit(0, 0, 10_000_000, "no process may hold so many sockets"),
     http_idle_timeout: limit(s(60), ms(100), WEEK, WAIT),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),

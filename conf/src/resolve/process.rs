@@ -98,6 +98,7 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
         grace: numbers.grace.default,
         shutdown_delay: numbers.shutdown_delay.default,
         health_memory: numbers.health_memory.default,
+        max_probes: whole_or(None, numbers.max_probes.default),
         span: None,
     };
     let Some(table) = root.table("runtime") else {
@@ -109,6 +110,8 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
     runtime.grace = reader.duration_or("grace", &numbers.grace);
     runtime.shutdown_delay = reader.duration_or("shutdown-delay", &numbers.shutdown_delay);
     runtime.health_memory = reader.duration_or("health-memory", &numbers.health_memory);
+    let probes = reader.whole("max-probes", &numbers.max_probes);
+    runtime.max_probes = whole_or(probes, numbers.max_probes.default);
     runtime.span = Some(table.span);
     reader.finish();
     runtime

@@ -24,6 +24,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             grace: Duration::ZERO,
             shutdown_delay: Duration::ZERO,
             health_memory: Duration::ZERO,
+            max_probes: 64,
             span: None,
         },
         logs: Logs {

@@ -17,18 +17,18 @@ use super::publication::Urgency;
 use super::{Core, Prepared};
 use crate::machine::CheckMachine;
 use crate::probe::ProbePlan;
-use crate::schedule::ProbeKey;
+use crate::schedule::{Lane, ProbeKey};
 use crate::{CheckHealth, CheckId, Observation};
 
 impl Core {
-    /// Brings a check in line with the configuration; the key and interval to be scheduled, if it
+    /// Brings a check in line with the configuration; the key, lane and interval to be scheduled, if it
     /// is to be probed and is not yet. What follows from others is worked out with the publication.
     pub(super) fn commit_check(
         &mut self,
         check: &HealthCheck,
         prepared: &Prepared,
         now: Instant,
-    ) -> Option<(ProbeKey, Duration)> {
+    ) -> Option<(ProbeKey, Lane, Duration)> {
         let id = prepared.slots.check(&check.name)?;
         let key = ProbeKey::Check(id);
         let before = self.checks.remove(&id.0);
@@ -60,7 +60,7 @@ impl Core {
             return None;
         };
         self.schedule.set_interval(key, interval, now);
-        (!self.schedule.contains(key)).then_some((key, interval))
+        (!self.schedule.contains(key)).then_some((key, Lane::Check(id), interval))
     }
 
     /// Takes a probe's result.

@@ -44,8 +44,6 @@ const BATCH: usize = 256;
 /// How the board works.
 #[derive(Debug, Clone)]
 pub struct BoardSettings {
-    /// Probes in flight at once; at least 1.
-    pub probes_in_flight: usize,
     /// Seeds the jitter of the schedule.
     pub seed: u64,
     /// Where health outlives the process; `None` = nowhere.
@@ -55,7 +53,6 @@ pub struct BoardSettings {
 impl Default for BoardSettings {
     fn default() -> Self {
         Self {
-            probes_in_flight: 256,
             seed: rand::random(),
             memory: None,
         }
@@ -129,7 +126,7 @@ impl Board {
             group_places: Allocation::default(),
             check_places: Allocation::default(),
             acknowledgements: self.acknowledgements,
-            schedule: Schedule::new(self.settings.probes_in_flight.max(1), self.settings.seed),
+            schedule: Schedule::new(1, self.settings.seed),
             probes: JoinSet::new(),
             running: RunningProbes::default(),
             delays: BTreeSet::new(),

@@ -70,7 +70,7 @@ impl Core {
                 }
             };
             let Some(plan) = plan.cloned() else {
-                self.schedule.ended(start.key, start.serial, now);
+                self.schedule.ended(&start, now);
                 self.schedule.remove(start.key);
                 continue;
             };
@@ -116,8 +116,8 @@ impl Core {
         let Some(probe) = self.running.probes.remove(&id) else {
             return;
         };
-        let Start { key, serial, .. } = probe.start;
-        let current = self.schedule.ended(key, serial, now);
+        let key = probe.start.key;
+        let current = self.schedule.ended(&probe.start, now);
         let mut observation = match ended {
             Ok((_, observation)) => observation,
             Err(error) => {

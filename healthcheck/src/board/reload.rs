@@ -19,11 +19,11 @@ use crate::allocation::Ticket;
 use crate::machine::{Machine, Thresholds};
 use crate::probe::ProbePlan;
 use crate::rollup::{Floors, roll_up};
-use crate::schedule::ProbeKey;
+use crate::schedule::{Lane, ProbeKey};
 use crate::{CheckId, GroupId, HealthTable, Signal, SlotId, SlotMap};
 
-/// Keys to be probed from a commit on, with their intervals.
-type Batch = Vec<(ProbeKey, Duration)>;
+/// Keys to be probed from a commit on, with their lanes and intervals.
+type Batch = Vec<(ProbeKey, Lane, Duration)>;
 
 impl Core {
     /// Reserves ids for everything `config` names. What is freed on the way is out of the
@@ -70,6 +70,7 @@ impl Core {
             keeper.forget();
         }
         self.retire(config, prepared.generation(), now);
+        self.schedule.set_capacity(config.runtime.max_probes);
         self.schedule.add(&batch, now);
         let mut next = self.publication.table().next();
         next.config_generation(prepared.generation());
@@ -123,7 +124,7 @@ impl Core {
                 self.schedule.remove(key);
             } else if !self.schedule.contains(key) {
                 // Nothing is decided yet.
-                batch.push((key, Pace::of(&group.health_check).fast));
+                batch.push((key, Lane::Group(id), Pace::of(&group.health_check).fast));
             }
         }
     }

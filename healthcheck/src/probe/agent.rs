@@ -28,7 +28,7 @@ const MAX_LINE: usize = 1024;
 /// Passes when the agent says nothing against it.
 pub(super) async fn probe(plan: &ProbePlan, check: &AgentCheck) -> Observation {
     let mut watch = Stopwatch::start();
-    let mut stream = match watch.connect(plan.address, &plan.limits).await {
+    let mut stream = match watch.connect(plan, &plan.limits).await {
         Ok(stream) => stream,
         Err(observation) => return observation,
     };

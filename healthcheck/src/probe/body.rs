@@ -39,6 +39,22 @@ pub(super) enum Coding {
     Deflate,
 }
 
+impl Coding {
+    /// What the `content-encoding` fields name; `None` for a coding that is not undone here.
+    pub(super) fn named<'f>(mut fields: impl Iterator<Item = &'f [u8]>) -> Option<Self> {
+        let coding = match fields.next() {
+            None => Self::Identity,
+            Some(name) => match name.to_ascii_lowercase().as_slice() {
+                b"identity" | b"" => Self::Identity,
+                b"gzip" | b"x-gzip" => Self::Gzip,
+                b"deflate" => Self::Deflate,
+                _ => return None,
+            },
+        };
+        fields.next().is_none().then_some(coding)
+    }
+}
+
 /// A body being read.
 pub(super) struct Body {
     framing: State,

@@ -12,8 +12,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::Limits;
+use super::fault::sentence;
 use super::tls::TlsPlan;
+use super::{Limits, ProbePlan};
 use crate::{Observation, Outcome, Phases};
 
 /// Why there is no TLS.
@@ -24,6 +25,9 @@ pub(super) struct Refusal {
     /// The server ended the handshake, not this side or the clock.
     pub(super) by_server: bool,
 }
+
+/// What is seen of a peer that closes too early.
+pub(super) const CUT_SHORT: &str = "connection closed before the answer was complete";
 
 /// Measures one probe's phases and makes its observation.
 #[derive(Debug)]
@@ -47,11 +51,11 @@ impl Stopwatch {
     /// Connects within the limits; the observation when that failed.
     pub(super) async fn connect(
         &mut self,
-        address: SocketAddr,
+        plan: &ProbePlan,
         limits: &Limits,
     ) -> Result<TcpStream, Observation> {
         let limit = limits.connect.min(limits.total);
-        match timeout_at(self.started + limit, open(address)).await {
+        match timeout_at(self.started + limit, open(plan.address)).await {
             Ok(Ok(stream)) => {
                 let now = Instant::now();
                 self.phases.connect = Some(now - self.started);
@@ -81,7 +85,7 @@ impl Stopwatch {
             }
             Ok(Err(error)) => {
                 let mut observation = self.error(&error);
-                observation.seen = format!("TLS: {}", observation.seen).into();
+                observation.seen = sentence(&error).into();
                 Err(Refusal {
                     observation,
                     by_server: is_alert(&error) || error.kind() == io::ErrorKind::UnexpectedEof,
@@ -170,12 +174,12 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// The words for logs and descriptions.
-fn words(error: &io::Error) -> String {
+pub(super) fn words(error: &io::Error) -> String {
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to target",
-        io::ErrorKind::UnexpectedEof => "connection closed before the answer was complete",
+        io::ErrorKind::UnexpectedEof => CUT_SHORT,
         _ => return error.to_string(),
     };
     words.to_owned()

@@ -15,12 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 
 use super::connection::Stopwatch;
+use super::http2::{MAX_BYTES, open, words};
 use super::tls::TlsPlan;
 use super::{Limits, ProbePlan, shown};
 use crate::{Observation, Outcome};
 
-/// Bytes of a head, and of an answer.
-const MAX_BYTES: u32 = 16 * 1024;
 /// Names of the statuses, by number (grpc/doc/statuscodes.md).
 const STATUSES: [&str; 17] = [
     "OK",
@@ -101,7 +100,7 @@ pub(super) async fn probe(plan: &ProbePlan, grpc: &GrpcPlan) -> Observation {
     let mut watch = Stopwatch::start();
     let limits = &plan.limits;
     match &grpc.tls {
-        None => match watch.connect(plan.address, limits).await {
+        None => match watch.connect(plan, limits).await {
             Ok(stream) => ask(stream, &mut watch, limits, grpc).await,
             Err(observation) => observation,
         },
@@ -117,7 +116,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let due = watch.response_due(limits);
-    match timeout_at(due, call(stream, watch, grpc)).await {
+    let call = async |client| unary(client, watch, grpc).await;
+    match timeout_at(due, open(stream, call)).await {
         Ok(Ok(answer)) => {
             watch.response();
             let (outcome, seen) = judge(&answer, &grpc.check.matcher, grpc.check.service.is_some());
@@ -149,28 +149,6 @@ fn judge(answer: &Answer, matcher: &Matcher, asks_health: bool) -> (Outcome, Str
     match answer.serving {
         Some(1) => (Outcome::Passed, seen),
         _ => (Outcome::Failed, seen),
-    }
-}
-
-/// Opens HTTP/2 and makes the call; the connection is driven meanwhile.
-async fn call<S>(stream: S, watch: &mut Stopwatch, grpc: &GrpcPlan) -> Result<Answer, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let opening = h2::client::Builder::new()
-        .max_header_list_size(MAX_BYTES)
-        .initial_window_size(MAX_BYTES)
-        .initial_connection_window_size(MAX_BYTES.max(65_535))
-        .enable_push(false)
-        .handshake::<_, Bytes>(stream);
-    let (client, connection) = opening.await.map_err(words)?;
-    tokio::select! {
-        biased;
-        answer = unary(client, watch, grpc) => answer,
-        ended = connection => Err(match ended {
-            Ok(()) => "connection closed before the answer was complete".to_owned(),
-            Err(error) => words(error),
-        }),
     }
 }
 
@@ -254,16 +232,6 @@ fn serving(frame: &[u8]) -> Option<u64> {
         [] => Some(0),
         [0x08, number, ..] if *number < 0x80 => Some(u64::from(*number)),
         _ => None,
-    }
-}
-
-fn words(error: h2::Error) -> String {
-    match error.get_io() {
-        Some(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "connection closed before the answer was complete".to_owned()
-        }
-        Some(error) => error.to_string(),
-        None => format!("HTTP/2: {error}"),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn probe(plan: &ProbePlan, http: &HttpPlan) -> Observation {
     let mut watch = Stopwatch::start();
     let limits = &plan.limits;
     match &http.tls {
-        None => match watch.connect(plan.address, limits).await {
+        None => match watch.connect(plan, limits).await {
             Ok(stream) => ask(stream, &mut watch, limits, http).await,
             Err(observation) => observation,
         },
@@ -227,7 +227,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Head>> {
                     line: shown_line(rest),
                     length: start,
                     framing: framing(status, response.headers)?,
-                    coding: coding(response.headers),
+                    coding: Coding::named(values(response.headers, "content-encoding")),
                 }));
             }
             None => return Err(malformed("malformed response: no status")),
@@ -258,21 +258,6 @@ fn framing(status: u16, fields: &[httparse::Header<'_>]) -> io::Result<Framing> 
         Some(length) if lengths.all(|other| other == first) => Ok(Framing::Length(length)),
         _ => Err(malformed("malformed response: content-length")),
     }
-}
-
-/// How the body is coded; `None` for a coding that is not undone here.
-fn coding(fields: &[httparse::Header<'_>]) -> Option<Coding> {
-    let mut found = values(fields, "content-encoding");
-    let coding = match found.next() {
-        None => Coding::Identity,
-        Some(name) => match name.to_ascii_lowercase().as_slice() {
-            b"identity" | b"" => Coding::Identity,
-            b"gzip" | b"x-gzip" => Coding::Gzip,
-            b"deflate" => Coding::Deflate,
-            _ => return None,
-        },
-    };
-    found.next().is_none().then_some(coding)
 }
 
 fn values<'f>(

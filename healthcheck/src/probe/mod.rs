@@ -8,8 +8,10 @@ mod agent;
 mod body;
 mod connection;
 mod exec;
+mod fault;
 mod grpc;
 mod http;
+mod http2;
 mod tcp;
 mod tls;
 mod udp;
@@ -20,12 +22,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, Matcher};
+use conf::{AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher};
 use conf::{TargetHealthCheck, TargetHealthCheckKind, UdpCheck};
 
 use crate::Observation;
 use grpc::GrpcPlan;
 use http::HttpPlan;
+use http2::Http2Plan;
 use tls::TlsPlan;
 
 /// Route 53: a TCP check's connect limit.
@@ -58,6 +61,7 @@ impl Probe for Network {
                 ProbeKind::Tcp => tcp::probe(&plan).await,
                 ProbeKind::Tls(tls) => tls::probe(&plan, tls).await,
                 ProbeKind::Http(http) => http::probe(&plan, http).await,
+                ProbeKind::Http2(http) => http2::probe(&plan, http).await,
                 ProbeKind::Udp(udp) => udp::probe(&plan, udp).await,
                 ProbeKind::Grpc(grpc) => grpc::probe(&plan, grpc).await,
                 ProbeKind::Agent(agent) => agent::probe(&plan, agent).await,
@@ -109,6 +113,8 @@ pub(crate) enum ProbeKind {
     Tls(TlsPlan),
     /// Sends a request and compares the answer.
     Http(HttpPlan),
+    /// The same over HTTP/2.
+    Http2(Box<Http2Plan>),
     /// Sends a datagram.
     Udp(UdpCheck),
     /// Calls a method.
@@ -140,7 +146,10 @@ impl ProbePlan {
         let kind = match &check.kind {
             TargetHealthCheckKind::Tcp => ProbeKind::Tcp,
             TargetHealthCheckKind::Tls(tls) => ProbeKind::Tls(TlsPlan::new(tls, b"", address)),
-            TargetHealthCheckKind::Http(http) => ProbeKind::Http(http_plan(http, address)),
+            TargetHealthCheckKind::Http(http) => match http.version {
+                HttpVersion::Http1 => ProbeKind::Http(http_plan(http, address)),
+                HttpVersion::Http2 => ProbeKind::Http2(Http2Plan::new(http, address).into()),
+            },
             TargetHealthCheckKind::Udp(udp) => ProbeKind::Udp(udp.clone()),
             TargetHealthCheckKind::Grpc(grpc) => {
                 ProbeKind::Grpc(GrpcPlan::new(grpc, address).into())

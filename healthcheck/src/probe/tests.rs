@@ -39,6 +39,7 @@ fn http(host: Option<&str>) -> TargetHealthCheckKind {
             ranges: vec![(200, 299)],
         },
         search_string: None,
+        version: conf::HttpVersion::Http1,
         tls: None,
     })
 }

@@ -77,7 +77,7 @@ impl TlsPlan {
         watch: &mut Stopwatch,
         plan: &ProbePlan,
     ) -> Result<Box<TlsStream<TcpStream>>, Observation> {
-        let stream = watch.connect(plan.address, &plan.limits).await?;
+        let stream = watch.connect(plan, &plan.limits).await?;
         let refusal = match watch.agree(stream, self, &plan.limits).await {
             Ok(stream) => return Ok(stream),
             Err(refusal) => refusal,
@@ -85,7 +85,7 @@ impl TlsPlan {
         let Some(second) = self.second().filter(|_| refusal.by_server) else {
             return Err(refusal.observation);
         };
-        let stream = watch.connect(plan.address, &plan.limits).await?;
+        let stream = watch.connect(plan, &plan.limits).await?;
         // What the server said when it was asked by name says more.
         let again = watch.agree(stream, &second, &plan.limits).await;
         again.map_err(|_| refusal.observation)

@@ -11,6 +11,8 @@ mod grpc;
 mod harness;
 mod hostile;
 mod http;
+mod http2;
 mod standalone;
+mod table;
 mod tls;
 mod udp;

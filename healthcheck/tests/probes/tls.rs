@@ -15,10 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::harness::{answer, answering, assert_seen, file, listener, locally, probed, service};
 
 /// An authority of these tests, and what it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params
             .distinguished_name
@@ -28,7 +28,11 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    pub(crate) fn sign(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         change(&mut params);
@@ -38,14 +42,14 @@ impl Authority {
         (certificate.der().clone(), key)
     }
 
-    fn check(&self, protocol: &str) -> String {
+    pub(crate) fn check(&self, protocol: &str) -> String {
         let name = format!("{:p}.pem", self);
         let ca = file(&name, &self.0.pem());
         format!("protocol = \"{protocol}\"\nca = \"{ca}\"")
     }
 }
 
-type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// A service over TLS that answers every request.
 fn https(identity: Identity) -> SocketAddr {
@@ -75,12 +79,7 @@ impl ResolvesServerCert for Nameless {
 type Builder = rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>;
 
 fn accepting(identify: impl FnOnce(Builder) -> ServerConfig) -> SocketAddr {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth();
-    let acceptor = TlsAcceptor::from(Arc::new(identify(builder)));
+    let acceptor = TlsAcceptor::from(Arc::new(identify(builder())));
     service(move |stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -90,6 +89,24 @@ fn accepting(identify: impl FnOnce(Builder) -> ServerConfig) -> SocketAddr {
             }
         }
     })
+}
+
+/// One that shows `identity` and offers `alpn`, if that is not empty.
+pub(crate) fn acceptor(identity: Identity, alpn: &str) -> TlsAcceptor {
+    let (certificate, key) = identity;
+    let mut config = builder().with_single_cert(vec![certificate], key).unwrap();
+    if !alpn.is_empty() {
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec(), b"http/1.1".to_vec()];
+    }
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn builder() -> Builder {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
 }
 
 #[tokio::test]
@@ -121,17 +138,43 @@ async fn wrong_certificates_say_what_is_wrong_and_pass_when_nobody_minds() {
     let long_ago = |params: &mut CertificateParams| {
         params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     };
-    let other = "TLS: invalid peer certificate: certificate not valid for name \"app.test\"; \
-                 certificate is only valid for DnsName(\"other.test\")";
+    let early = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2999, 1, 1);
+    };
+    let is_authority = |params: &mut CertificateParams| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    };
+    let for_clients = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let app = &["app.test"];
+    let many = &["a.test", "b.test", "c.test", "d.test"];
     let cases = [
+        (stranger.sign(app, |_| ()), "nobody who is trusted vouches"),
         (
-            stranger.sign(&["app.test"], |_| ()),
-            "TLS: invalid peer certificate: UnknownIssuer",
+            authority.sign(&["other.test"], |_| ()),
+            "the certificate is for other.test, not for app.test: set `server-name`",
         ),
-        (authority.sign(&["other.test"], |_| ()), other),
         (
-            authority.sign(&["app.test"], long_ago),
-            "TLS: invalid peer certificate: certificate expired",
+            authority.sign(many, |_| ()),
+            "the certificate is for a.test, b.test, c.test, …, not for app.test",
+        ),
+        (
+            authority.sign(&[], |_| ()),
+            "the certificate has no name (`subjectAltName`)",
+        ),
+        (authority.sign(app, long_ago), "the certificate expired "),
+        (
+            authority.sign(app, early),
+            "the certificate becomes valid in ",
+        ),
+        (
+            authority.sign(app, is_authority),
+            "the certificate is an authority's",
+        ),
+        (
+            authority.sign(app, for_clients),
+            "the certificate's extended key usage",
         ),
     ];
     locally(async {
@@ -141,7 +184,7 @@ async fn wrong_certificates_say_what_is_wrong_and_pass_when_nobody_minds() {
             let found = probed(&named, address).await;
             assert_eq!(found.state, Unhealthy);
             let last = &found.observations[0].seen;
-            assert!(last.starts_with(seen), "{last}");
+            assert!(last.starts_with(&format!("TLS: {seen}")), "{last}");
             let found = probed("protocol = \"https\"\ninsecure = true", address).await;
             assert_seen(&found, Healthy, "HTTP/1.1 200 OK");
             let found = probed("protocol = \"https\"", address).await;
@@ -172,7 +215,7 @@ async fn what_is_not_tls_is_told() {
             let _gone = stream.read(&mut [0; 16]).await;
         });
         let found = probed(tls, garbage).await;
-        let seen = "TLS: received corrupt message of type InvalidContentType";
+        let seen = "TLS: the target does not speak TLS on this port";
         assert_seen(&found, Unhealthy, seen);
         let (closed, address) = listener();
         drop(closed);

@@ -95,16 +95,20 @@ impl Descriptors {
         let binds: usize = config.listeners.iter().map(|l| l.binds.len()).sum();
         let targets: usize = config.target_groups.iter().map(|g| g.targets.len()).sum();
         // Each target's probe has one connection at a time.
-        let needed = binds * workers + targets;
+        let probes = targets.min(config.runtime.max_probes);
+        let needed = binds * workers + probes;
         if needed <= self.sockets {
             return None;
         }
         let message = format!(
-            "{binds} addresses on {workers} workers and probes of {targets} targets need {needed} \
-             file descriptors, but {} are set aside",
+            "{binds} addresses on {workers} workers and {probes} probes at once need {needed} file \
+             descriptors, but {} are set aside",
             self.sockets
         );
-        let help = format!("raise the hard limit of open files (now {})", self.limit);
+        let help = format!(
+            "lower `max-probes` of `[runtime]`, or raise the hard limit of open files (now {})",
+            self.limit
+        );
         let consequence = "listening sockets or probes would fail to open";
         let problem = Diagnostic::error("too-few-descriptors", None, message);
         Some(problem.consequence(consequence).help(help))

@@ -1,7 +1,7 @@
 //! What an HTTP probe sends and expects: `method`, `path`, `host`, `headers`, `matcher`,
 //! `search-string`.
 //!
-//! Called for `http` and `https` checks. What is written here goes on the wire as it stands, so
+//! Called for `http`, `https`, `h2` and `h2c` checks. What is written here goes on the wire as it stands, so
 //! nothing that could break a request line or a field is let through.
 
 use super::matcher::Codes;
@@ -10,7 +10,7 @@ use super::{Owner, Protocol};
 use crate::document::{Kind, Table};
 use crate::resolve::address;
 use crate::tree::Reader;
-use crate::{Diagnostic, HttpCheck};
+use crate::{Diagnostic, HttpCheck, HttpVersion};
 
 /// The keys read here, but for those of TLS.
 pub(super) const KEYS: [&str; 6] = [
@@ -53,7 +53,8 @@ pub(super) fn read(reader: &mut Reader<'_>, protocol: Protocol, owner: &Owner) -
             "use method `GET`, or remove it",
         );
     }
-    let tls = (protocol == Protocol::Https).then(|| {
+    let is_tls = matches!(protocol, Protocol::Https | Protocol::H2);
+    let tls = is_tls.then(|| {
         let host = host.as_deref();
         tls::read(reader, owner.profile, host)
     });
@@ -64,6 +65,10 @@ pub(super) fn read(reader: &mut Reader<'_>, protocol: Protocol, owner: &Owner) -
         headers,
         matcher,
         search_string,
+        version: match protocol {
+            Protocol::H2 | Protocol::H2c => HttpVersion::Http2,
+            _ => HttpVersion::Http1,
+        },
         tls,
     }
 }
@@ -77,6 +82,7 @@ pub(super) fn unwritten(owner: &Owner) -> HttpCheck {
         headers: Vec::new(),
         matcher: Codes::http(owner).default(),
         search_string: None,
+        version: HttpVersion::Http1,
         tls: None,
     }
 }

@@ -27,6 +27,8 @@ enum Protocol {
     Tls,
     Http,
     Https,
+    H2,
+    H2c,
     Udp,
     Grpc,
     Agent,
@@ -35,11 +37,13 @@ enum Protocol {
 
 impl Protocol {
     /// Every one with its word.
-    const WORDS: [(&'static str, Self); 8] = [
+    const WORDS: [(&'static str, Self); 10] = [
         ("tcp", Self::Tcp),
         ("tls", Self::Tls),
         ("http", Self::Http),
         ("https", Self::Https),
+        ("h2", Self::H2),
+        ("h2c", Self::H2c),
         ("udp", Self::Udp),
         ("grpc", Self::Grpc),
         ("agent", Self::Agent),
@@ -51,8 +55,8 @@ impl Protocol {
         match self {
             Self::Tcp => Vec::new(),
             Self::Tls => tls::KEYS.to_vec(),
-            Self::Http => http::KEYS.to_vec(),
-            Self::Https => [&http::KEYS[..], &tls::KEYS[..]].concat(),
+            Self::Http | Self::H2c => http::KEYS.to_vec(),
+            Self::Https | Self::H2 => [&http::KEYS[..], &tls::KEYS[..]].concat(),
             Self::Udp => vec!["send", "receive"],
             Self::Grpc => [&grpc::KEYS[..], &tls::KEYS[..]].concat(),
             Self::Agent => vec!["send"],
@@ -67,6 +71,8 @@ impl Protocol {
             Self::Tls => "a tls probe only agrees on TLS",
             Self::Http => "an http probe is in clear text",
             Self::Https => "an https probe does not read it",
+            Self::H2 => "an h2 probe does not read it",
+            Self::H2c => "an h2c probe is in clear text",
             Self::Udp => "a udp probe sends a datagram",
             Self::Grpc => "a grpc probe calls a method",
             Self::Agent => "an agent probe reads one line",
@@ -188,7 +194,9 @@ fn is_in_elb(protocol: Protocol, owner: &Owner) -> bool {
     match protocol {
         Protocol::Http | Protocol::Https => true,
         Protocol::Tcp => !owner.is_alb(),
-        Protocol::Grpc => owner.profile == Profile::Local || owner.is_alb(),
+        Protocol::Grpc | Protocol::H2 | Protocol::H2c => {
+            owner.profile == Profile::Local || owner.is_alb()
+        }
         Protocol::Tls | Protocol::Udp | Protocol::Agent | Protocol::Exec => {
             owner.profile == Profile::Local
         }
@@ -220,7 +228,7 @@ fn target_kind(
     let kind = match protocol {
         Protocol::Tcp => TargetHealthCheckKind::Tcp,
         Protocol::Tls => TargetHealthCheckKind::Tls(tls::read(reader, owner.profile, None)),
-        Protocol::Http | Protocol::Https => {
+        Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c => {
             TargetHealthCheckKind::Http(http::read(reader, protocol, owner))
         }
         Protocol::Udp => TargetHealthCheckKind::Udp(payload::udp(reader)),

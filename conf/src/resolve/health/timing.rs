@@ -105,9 +105,11 @@ pub(super) fn default_timeout(
     let default = match (protocol, owner.protocol) {
         (Protocol::Tcp | Protocol::Tls | Protocol::Udp, _) => numbers.timeout_tcp,
         (Protocol::Grpc | Protocol::Agent | Protocol::Exec, _) => numbers.timeout.default,
-        (Protocol::Https, GroupProtocol::Tcp) => numbers.timeout_tcp,
-        (Protocol::Http, GroupProtocol::Tcp) => numbers.timeout_http_of_tcp,
-        (Protocol::Http | Protocol::Https, GroupProtocol::Http) => numbers.timeout.default,
+        (Protocol::Https | Protocol::H2, GroupProtocol::Tcp) => numbers.timeout_tcp,
+        (Protocol::Http | Protocol::H2c, GroupProtocol::Tcp) => numbers.timeout_http_of_tcp,
+        (Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c, GroupProtocol::Http) => {
+            numbers.timeout.default
+        }
     };
     match owner.profile {
         Profile::Local => default.min(interval * 4 / 5),

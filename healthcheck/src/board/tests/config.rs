@@ -152,6 +152,7 @@ impl ConfigText {
                 grace: Duration::ZERO,
                 shutdown_delay: Duration::ZERO,
                 health_memory: Duration::ZERO,
+                max_probes: 64,
                 span: None,
             },
             logs: Logs {

@@ -192,11 +192,7 @@ pub(super) async fn remembering<P: Probe + 'static>(
     prober: Arc<P>,
     test: impl AsyncFnOnce(&Running, &P),
 ) {
-    let settings = BoardSettings {
-        probes_in_flight: 64,
-        seed: 7,
-        memory,
-    };
+    let settings = BoardSettings { seed: 7, memory };
     let (board, handle) = start_with(settings, prober.clone());
     let local = LocalSet::new();
     let running = Running {
