@@ -1,7 +1,7 @@
 //! Checks between sections: sockets that would collide, traffic that would come back.
 //!
-//! Called once, after everything is resolved. All sockets of this version are TCP but for the DNS
-//! server's UDP ones, whose addresses are its TCP ones too.
+//! Called once, after everything is resolved. TCP and UDP sockets of one address do not collide; the
+//! DNS server's addresses are of both.
 
 use std::net::SocketAddr;
 
@@ -28,6 +28,8 @@ pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
 struct Socket<'c> {
     owner: String,
     address: &'c Spanned<SocketAddr>,
+    /// Over TCP, over UDP.
+    transports: (bool, bool),
 }
 
 impl Socket<'_> {
@@ -41,17 +43,23 @@ fn sockets(config: &Config) -> Vec<Socket<'_>> {
         listener.binds.iter().map(|address| Socket {
             owner: format!("listener `{}`", listener.name),
             address,
+            transports: (
+                listener.protocol.takes_streams(),
+                listener.protocol.takes_datagrams(),
+            ),
         })
     });
     let dns = config.dns.iter().flat_map(|dns| {
         dns.binds.iter().map(|address| Socket {
             owner: "the DNS server".to_owned(),
             address,
+            transports: (true, true),
         })
     });
     let admin = Socket {
         owner: "the admin surface".to_owned(),
         address: &config.admin.bind,
+        transports: (true, false),
     };
     std::iter::once(admin).chain(dns).chain(listeners).collect()
 }
@@ -62,11 +70,17 @@ fn overlaps(config: &Config, scope: &Scope<'_>) {
         let first = sockets
             .iter()
             .take(index)
-            .find(|first| overlap(first.address.value, second.address.value));
+            .find(|first| collide(first, second));
         if let Some(first) = first {
             scope.report(collision(first, second));
         }
     }
+}
+
+fn collide(first: &Socket<'_>, second: &Socket<'_>) -> bool {
+    let tcp = first.transports.0 && second.transports.0;
+    let udp = first.transports.1 && second.transports.1;
+    (tcp || udp) && overlap(first.address.value, second.address.value)
 }
 
 fn collision(first: &Socket<'_>, second: &Socket<'_>) -> Diagnostic {

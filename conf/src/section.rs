@@ -160,6 +160,10 @@ impl Section {
                 "idle-timeout",
                 "header-timeout",
                 "max-header-bytes",
+                "udp-idle-timeout",
+                "udp-unreplied-timeout",
+                "udp-responses",
+                "max-flows-per-source",
             ],
             Self::Rule => &[
                 "priority",

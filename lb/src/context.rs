@@ -6,7 +6,7 @@
 //!
 //! Cost: reading the snapshot is one atomic load; choosing adds what the picker costs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,12 @@ use healthcheck::Reporter;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::access_log::LogRing;
 use crate::balance::{Origin, Pick, Tried};
-use crate::l4::{CopyBuffer, PipePool};
+use crate::l4::{Batch, CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
@@ -44,6 +45,7 @@ pub struct WorkerContext {
     fate_epoch: Cell<u64>,
     copy_buffer: CopyBuffer,
     pipes: PipePool,
+    datagrams: OnceCell<RefCell<Batch>>,
     l7: crate::l7::State,
 }
 
@@ -100,6 +102,7 @@ impl WorkerContext {
             fate_epoch: Cell::new(0),
             copy_buffer: CopyBuffer::default(),
             pipes: PipePool::new(counters.clone(), worker),
+            datagrams: OnceCell::new(),
             l7: crate::l7::State::default(),
             counters,
         }
@@ -207,6 +210,16 @@ impl WorkerContext {
     /// Pipes for bulk flows.
     pub(crate) fn pipes(&self) -> &PipePool {
         &self.pipes
+    }
+
+    /// The buffers all of this worker's datagrams go through, within one poll.
+    pub(crate) fn datagrams(&self) -> &RefCell<Batch> {
+        self.datagrams.get_or_init(|| RefCell::new(Batch::new()))
+    }
+
+    /// Ready once this worker adopts a snapshot after the call.
+    pub(crate) fn adopted(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// What HTTP connections share.

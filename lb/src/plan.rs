@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use conf::Config;
 use healthcheck::SlotMap;
 
+use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
 use crate::rules::{Action, Branch, FixedResponse, Forward, Redirect, Rule};
@@ -22,6 +23,8 @@ pub(crate) struct Names {
     pub(crate) counters: Registry,
     /// Open connections; entries stay while connections do.
     pub(crate) loads: HashMap<Arc<str>, Arc<ListenerLoad>>,
+    /// UDP flows by client address, of listeners that limit them; entries stay while flows do.
+    pub(crate) sources: HashMap<Arc<str>, Arc<Sources>>,
     /// Whose turn it is in weighted forwards of the newest configuration.
     turns: HashMap<TurnKey, Turn>,
 }
@@ -36,6 +39,7 @@ impl Names {
         Self {
             counters,
             loads: HashMap::new(),
+            sources: HashMap::new(),
             turns: HashMap::new(),
         }
     }
@@ -125,6 +129,7 @@ impl Compiler<'_> {
             action: self.action(&listener.default_action, None),
         };
         let unrouted = self.unrouted(listener, &default);
+        let sources = self.sources(listener);
         let load = self.names.loads.entry(self.name.clone()).or_default();
         load.set_limit(listener.max_connections);
         Listener {
@@ -136,11 +141,20 @@ impl Compiler<'_> {
             idle_timeout: listener.idle_timeout,
             header_timeout: listener.header_timeout,
             max_header_bytes: listener.max_header_bytes,
+            udp: listener.udp,
+            sources,
             bound,
             load: load.clone(),
             counters: self.names.counters.listener(&self.name),
             name: self.name.clone(),
         }
+    }
+
+    /// The counts of client addresses, for listeners that limit them.
+    fn sources(&mut self, listener: &conf::Listener) -> Option<Arc<Sources>> {
+        let limits = listener.udp.max_flows_per_source > 0;
+        let known = &mut self.names.sources;
+        limits.then(|| known.entry(self.name.clone()).or_default().clone())
     }
 
     fn action(&mut self, action: &conf::Action, priority: Option<u16>) -> Action {

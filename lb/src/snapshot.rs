@@ -16,6 +16,7 @@ use conf::{Algorithm, GroupProtocol, ListenerProtocol};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
+use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::rules::{Branch, Rule};
@@ -47,6 +48,10 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this many bytes are refused with 431.
     pub max_header_bytes: usize,
+    /// How long its UDP flows live and how many there may be.
+    pub(crate) udp: conf::UdpSettings,
+    /// UDP flows by client address; survives reloads by name.
+    pub(crate) sources: Option<Arc<Sources>>,
     /// Addresses it accepts on, with the ports the kernel chose for port 0.
     pub bound: Vec<SocketAddr>,
     /// Open connections and their limit; survives reloads by name.

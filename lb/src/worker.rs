@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -29,10 +29,11 @@ use crate::access_log::LogRing;
 use crate::acknowledge::Acknowledgements;
 use crate::connections::Connections;
 use crate::context::WorkerContext;
+use crate::l4::Datagrams;
 use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::snapshot::{Listener, Snapshot};
-use crate::sockets::SocketKey;
+use crate::sockets::{Ready, SocketKey};
 
 /// How long accepting rests when the process has no descriptor to spare.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -43,7 +44,7 @@ pub(crate) enum Command {
     /// Close some sockets (after accepting what waits on them) and open others.
     Sockets {
         close: Vec<SocketKey>,
-        open: Vec<(SocketKey, StdListener)>,
+        open: Vec<(SocketKey, Ready)>,
         done: oneshot::Sender<()>,
     },
     /// Close every socket, after accepting what waits on them.
@@ -91,6 +92,7 @@ impl Worker {
             commands: self.commands,
             acknowledgements: self.acknowledgements,
             sockets: HashMap::new(),
+            datagrams: HashMap::new(),
         };
         let deadline = serving.serve().await;
         serving.finish(deadline).await;
@@ -105,6 +107,7 @@ struct Serving {
     commands: mpsc::Receiver<Command>,
     acknowledgements: Arc<Acknowledgements>,
     sockets: HashMap<SocketKey, Rc<Socket>>,
+    datagrams: HashMap<SocketKey, Datagrams>,
 }
 
 impl Serving {
@@ -117,7 +120,7 @@ impl Serving {
                 Ok(()) = self.published.changed() => self.adopt(),
                 command = self.commands.recv() => match command {
                     Some(Command::Sockets { close, open, done }) => {
-                        self.change_sockets(&close, open);
+                        self.change_sockets(&close, open).await;
                         // Nobody waits any more when the caller of commit was dropped.
                         let _ = done.send(());
                     }
@@ -160,28 +163,54 @@ impl Serving {
             .adopted(context.worker(), config, health);
     }
 
-    fn change_sockets(&mut self, close: &[SocketKey], open: Vec<(SocketKey, StdListener)>) {
+    async fn change_sockets(&mut self, close: &[SocketKey], open: Vec<(SocketKey, Ready)>) {
         for key in close {
             if let Some(socket) = self.sockets.remove(key) {
                 socket.close(&self.acceptance);
             }
+            if let Some(socket) = self.datagrams.remove(key) {
+                socket.remove().await;
+            }
         }
-        for (key, listener) in open {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    let socket = Rc::new(Socket::new(key.clone(), listener));
-                    let accepting = socket.clone().accept(self.acceptance.clone());
-                    tokio::task::spawn_local(accepting);
-                    self.sockets.insert(key, socket);
-                }
-                Err(error) => tracing::error!(%error, address = %key.address, "cannot accept"),
+        for (key, socket) in open {
+            let address = key.address;
+            let opened = match socket {
+                Ready::Streams(listener) => self.accept(key, listener),
+                Ready::Datagrams(socket) => self.receive(key, socket),
+            };
+            if let Err(error) = opened {
+                tracing::error!(%error, %address, "cannot accept");
             }
         }
     }
 
+    fn accept(&mut self, key: SocketKey, listener: StdListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let socket = Rc::new(Socket::new(key.clone(), listener));
+        let accepting = socket.clone().accept(self.acceptance.clone());
+        tokio::task::spawn_local(accepting);
+        self.sockets.insert(key, socket);
+        Ok(())
+    }
+
+    fn receive(&mut self, key: SocketKey, socket: UdpSocket) -> io::Result<()> {
+        let datagrams = Datagrams::new(key.clone());
+        let acceptance = &self.acceptance;
+        let (context, budget) = (acceptance.context.clone(), acceptance.budget.clone());
+        let serving = datagrams.clone().serve(socket, context, budget)?;
+        // Counted as a connection, so that the worker waits for its flows when it ends.
+        tokio::task::spawn_local(acceptance.connections.run(serving));
+        self.datagrams.insert(key, datagrams);
+        Ok(())
+    }
+
+    /// Accepts nothing any more, over either transport.
     fn close_all(&mut self) {
         for (_, socket) in self.sockets.drain() {
             socket.close(&self.acceptance);
+        }
+        for socket in self.datagrams.values() {
+            socket.refuse();
         }
     }
 }
@@ -206,7 +235,8 @@ impl Acceptance {
         };
         let (context, listener) = (self.context.clone(), listener.clone());
         match listener.protocol {
-            ListenerProtocol::Tcp => {
+            // A socket that accepts is never one of a udp listener.
+            ListenerProtocol::Tcp | ListenerProtocol::TcpUdp | ListenerProtocol::Udp => {
                 let flow = crate::l4::serve(stream, peer, listener, context);
                 self.spawn(admission, flow);
             }

@@ -47,9 +47,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
         "protocol",
-        &["udp", "tcp-udp", "quic", "tcp-quic"],
-        "no UDP socket would be opened, so datagrams would be lost",
-        "remove the listener; `http` and `tcp` are served",
+        &["quic", "tcp-quic"],
+        "connections of clients that change their address would lose their target",
+        "use `udp`: each client address keeps its target",
     ),
     later(
         Listener,
@@ -75,9 +75,16 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetGroup,
         "protocol",
-        &["udp", "quic", "tcp-udp", "tcp-quic", "geneve"],
-        "datagrams would not be forwarded",
-        "remove the group; `http` and `tcp` are served",
+        &["quic", "tcp-quic"],
+        "connections of clients that change their address would lose their target",
+        "use `udp`, for a `udp` listener",
+    ),
+    later(
+        TargetGroup,
+        "protocol",
+        &["geneve"],
+        "no tunnel to appliances would be opened",
+        "remove the group",
     ),
     later(
         TargetGroup,

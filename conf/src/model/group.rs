@@ -17,6 +17,10 @@ pub enum GroupProtocol {
     Http,
     /// Any byte stream; for `tcp` listeners.
     Tcp,
+    /// Any datagrams; for `udp` listeners.
+    Udp,
+    /// Byte streams and datagrams on the same port; for `tcp-udp` listeners.
+    TcpUdp,
 }
 
 impl GroupProtocol {
@@ -25,7 +29,19 @@ impl GroupProtocol {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::TcpUdp => "tcp-udp",
         }
+    }
+
+    /// True when its targets take requests: an answer can be due.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http)
+    }
+
+    /// True when its targets accept TCP connections.
+    pub fn takes_streams(self) -> bool {
+        !matches!(self, Self::Udp)
     }
 }
 

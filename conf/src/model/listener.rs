@@ -17,6 +17,10 @@ pub enum ListenerProtocol {
     Http,
     /// Any byte stream.
     Tcp,
+    /// Any datagrams.
+    Udp,
+    /// Byte streams and datagrams on the same port.
+    TcpUdp,
 }
 
 impl ListenerProtocol {
@@ -25,8 +29,38 @@ impl ListenerProtocol {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::TcpUdp => "tcp-udp",
         }
     }
+
+    /// True when it accepts TCP connections.
+    pub fn takes_streams(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// True when it receives UDP datagrams.
+    pub fn takes_datagrams(self) -> bool {
+        matches!(self, Self::Udp | Self::TcpUdp)
+    }
+
+    /// True when it reads requests: rules, redirects and header limits mean something to it.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http)
+    }
+}
+
+/// What a listener does with UDP flows; means nothing to one that receives no datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpSettings {
+    /// A flow that the target has answered ends after so long without a datagram (NLB: 120 s).
+    pub idle_timeout: Duration,
+    /// A flow that the target has not answered yet ends after so long without a datagram.
+    pub unreplied_timeout: Duration,
+    /// A flow ends after so many datagrams from the target; 0 = it does not.
+    pub responses: u32,
+    /// Flows of one client address at most; 0 = only `max_connections` limits them.
+    pub max_flows_per_source: u32,
 }
 
 /// Accepts traffic.
@@ -42,19 +76,22 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// Addresses for DNS aliases: as given, else the non-wildcard binds' own.
     pub advertise: Vec<IpAddr>,
-    /// By priority, lowest first; none for `tcp`.
+    /// By priority, lowest first; of `http` listeners only.
     pub rules: Vec<Rule>,
-    /// What happens when no rule matches; for `tcp` always a forward.
+    /// What happens when no rule matches; a forward unless the listener is `http`.
     pub default_action: Action,
-    /// Open client connections at most; 0 = only the file-descriptor budget limits them.
+    /// Open client connections and UDP flows at most; 0 = only the file-descriptor budget limits
+    /// them.
     pub max_connections: usize,
-    /// A client connection or flow without a byte for this long is closed (ELB
+    /// A client connection without a byte for this long is closed (ELB
     /// `idle_timeout.timeout_seconds`, default 60 s; for tcp `tcp.idle_timeout.seconds`, 350 s).
     pub idle_timeout: Duration,
     /// A request head must be complete this long after its first byte (http only).
     pub header_timeout: Duration,
     /// Request heads over this are refused with 431 (http only), in bytes.
     pub max_header_bytes: usize,
+    /// What becomes of UDP flows (udp and tcp-udp only).
+    pub udp: UdpSettings,
 }
 
 impl Listener {

@@ -24,7 +24,7 @@ pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
 };
-pub use listener::{Listener, ListenerIdx, ListenerProtocol};
+pub use listener::{Listener, ListenerIdx, ListenerProtocol, UdpSettings};
 pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
     Subdivision,

@@ -29,6 +29,14 @@ pub(crate) struct Numbers {
     pub(crate) http_idle_timeout: Limit<Duration>,
     /// `idle-timeout` of a `tcp` listener (NLB `tcp.idle_timeout.seconds`).
     pub(crate) tcp_idle_timeout: Limit<Duration>,
+    /// `udp-idle-timeout` (NLB: 120 s, fixed).
+    pub(crate) udp_idle_timeout: Limit<Duration>,
+    /// `udp-unreplied-timeout`; NLB keeps no such difference.
+    pub(crate) udp_unreplied_timeout: Limit<Duration>,
+    /// `udp-responses`: 0 = flows do not end by answers.
+    pub(crate) udp_responses: Limit<u64>,
+    /// `max-flows-per-source`: 0 = no limit of its own.
+    pub(crate) max_flows_per_source: Limit<u64>,
     /// `header-timeout`.
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
@@ -109,6 +117,7 @@ const ELB: &str = "ELB would refuse the value, and `defaults = \"aws\"` keeps to
 const ROUTE53: &str =
     "Route 53 would refuse the value, and `defaults = \"aws\"` keeps to its ranges";
 const WAIT: &str = "shorter makes good connections fail, longer keeps dead ones";
+const FLOW: &str = "shorter loses late answers, longer keeps the sockets of clients that are gone";
 const PROBE: &str =
     "more often loads the targets for nothing, more seldom finds their death too late";
 const STREAK: &str =
@@ -151,6 +160,15 @@ const LOCAL: Numbers = Numbers {
     max_connections: limit(0, 0, 10_000_000, "no process may hold so many sockets"),
     http_idle_timeout: limit(s(60), ms(100), WEEK, WAIT),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),
+    udp_idle_timeout: limit(s(120), ms(100), WEEK, FLOW),
+    udp_unreplied_timeout: limit(s(10), ms(100), HOUR, FLOW),
+    udp_responses: limit(
+        0,
+        0,
+        1_000_000,
+        "so many answers are a conversation: leave its end to `udp-idle-timeout`",
+    ),
+    max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     header_timeout: limit(s(10), ms(100), HOUR, WAIT),
     max_header_bytes: limit(
         Bytes(64 << 10),
@@ -216,6 +234,7 @@ const LOCAL: Numbers = Numbers {
 const AWS: Numbers = Numbers {
     http_idle_timeout: limit(s(60), s(1), s(4000), ELB),
     tcp_idle_timeout: limit(s(350), s(60), s(6000), ELB),
+    udp_idle_timeout: limit(s(120), s(120), s(120), ELB),
     deregistration_delay: limit(s(300), s(0), HOUR, ELB),
     hold: limit(s(0), s(0), s(300), LOCAL.hold.why),
     connect_timeout: limit(s(10), ms(100), s(300), WAIT),

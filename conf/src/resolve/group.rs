@@ -53,15 +53,9 @@ fn group(
     let targets = targets(&mut reader, numbers);
     let check = reader.table("health-check");
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
-    if protocol == Some(GroupProtocol::Tcp) {
-        reader.misplaced(
-            "response-timeout",
-            "a tcp group does not know what is an answer",
-            "remove it; the listener's `idle-timeout` ends silent connections",
-        );
-    }
+    misplaced(&mut reader, protocol);
     let response_timeout = match protocol {
-        Some(GroupProtocol::Http) => {
+        Some(protocol) if protocol.is_http() => {
             reader.duration_or("response-timeout", &numbers.response_timeout)
         }
         _ => numbers.response_timeout.default,
@@ -88,12 +82,38 @@ fn group(
         hold,
         connect_timeout,
         response_timeout,
-        connection_termination: termination
-            .map_or(numbers.connection_termination, |found| found.value),
+        connection_termination: termination.map_or_else(
+            || terminates_by_default(protocol, numbers),
+            |found| found.value,
+        ),
         unhealthy_state_routing,
         dns_failover,
         health_check,
     })
+}
+
+/// Reports keys that mean nothing to the protocol.
+fn misplaced(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) {
+    let Some(protocol) = protocol.filter(|protocol| !protocol.is_http()) else {
+        return;
+    };
+    let word = protocol.as_str();
+    let why = format!("a {word} group does not know what is an answer");
+    let help = match protocol.takes_streams() {
+        true => "remove it; the listener's `idle-timeout` ends silent connections",
+        false => "remove it; the listener's `udp-unreplied-timeout` ends flows without answers",
+    };
+    reader.misplaced("response-timeout", &why, help);
+    if !protocol.takes_streams() {
+        let why = format!("a {word} group connects to nothing");
+        reader.misplaced("connect-timeout", &why, "remove it");
+    }
+}
+
+/// NLB lets flows of targets that are gone run on, but for new groups with UDP.
+fn terminates_by_default(protocol: Option<GroupProtocol>, numbers: &Numbers) -> bool {
+    let with_udp = matches!(protocol, Some(GroupProtocol::Udp | GroupProtocol::TcpUdp));
+    numbers.connection_termination || with_udp
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
@@ -102,7 +122,12 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
         "it would not be known how to speak to the targets",
         "add `protocol = \"http\"` or `protocol = \"tcp\"`",
     );
-    let words = [("http", GroupProtocol::Http), ("tcp", GroupProtocol::Tcp)];
+    let words = [
+        ("http", GroupProtocol::Http),
+        ("tcp", GroupProtocol::Tcp),
+        ("udp", GroupProtocol::Udp),
+        ("tcp-udp", GroupProtocol::TcpUdp),
+    ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),
         Choice::Absent | Choice::Refused | Choice::Later => {

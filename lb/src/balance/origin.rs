@@ -13,6 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 /// IP protocol number (IANA) of TCP.
 const TCP: u8 = 6;
 
+/// IP protocol number (IANA) of UDP.
+const UDP: u8 = 17;
+
 /// Where a connection or flow comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
@@ -29,6 +32,14 @@ impl Origin {
             client,
             local,
             transport: TCP,
+        }
+    }
+
+    /// The origin of what `client` sent to `local` over UDP.
+    pub fn udp(client: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            transport: UDP,
+            ..Self::tcp(client, local)
         }
     }
 

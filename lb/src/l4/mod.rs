@@ -1,7 +1,8 @@
-//! Layer 4: TCP flows.
+//! Layer 4: TCP and UDP flows.
 //!
-//! The worker hands each connection of a `tcp` listener to [`serve`]; HTTP's upgraded connections
-//! use [`Copy`](copy::Copy) as well. Knows nothing of HTTP.
+//! The worker hands each connection of a `tcp` listener to [`serve`], and each of its sockets for
+//! datagrams to [`Datagrams`]; HTTP's upgraded connections use [`Copy`](copy::Copy) as well. Knows
+//! nothing of HTTP.
 
 mod buffer;
 mod copy;
@@ -9,7 +10,9 @@ mod splice;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use buffer::CopyBuffer;
 pub(crate) use splice::{MAX_PIPES, PipePool};
 pub(crate) use tcp::serve;
+pub(crate) use udp::{Batch, Datagrams, Sources, receive_own_address};

@@ -192,6 +192,7 @@ impl Drop for Flow {
         let duration = self.accepted.elapsed();
         let time = SystemTime::now();
         self.context.log().flow(&FlowRecord {
+            transport: "tcp",
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &self
@@ -202,6 +203,7 @@ impl Drop for Flow {
             target: self.target.as_deref(),
             bytes_in: self.bytes.0,
             bytes_out: self.bytes.1,
+            datagrams: None,
             connect: self.connected.map(|at| at - self.accepted),
             duration,
             retries: self.retries,

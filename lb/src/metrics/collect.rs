@@ -1,6 +1,8 @@
 //! Merges every worker's counters into metric families. Called by a scrape, on the control
 //! thread; reads only.
 
+mod udp;
+
 use std::sync::Arc;
 
 use prometheus::proto::{
@@ -22,6 +24,7 @@ pub(crate) fn collect(
 ) -> Vec<MetricFamily> {
     let mut families = requests(registry);
     families.extend(connections(registry, loads));
+    families.extend(udp::flows(registry, snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use histogram::Histogram;
 
+use crate::access_log::FlowEnd;
 use crate::target::Padded;
 pub(crate) use collect::collect;
 
@@ -92,11 +93,17 @@ pub enum RejectReason {
     HeaderTimeout,
     /// The process is shutting down.
     Shutdown,
+    /// The client address has `max-flows-per-source` of them.
+    MaxFlowsPerSource,
+    /// No local port or descriptor was left for the flow.
+    PortExhaustion,
+    /// A datagram that cannot be answered: cut off, or from port 0.
+    BadDatagram,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -105,6 +112,9 @@ impl RejectReason {
         Self::HeaderTooLarge,
         Self::HeaderTimeout,
         Self::Shutdown,
+        Self::MaxFlowsPerSource,
+        Self::PortExhaustion,
+        Self::BadDatagram,
     ];
 
     /// The name in metrics and logs.
@@ -118,6 +128,9 @@ impl RejectReason {
             Self::HeaderTooLarge => "header-too-large",
             Self::HeaderTimeout => "header-timeout",
             Self::Shutdown => "shutdown",
+            Self::MaxFlowsPerSource => "max-flows-per-source",
+            Self::PortExhaustion => "port-exhaustion",
+            Self::BadDatagram => "bad-datagram",
         }
     }
 }
@@ -174,6 +187,36 @@ pub struct ListenerCounters {
     /// Bytes sent to clients.
     pub bytes_out: Counter,
     rejected: [Counter; RejectReason::ALL.len()],
+    /// UDP.
+    pub udp: UdpCounters,
+}
+
+/// What one worker counts for one listener that receives datagrams.
+#[derive(Debug, Default)]
+pub struct UdpCounters {
+    /// Flows opened.
+    pub flows: Counter,
+    /// Datagrams from clients handed to targets.
+    pub datagrams_in: Counter,
+    /// Datagrams from targets handed to clients.
+    pub datagrams_out: Counter,
+    /// Datagrams the kernel would not take on either side: full queues, no route, too large.
+    pub dropped: Counter,
+    ended: [Counter; FlowEnd::OF_UDP.len()],
+}
+
+impl UdpCounters {
+    /// Counts a flow that ended.
+    pub(crate) fn end(&self, end: FlowEnd) {
+        if let Some(counter) = end.place().and_then(|place| self.ended.get(place)) {
+            counter.add(1);
+        }
+    }
+
+    /// Flows that ended, by the order of [`FlowEnd::OF_UDP`].
+    pub(crate) fn ended(&self, place: usize) -> u64 {
+        self.ended.get(place).map_or(0, Counter::value)
+    }
 }
 
 impl ListenerCounters {

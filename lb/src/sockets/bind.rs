@@ -1,21 +1,30 @@
 //! Opening one address: a check that nobody else holds it, then one SO_REUSEPORT socket per worker.
 //!
-//! Called by `prepare`. Sockets are bound here and listen only from [`Opened::listen`] on, so a
-//! prepared configuration that is dropped has accepted nothing.
+//! Called by `prepare`. TCP sockets are bound here and listen only from [`Opened::listen`] on, so a
+//! prepared configuration that is dropped has accepted nothing; UDP sockets receive from here on,
+//! and what they received is lost with them.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use conf::Diagnostic;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::holder::{Holder, holder_of};
-use super::{Bind, SocketKey};
+use super::{Bind, SocketKey, Transport};
+use crate::l4::receive_own_address;
 
 /// Connections the kernel keeps ready for one worker to accept; the kernel's own limit
 /// (`net.core.somaxconn`, 4096 by default) applies too.
 const BACKLOG: i32 = 4096;
+
+/// Bytes of datagrams that may wait for a worker: some 5,000 small ones, by what the kernel counts
+/// for each.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Bytes of answers that may wait for the network.
+const SEND_BUFFER: usize = 4 << 20;
 
 /// One address opened for every worker, not listening yet.
 #[derive(Debug)]
@@ -26,37 +35,58 @@ pub(crate) struct Opened {
     sockets: Vec<Socket>,
 }
 
+/// A socket for one worker, non-blocking.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    /// It listens.
+    Streams(TcpListener),
+    /// It receives.
+    Datagrams(UdpSocket),
+}
+
 impl Opened {
-    /// Makes every socket listen: one per worker, non-blocking.
+    /// Makes every TCP socket listen: one per worker.
     ///
     /// # Errors
     /// When the kernel refuses, which takes another process that grabbed the address meanwhile.
-    pub(crate) fn listen(self) -> io::Result<Vec<TcpListener>> {
-        let listen = |socket: Socket| {
-            socket.listen(BACKLOG)?;
-            Ok(socket.into())
+    pub(crate) fn listen(self) -> io::Result<Vec<Ready>> {
+        let transport = self.key.transport;
+        let listen = |socket: Socket| match transport {
+            Transport::Tcp => {
+                socket.listen(BACKLOG)?;
+                Ok(Ready::Streams(socket.into()))
+            }
+            Transport::Udp => Ok(Ready::Datagrams(socket.into())),
         };
         self.sockets.into_iter().map(listen).collect()
     }
 }
 
-/// Opens one address for `workers` workers.
+/// Opens one address for `workers` workers. `port`: the one to take where the file says 0.
 ///
 /// # Errors
 /// A diagnostic at the bind that says who holds the address, when that can be found out.
-pub(super) fn open(bind: &Bind<'_>, workers: usize) -> Result<Opened, Box<Diagnostic>> {
-    open_sockets(&bind.key, workers).map_err(|error| Box::new(explain(bind, &error)))
+pub(super) fn open(
+    bind: &Bind<'_>,
+    port: Option<u16>,
+    workers: usize,
+) -> Result<Opened, Box<Diagnostic>> {
+    let opened = open_sockets(&bind.key, port, workers);
+    opened.map_err(|error| Box::new(explain(bind, &error)))
 }
 
-fn open_sockets(key: &SocketKey, workers: usize) -> io::Result<Opened> {
+fn open_sockets(key: &SocketKey, port: Option<u16>, workers: usize) -> io::Result<Opened> {
     let mut bound = key.address;
+    if bound.port() == 0 {
+        bound.set_port(port.unwrap_or(0));
+    }
     if bound.port() != 0 {
         // With SO_REUSEPORT a second process of the same user would share the address silently.
-        bind_one(bound, false)?;
+        bind_one(key.transport, bound, false)?;
     }
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
-        let socket = bind_one(bound, true)?;
+        let socket = bind_one(key.transport, bound, true)?;
         if let Some(address) = socket.local_addr()?.as_socket() {
             bound = address;
         }
@@ -70,9 +100,35 @@ fn open_sockets(key: &SocketKey, workers: usize) -> io::Result<Opened> {
     })
 }
 
+fn bind_one(transport: Transport, address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    match transport {
+        Transport::Tcp => bind_tcp(address, shared),
+        Transport::Udp => bind_udp(address, shared),
+    }
+}
+
+/// A bound socket for datagrams; on a wildcard address it tells where each was sent to.
+fn bind_udp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // No SO_REUSEADDR: for UDP it would let anybody else in.
+    socket.set_reuse_port(shared)?;
+    // Bursts of many clients at once fit; the kernel grants what `net.core.rmem_max` allows.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    if address.ip().is_unspecified() {
+        receive_own_address(&socket, address.is_ipv6())?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
 /// A bound socket. What is set here is inherited by the connections it accepts: no syscall per
 /// connection is needed for it.
-fn bind_one(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -91,9 +147,14 @@ fn explain(bind: &Bind<'_>, error: &io::Error) -> Diagnostic {
     let (address, name) = (bind.address.value, &bind.listener.name);
     let cannot = format!("cannot listen on {address} for listener `{name}`");
     let span = bind.address.span;
+    let (flag, udp) = match bind.key.transport {
+        Transport::Tcp => ("t", ""),
+        Transport::Udp => ("u", " over UDP"),
+    };
+    let cannot = format!("{cannot}{udp}");
     let diagnostic = match Errno::from_io_error(error) {
         Some(Errno::ADDRINUSE) => {
-            let (who, help) = match holder_of(address) {
+            let (who, help) = match holder_of(bind.key.transport, address) {
                 Some(Holder { pid, name }) => (
                     format!("{name} (pid {pid}) listens there already"),
                     format!("end it (kill {pid}), or choose another port"),
@@ -101,7 +162,7 @@ fn explain(bind: &Bind<'_>, error: &io::Error) -> Diagnostic {
                 None => (
                     "another process listens there already".to_owned(),
                     format!(
-                        "find it with `ss -ltnp 'sport = :{}'`, or choose another port",
+                        "find it with `ss -l{flag}np 'sport = :{}'`, or choose another port",
                         address.port()
                     ),
                 ),

@@ -6,6 +6,7 @@
 use conf::{Config, Diagnostic};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::binds;
 use crate::l4::MAX_PIPES;
 
 /// Descriptors for everything that is not counted apart: standard streams, logs, event queues,
@@ -92,7 +93,7 @@ impl Descriptors {
     }
 
     fn check_sockets(&self, config: &Config, workers: usize) -> Option<Diagnostic> {
-        let binds: usize = config.listeners.iter().map(|l| l.binds.len()).sum();
+        let binds = binds(config).len();
         let targets: usize = config.target_groups.iter().map(|g| g.targets.len()).sum();
         // Each target's probe has one connection at a time.
         let probes = targets.min(config.runtime.max_probes);

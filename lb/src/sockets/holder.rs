@@ -8,8 +8,13 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use super::Transport;
+
 /// The state word of a listening socket in /proc/net/tcp.
 const LISTENING: &str = "0A";
+
+/// The state word of a socket that is not connected in /proc/net/udp (TCP's CLOSE).
+const UNCONNECTED: &str = "07";
 
 /// A process that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,18 +25,21 @@ pub(super) struct Holder {
 }
 
 /// The process whose listening socket keeps `address` from being bound.
-pub(super) fn holder_of(address: SocketAddr) -> Option<Holder> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+pub(super) fn holder_of(transport: Transport, address: SocketAddr) -> Option<Holder> {
+    let (tables, state) = match transport {
+        Transport::Tcp => (["/proc/net/tcp", "/proc/net/tcp6"], LISTENING),
+        Transport::Udp => (["/proc/net/udp", "/proc/net/udp6"], UNCONNECTED),
+    };
     let texts = tables
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok());
     texts
-        .flat_map(|text| listening_inodes(&text, address))
+        .flat_map(|text| listening_inodes(&text, state, address))
         .find_map(process_with_inode)
 }
 
 /// Inodes of listening sockets in `table` that overlap `address`.
-fn listening_inodes(table: &str, address: SocketAddr) -> Vec<u64> {
+fn listening_inodes(table: &str, wanted: &str, address: SocketAddr) -> Vec<u64> {
     let overlaps = |local: SocketAddr| {
         local.port() == address.port()
             && (local.ip() == address.ip()
@@ -41,7 +49,7 @@ fn listening_inodes(table: &str, address: SocketAddr) -> Vec<u64> {
     let inode = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-        if *state != LISTENING || !overlaps(parse_address(local)?) {
+        if *state != wanted || !overlaps(parse_address(local)?) {
             return None;
         }
         inode.parse().ok()

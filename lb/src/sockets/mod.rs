@@ -2,7 +2,7 @@
 //!
 //! The control plane's: `prepare` opens what a configuration adds, `commit` makes it listen and
 //! hands one socket to each worker. Sockets are known by protocol and address, never by a
-//! listener's name, so that a reload re-points them without closing. All are TCP so far.
+//! listener's name, so that a reload re-points them without closing.
 
 mod bind;
 mod descriptors;
@@ -11,14 +11,31 @@ mod holder;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use conf::{Config, Diagnostic, Listener, Spanned};
+use conf::{Config, Diagnostic, Listener, ListenerProtocol, Spanned};
 
-pub(crate) use bind::Opened;
+pub(crate) use bind::{Opened, Ready};
 pub use descriptors::Descriptors;
+
+/// What a socket carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Transport {
+    Tcp,
+    Udp,
+}
+
+impl Transport {
+    /// Those of a listener's protocol; TCP first.
+    fn of(protocol: ListenerProtocol) -> impl Iterator<Item = Self> {
+        let tcp = protocol.takes_streams().then_some(Self::Tcp);
+        let udp = protocol.takes_datagrams().then_some(Self::Udp);
+        tcp.into_iter().chain(udp)
+    }
+}
 
 /// A listening socket's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SocketKey {
+    pub(crate) transport: Transport,
     /// The address as configured; port 0 = the kernel chooses.
     pub(crate) address: SocketAddr,
     /// Tells apart several binds of one address with port 0: their place among each other.
@@ -35,7 +52,8 @@ pub(crate) struct Bind<'a> {
     pub(crate) address: &'a Spanned<SocketAddr>,
 }
 
-/// Every bind of a configuration, in its order.
+/// Every bind of a configuration, in its order; over TCP before UDP where a listener takes both,
+/// with one ordinal for the two.
 pub(crate) fn binds(config: &Config) -> Vec<Bind<'_>> {
     let mut chosen_by_kernel: HashMap<SocketAddr, u16> = HashMap::new();
     let mut binds = Vec::new();
@@ -47,16 +65,19 @@ pub(crate) fn binds(config: &Config) -> Vec<Bind<'_>> {
                 ordinal = *next;
                 *next = next.saturating_add(1);
             }
-            let key = SocketKey {
-                address: address.value,
-                ordinal,
-            };
-            binds.push(Bind {
-                key,
-                listener,
-                index,
-                address,
-            });
+            for transport in Transport::of(listener.protocol) {
+                let key = SocketKey {
+                    transport,
+                    address: address.value,
+                    ordinal,
+                };
+                binds.push(Bind {
+                    key,
+                    listener,
+                    index,
+                    address,
+                });
+            }
         }
     }
     binds
@@ -73,10 +94,20 @@ pub(crate) fn open_missing(
 ) -> Result<Vec<Opened>, Vec<Diagnostic>> {
     let missing = binds(config);
     let missing = missing.iter().filter(|bind| !open.contains_key(&bind.key));
-    let mut opened = Vec::new();
+    let mut opened: Vec<Opened> = Vec::new();
     let mut problems = Vec::new();
     for bind in missing {
-        match bind::open(bind, workers) {
+        let twin = SocketKey {
+            transport: Transport::Tcp,
+            ..bind.key.clone()
+        };
+        let both = bind.listener.protocol.takes_streams() && bind.key.transport == Transport::Udp;
+        let twin = both.then(|| {
+            let just_opened = opened.iter().find(|opened| opened.key == twin);
+            let port = just_opened.map(|opened| opened.bound.port());
+            port.or_else(|| open.get(&twin).map(SocketAddr::port))
+        });
+        match bind::open(bind, twin.flatten(), workers) {
             Ok(sockets) => opened.push(sockets),
             Err(problem) => problems.push(*problem),
         }

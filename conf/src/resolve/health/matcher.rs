@@ -24,7 +24,7 @@ impl Codes {
         let (default, low, high) = match (owner.profile, owner.protocol) {
             (Profile::Local, _) => ((200, 299), 100, 599),
             (Profile::Aws, GroupProtocol::Http) => ((200, 200), 200, 499),
-            (Profile::Aws, GroupProtocol::Tcp) => ((200, 399), 200, 599),
+            (Profile::Aws, _) => ((200, 399), 200, 599),
         };
         Self {
             default,

@@ -142,13 +142,16 @@ pub(super) fn of_targets(
     check
 }
 
-/// The check of a group whose file gives none: TCP, but for ELB's http groups, which ask for `/`.
+/// The check of a group whose file gives none: TCP, but for ELB's http groups, which ask for `/`,
+/// and for udp groups, whose targets need not listen on TCP (ELB probes those over TCP all the
+/// same).
 fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
     let protocol = default_protocol(owner);
     let interval = numbers.interval.default;
     TargetHealthCheck {
         kind: match protocol {
             Protocol::Http => TargetHealthCheckKind::Http(http::unwritten(owner)),
+            Protocol::Udp => TargetHealthCheckKind::Udp(payload::silence()),
             _ => TargetHealthCheckKind::Tcp,
         },
         port: None,
@@ -161,9 +164,10 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
 }
 
 fn default_protocol(owner: &Owner) -> Protocol {
-    match owner.is_alb() {
-        true => Protocol::Http,
-        false => Protocol::Tcp,
+    match (owner.profile, owner.protocol) {
+        (Profile::Aws, GroupProtocol::Http) => Protocol::Http,
+        (Profile::Local, GroupProtocol::Udp) => Protocol::Udp,
+        _ => Protocol::Tcp,
     }
 }
 

@@ -25,6 +25,14 @@ pub(super) fn udp(reader: &mut Reader<'_>) -> UdpCheck {
     }
 }
 
+/// A check that sends an empty datagram and takes silence for health.
+pub(super) fn silence() -> UdpCheck {
+    UdpCheck {
+        send: Vec::new(),
+        receive: None,
+    }
+}
+
 /// Reads an agent check.
 pub(super) fn agent(reader: &mut Reader<'_>) -> AgentCheck {
     AgentCheck {

@@ -40,13 +40,10 @@ pub(super) struct Scene<'a> {
 
 /// The default action of a listener.
 pub(super) fn of_listener(reader: &mut Reader<'_>, scene: &mut Scene<'_>) -> Option<Action> {
-    if scene.protocol == Some(ListenerProtocol::Tcp) {
+    if let Some(protocol) = scene.protocol.filter(|protocol| !protocol.is_http()) {
+        let why = format!("a {} listener answers nothing itself", protocol.as_str());
         for key in ["redirect", "fixed-response"] {
-            reader.misplaced(
-                key,
-                "a tcp listener answers nothing itself",
-                "use `forward`",
-            );
+            reader.misplaced(key, &why, "use `forward`");
         }
         missing_forward(reader);
         return forward(reader, scene).map(Action::Forward);
@@ -220,7 +217,10 @@ fn check_protocols(
 ) {
     let matches = matches!(
         (protocol, group.protocol),
-        (ListenerProtocol::Http, GroupProtocol::Http) | (ListenerProtocol::Tcp, GroupProtocol::Tcp)
+        (ListenerProtocol::Http, GroupProtocol::Http)
+            | (ListenerProtocol::Tcp, GroupProtocol::Tcp)
+            | (ListenerProtocol::Udp, GroupProtocol::Udp)
+            | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
     );
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());

@@ -2,6 +2,7 @@
 
 mod action;
 mod condition;
+mod datagram;
 mod redirect;
 mod rule;
 
@@ -65,9 +66,10 @@ fn listener(
     let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
     let idle = match protocol {
-        Some(ListenerProtocol::Tcp) => &numbers.tcp_idle_timeout,
+        Some(protocol) if !protocol.is_http() => &numbers.tcp_idle_timeout,
         _ => &numbers.http_idle_timeout,
     };
+    let udp = datagram::read(&mut reader, protocol, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
     reader.finish();
@@ -91,6 +93,7 @@ fn listener(
         idle_timeout,
         header_timeout: http.header_timeout,
         max_header_bytes: http.max_header_bytes,
+        udp,
     })
 }
 
@@ -103,6 +106,8 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
     let words = [
         ("http", ListenerProtocol::Http),
         ("tcp", ListenerProtocol::Tcp),
+        ("udp", ListenerProtocol::Udp),
+        ("tcp-udp", ListenerProtocol::TcpUdp),
     ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),
@@ -142,16 +147,18 @@ impl HttpLimits {
         protocol: Option<ListenerProtocol>,
         numbers: &Numbers,
     ) -> Self {
-        if protocol == Some(ListenerProtocol::Tcp) {
+        let other = protocol.filter(|protocol| !protocol.is_http());
+        if let Some(protocol) = other {
+            let why = format!("a {} listener reads no headers", protocol.as_str());
             for key in ["header-timeout", "max-header-bytes"] {
-                reader.misplaced(key, "a tcp listener reads no headers", "remove it");
+                reader.misplaced(key, &why, "remove it");
             }
         }
         let mut limits = Self {
             header_timeout: numbers.header_timeout.default,
             max_header_bytes: bytes(numbers.max_header_bytes.default),
         };
-        if protocol != Some(ListenerProtocol::Tcp) {
+        if other.is_none() {
             limits.header_timeout = reader.duration_or("header-timeout", &numbers.header_timeout);
             if let Some(size) = reader.size("max-header-bytes", &numbers.max_header_bytes) {
                 limits.max_header_bytes = bytes(size.value);

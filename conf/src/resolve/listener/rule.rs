@@ -6,7 +6,7 @@ use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, ListenerProtocol, Rule, Span, Spanned};
+use crate::{Diagnostic, Rule, Span, Spanned};
 
 /// Every rule of a listener, lowest priority first.
 pub(super) fn resolve(
@@ -14,12 +14,10 @@ pub(super) fn resolve(
     limits: &RuleLimits,
     scene: &mut Scene<'_>,
 ) -> Vec<Rule> {
-    if scene.protocol == Some(ListenerProtocol::Tcp) {
-        listener.misplaced(
-            "rule",
-            "a tcp listener reads no requests",
-            "make one listener and one group for each service",
-        );
+    if let Some(protocol) = scene.protocol.filter(|protocol| !protocol.is_http()) {
+        let why = format!("a {} listener reads no requests", protocol.as_str());
+        let help = "make one listener and one group for each service";
+        listener.misplaced("rule", &why, help);
         return Vec::new();
     }
     let tables = listener.tables("rule");

@@ -199,5 +199,11 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         idle_timeout: Duration::from_secs(60),
         header_timeout: Duration::from_secs(60),
         max_header_bytes: 65536,
+        udp: conf::UdpSettings {
+            idle_timeout: Duration::from_secs(120),
+            unreplied_timeout: Duration::from_secs(10),
+            responses: 0,
+            max_flows_per_source: 0,
+        },
     }
 }

@@ -1,0 +1,163 @@
+//! One flow: its connected socket, what it counts as, and its line in the log.
+//!
+//! Kept in the flow table, made by `opening`. Dropping it closes the socket, gives its places back
+//! and logs it. Cost: one descriptor and about 400 bytes.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::Instant;
+
+use super::batch::Arrival;
+use super::sources::SourcePlace;
+use crate::access_log::{FlowEnd, FlowRecord};
+use crate::context::WorkerContext;
+use crate::limits::Admission;
+use crate::rules::Action;
+use crate::snapshot::{Listener, Route};
+use crate::target::Target;
+use crate::work::Work;
+
+/// The route that a listener's forward gave at `place`.
+pub(super) fn route(listener: &Listener, place: usize) -> Option<&Route> {
+    match &listener.default.action {
+        Action::Forward(forward) => forward.route(place),
+        Action::Redirect(_) | Action::FixedResponse(_) => None,
+    }
+}
+
+/// A socket connected to `target`, non-blocking: only the target's datagrams come in, and what
+/// ICMP says of it is told to this socket alone.
+pub(super) fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::UDP))?;
+    socket.connect(&target.into())?;
+    Ok(socket.into())
+}
+
+/// The places a flow has within the limits.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) _admission: Admission,
+    pub(super) _source: Option<SourcePlace>,
+}
+
+/// A flow.
+pub(super) struct Flow {
+    /// Connected to the target.
+    pub(super) socket: UdpSocket,
+    /// Where answers go, and from which address.
+    pub(super) client: Arrival,
+    pub(super) work: Work,
+    context: Rc<WorkerContext>,
+    listener: Arc<Listener>,
+    /// The place of the route whose turn it was.
+    route: usize,
+    _places: Places,
+    opened: Instant,
+    datagrams: (u64, u64),
+    bytes: (u64, u64),
+    retries: u32,
+    end: FlowEnd,
+}
+
+impl Flow {
+    /// A flow that begins now; counts it.
+    pub(super) fn new(
+        socket: UdpSocket,
+        client: Arrival,
+        work: Work,
+        context: Rc<WorkerContext>,
+        (listener, route): (Arc<Listener>, usize),
+        places: Places,
+        (opened, retries): (Instant, u32),
+    ) -> Self {
+        let counters = listener.counters.of(context.worker());
+        counters.udp.flows.add(1);
+        Self {
+            socket,
+            client,
+            work,
+            context,
+            listener,
+            route,
+            _places: places,
+            opened,
+            datagrams: (0, 0),
+            bytes: (0, 0),
+            retries,
+            // What a flow dropped before its end was ended by.
+            end: FlowEnd::Shutdown,
+        }
+    }
+
+    /// The target.
+    pub(super) fn target(&self) -> &Arc<Target> {
+        self.work.target()
+    }
+
+    /// The listener it came through.
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// The place of its route.
+    pub(super) fn route(&self) -> Option<&Route> {
+        route(&self.listener, self.route)
+    }
+
+    /// Counts a datagram that the target was sent.
+    pub(super) fn count_in(&mut self, bytes: usize) {
+        self.datagrams.0 += 1;
+        self.bytes.0 += bytes as u64;
+        let counters = self.listener.counters.of(self.context.worker());
+        counters.udp.datagrams_in.add(1);
+        counters.bytes_in.add(bytes as u64);
+    }
+
+    /// Counts a datagram that came from the target.
+    pub(super) fn count_out(&mut self, bytes: usize) {
+        self.datagrams.1 += 1;
+        self.bytes.1 += bytes as u64;
+        let counters = self.listener.counters.of(self.context.worker());
+        counters.udp.datagrams_out.add(1);
+        counters.bytes_out.add(bytes as u64);
+    }
+
+    /// Ends it.
+    pub(super) fn end(mut self, end: FlowEnd) {
+        self.end = end;
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        let counters = self.listener.counters.of(self.context.worker());
+        counters.udp.end(self.end);
+        if !self.context.log().is_on() {
+            return;
+        }
+        let duration = self.opened.elapsed();
+        let time = SystemTime::now();
+        let tally = self.route().map_or(&self.listener.unrouted, |r| &r.tally);
+        self.context.log().flow(&FlowRecord {
+            transport: "udp",
+            time: time.checked_sub(duration).unwrap_or(time),
+            listener: &self.listener.name,
+            target_group: &tally.group_name,
+            client: self.client.client,
+            target: Some(self.target().name()),
+            bytes_in: self.bytes.0,
+            bytes_out: self.bytes.1,
+            datagrams: Some(self.datagrams),
+            connect: None,
+            duration,
+            retries: self.retries,
+            termination: self.end,
+        });
+    }
+}
