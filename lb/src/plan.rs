@@ -59,7 +59,11 @@ impl Plan {
         let mut routes = HashMap::new();
         for bind in binds(config) {
             if let Some(address) = bound.get(&bind.key) {
-                addresses.entry(bind.index).or_default().push(*address);
+                let addresses = addresses.entry(bind.index).or_default();
+                // A port for both transports is one address.
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
                 routes.insert(bind.key, bind.index);
             }
         }

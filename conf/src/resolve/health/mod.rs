@@ -12,6 +12,8 @@ mod standalone;
 mod timing;
 mod tls;
 
+use std::time::Duration;
+
 pub(super) use standalone::standalone;
 
 use super::defaults::Numbers;
@@ -19,6 +21,10 @@ use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader, Scope};
 use crate::{Diagnostic, GroupProtocol, Profile, Span, TargetHealthCheck, TargetHealthCheckKind};
+
+/// How long a UDP check that nobody wrote waits for an ICMP error: a new target is used only after
+/// that long a silence, and on a network of one's own such errors take milliseconds.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// What a probe speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +154,7 @@ pub(super) fn of_targets(
 fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
     let protocol = default_protocol(owner);
     let interval = numbers.interval.default;
+    let timeout = timing::default_timeout(interval, protocol, owner, numbers);
     TargetHealthCheck {
         kind: match protocol {
             Protocol::Http => TargetHealthCheckKind::Http(http::unwritten(owner)),
@@ -157,7 +164,10 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
         port: None,
         interval,
         fast_interval: interval,
-        timeout: timing::default_timeout(interval, protocol, owner, numbers),
+        timeout: match protocol {
+            Protocol::Udp => timeout.min(SILENCE),
+            _ => timeout,
+        },
         healthy_threshold: narrow(numbers.healthy_threshold.default),
         unhealthy_threshold: narrow(numbers.unhealthy_threshold.default),
     }
