@@ -30,6 +30,7 @@ pub(crate) enum Section {
     CidrCollection,
     CidrLocation,
     Dns,
+    RateLimit,
     Zone,
     Record,
     Set,
@@ -38,7 +39,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -61,6 +62,7 @@ impl Section {
         Self::CidrCollection,
         Self::CidrLocation,
         Self::Dns,
+        Self::RateLimit,
         Self::Zone,
         Self::Record,
         Self::Set,
@@ -113,6 +115,7 @@ impl Section {
             Self::CidrCollection => "[[cidr-collection]]",
             Self::CidrLocation => "an entry of `locations`",
             Self::Dns => "[dns]",
+            Self::RateLimit => "`response-rate-limit`",
             Self::Zone => "[[zone]]",
             Self::Record => "[[zone.record]]",
             Self::Set => "an entry of `sets`",
@@ -256,7 +259,14 @@ impl Section {
                 "ecs",
                 "tcp-idle-timeout",
                 "tcp-max-connections",
+                "nsid",
+                "version",
+                "hostname",
+                "cookies",
+                "cookie-secrets",
+                "response-rate-limit",
             ],
+            Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
             Self::Zone => &["name", "id", "file", "record"],
             Self::Record => &[
                 "name",

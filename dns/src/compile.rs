@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use conf::Config;
 use healthcheck::{HealthTable, SlotMap};
-use ipnet::IpNet;
 
+use crate::guard::Guard;
 use crate::load::Zones;
 use crate::metrics::ZoneLabels;
 use crate::policy::Routes;
@@ -21,13 +21,21 @@ pub struct Compiled {
     pub(crate) config_generation: u64,
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) routes: Arc<Routes>,
-    believed: Arc<[IpNet]>,
+    pub(crate) guard: Arc<Guard>,
 }
 
 impl Compiled {
     /// Compiles zones that loaded without an error. `slots` are those of the same configuration.
     pub fn new(config: &Config, zones: &Zones, generation: u64, slots: &SlotMap) -> Self {
-        Self::labelled(config, zones, generation, slots, ZoneLabels::default())
+        let guard = Guard::new(config, None);
+        Self::labelled(
+            config,
+            zones,
+            generation,
+            slots,
+            ZoneLabels::default(),
+            guard,
+        )
     }
 
     /// The same, with the places of counters that zones have already.
@@ -37,6 +45,7 @@ impl Compiled {
         generation: u64,
         slots: &SlotMap,
         mut labels: ZoneLabels,
+        guard: Guard,
     ) -> Self {
         let (table, places) = zone::build(zones, |id| labels.label(id));
         let routes = Routes::new(config, zones, slots, &places);
@@ -44,7 +53,7 @@ impl Compiled {
             config_generation: generation,
             zones: Arc::new(table),
             routes: Arc::new(routes),
-            believed: config.dns.iter().flat_map(|dns| dns.ecs.clone()).collect(),
+            guard: Arc::new(guard),
         }
     }
 
@@ -55,7 +64,7 @@ impl Compiled {
             config_generation: 0,
             zones: Arc::new(table),
             routes: Arc::default(),
-            believed: Arc::default(),
+            guard: Arc::new(Guard::nothing()),
         }
     }
 
@@ -64,7 +73,7 @@ impl Compiled {
         Snapshot {
             zones: self.zones.clone(),
             decisions: self.routes.decide_all(health, withdrawn),
-            believed: self.believed.clone(),
+            guard: self.guard.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         }
@@ -89,7 +98,7 @@ impl Compiled {
         Some(Snapshot {
             zones: self.zones.clone(),
             decisions,
-            believed: self.believed.clone(),
+            guard: self.guard.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         })

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::compile::Compiled;
 use crate::control::{Acknowledge, Command, Control};
+use crate::guard::Guard;
 use crate::load::Zones;
 use crate::metrics::{self, Counters, ZoneLabels};
 use crate::server::bind::{self, Sockets};
@@ -183,8 +184,9 @@ impl Dns {
         let labels = ZoneLabels::extend(&self.shared.labels, ids);
         let labels = ZoneLabels::clone(&labels);
         let limits = config.dns.as_ref();
+        let guard = Guard::new(config, Some(&self.shared.snapshot.load().guard));
         Ok(Prepared {
-            compiled: Compiled::labelled(config, &zones, generation, slots, labels),
+            compiled: Compiled::labelled(config, &zones, generation, slots, labels, guard),
             binds: wanted.iter().map(|bind| bind.value).collect(),
             sockets,
             tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),
@@ -237,7 +239,11 @@ impl Dns {
     pub fn collect(&self) -> Vec<MetricFamily> {
         let counters = self.shared.counters.load();
         let labels = self.shared.labels.load();
-        metrics::collect(&labels, counters.iter().map(|counters| &**counters))
+        let mut families = metrics::collect(&labels, counters.iter().map(|counters| &**counters));
+        if let Some(limiter) = &self.shared.snapshot.load().guard.limiter {
+            families.push(metrics::limited(limiter));
+        }
+        families
     }
 
     /// Stops answering: closes every socket and ends the control task and the workers.

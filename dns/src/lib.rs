@@ -4,8 +4,10 @@
 //! and `healthcheck`, never the balancer.
 
 mod answer;
+mod clock;
 mod compile;
 mod control;
+mod guard;
 mod handle;
 mod load;
 mod location;
@@ -21,7 +23,7 @@ mod wire;
 mod zone;
 mod zonefile;
 
-pub use answer::{Answered, Answerer};
+pub use answer::{Answered, Answerer, Moment};
 pub use compile::Compiled;
 pub use control::Control;
 pub use handle::{Dns, Prepared, Settings, ZoneStatus, start};

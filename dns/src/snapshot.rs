@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use conf::RecordType;
-use ipnet::IpNet;
 use rand::rngs::SmallRng;
 
+use crate::guard::Guard;
 use crate::name::Name;
 use crate::policy::{self, Decisions, Plan};
 use crate::wire::{Full, Response};
@@ -21,8 +21,8 @@ use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
 pub struct Snapshot {
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) decisions: Decisions,
-    /// Senders whose client subnet options count.
-    pub(crate) believed: Arc<[IpNet]>,
+    /// Identity, cookies, limits, who is believed.
+    pub(crate) guard: Arc<Guard>,
     /// The configuration generation of the zones.
     pub(crate) config_generation: u64,
     /// The health table the decisions were made from.
@@ -42,7 +42,8 @@ impl Snapshot {
 
     /// True when this sender's client subnet options count.
     pub(crate) fn believes(&self, sender: IpAddr) -> bool {
-        self.believed
+        self.guard
+            .believed
             .iter()
             .any(|network| network.contains(&sender))
     }

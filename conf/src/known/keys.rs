@@ -27,7 +27,6 @@ const NO_TLS: &str = "connections would be in clear text";
 const NO_LOCATION: &str = "all clients would get the same answers, wherever they are";
 const NO_STICKY: &str = "a client's requests would go to any target, not to the one it had";
 const NO_LOG: &str = "nothing would be written there";
-const NO_DNS_LIMIT: &str = "queries would not be limited";
 
 /// Every later key. One line each, so that it reads as the table it is.
 #[rustfmt::skip]
@@ -136,14 +135,11 @@ pub(super) const LATER: &[LaterKey] = &[
     // [dns]
     later(Dns, "geo-database", &[], NO_LOCATION, REMOVE),
     later(Dns, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
-    later(Dns, "response-rate-limit", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
-    later(Dns, "rrl", &[Number(0), Word("off"), Empty], NO_DNS_LIMIT, "keep the server on addresses that only your clients reach"),
     later(Dns, "tls-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
-    later(Dns, "cookies", &[Flag(false)], "no DNS cookies would be sent", REMOVE),
     later(Dns, "query-log", &[Word("off"), Flag(false)], NO_LOG, "see the `pointsman_dns_` metrics"),
     // [[zone]]
     later(Zone, "networks", &[Empty], "the zone would be answered to everybody", "remove the zone, or bind the DNS server where only those clients reach it"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Place, Record};
+use super::{DnsService, Place, Record};
 use crate::{Span, Spanned};
 
 /// The DNS server.
@@ -27,6 +27,8 @@ pub struct Dns {
     pub home: Option<Place>,
     /// Senders whose EDNS Client Subnet options count (RFC 7871).
     pub ecs: Vec<IpNet>,
+    /// What it says of itself, cookies, limits.
+    pub service: DnsService,
     /// In the order of the files: `[[zone]]` entries, then files of `zone-files` in path order.
     pub zones: Vec<Zone>,
 }

@@ -6,6 +6,7 @@
 mod action;
 mod check;
 mod dns;
+mod dns_service;
 mod group;
 mod health;
 mod listener;
@@ -19,6 +20,7 @@ pub use action::{
 };
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use dns::{Dns, Zone};
+pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,

@@ -11,12 +11,12 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, location};
+use super::{Definitions, Names, dns_service, location};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Dns, Place, Span, Spanned, Zone};
+use crate::{Diagnostic, Dns, DnsService, Place, Span, Spanned, Zone};
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
 const DNS_PORT: u16 = 5300;
@@ -66,6 +66,7 @@ pub(super) fn resolve(
             .iter()
             .filter_map(|cidr| cidr.parse().ok())
             .collect(),
+        service: DnsService::default(),
         zones: Vec::new(),
     };
     let mut globs = Vec::new();
@@ -106,6 +107,7 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
         model.ttl = ttl;
     }
     model.home = home(reader);
+    model.service = dns_service::resolve(reader);
     if let Some(senders) = ecs(reader) {
         model.ecs = senders;
     }

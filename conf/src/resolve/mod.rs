@@ -9,6 +9,7 @@ mod audience;
 mod defaults;
 mod directory;
 mod dns;
+mod dns_service;
 mod group;
 mod health;
 mod listener;

@@ -1,10 +1,12 @@
 //! A packet in, a response out: the whole of answering, without sockets.
 //!
 //! Called by the UDP threads and TCP workers for every query, by tests and by whoever asks "what
-//! would be answered". Pure but for the random draws and its own scratch space.
+//! would be answered". Pure but for the random draws, its own scratch space and the rate limiter's
+//! table; the time is told to it.
 //! Cost: one pass over the query, one table lookup, one copy of the answer; no allocation, no
 //! lock, no syscall, no clock.
 
+mod chaos;
 mod resolve;
 
 use std::net::IpAddr;
@@ -12,11 +14,12 @@ use std::net::IpAddr;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use crate::guard::{Guard, Kind, Verdict as Limit};
 use crate::location::Client;
 use crate::metrics::{Decided, ZoneLabel};
 use crate::snapshot::Snapshot;
 use crate::wire::{
-    Edns, Header, LowerName, Question, Rcode, Rejection, Response, Transport, Verdict, limit, parse,
+    Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse,
 };
 use resolve::Resolver;
 
@@ -33,11 +36,40 @@ pub struct Answered {
     pub(crate) decided: Option<Decided>,
 }
 
+/// The time of answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// Seconds since 1970, which cookies bear; they wrap in 2106.
+    pub unix: u32,
+    /// Microseconds of a clock that never goes back, which rate limits are counted by.
+    pub micros: u64,
+}
+
 /// Answers queries; one for each thread.
 #[derive(Debug)]
 pub struct Answerer {
     draw: SmallRng,
     name: LowerName,
+    now: Moment,
+}
+
+/// Who asks, as far as the packet tells.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    address: IpAddr,
+    transport: Transport,
+    /// It has shown that it receives what is sent to its address: by TCP or by a cookie.
+    proven: bool,
+}
+
+/// What every answer, short or long, begins and ends with.
+#[derive(Debug, Clone, Copy)]
+struct Frame<'p> {
+    header: Header,
+    wire: &'p [u8],
+    qtype: u16,
+    edns: Option<Edns>,
+    options: &'p Options,
 }
 
 impl Answerer {
@@ -46,7 +78,13 @@ impl Answerer {
         Self {
             draw: SmallRng::seed_from_u64(seed),
             name: LowerName::new(),
+            now: Moment::default(),
         }
+    }
+
+    /// Tells the time of the answers that follow.
+    pub fn set_now(&mut self, now: Moment) {
+        self.now = now;
     }
 
     /// Answers `packet`, sent by `source`, from `snapshot` into `out`, which should hold 1,232 bytes for UDP and
@@ -59,15 +97,42 @@ impl Answerer {
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
+        let sender = Sender {
+            address: source,
+            transport,
+            proven: transport == Transport::Tcp,
+        };
         match parse(packet, &mut self.name) {
             Verdict::Drop => None,
             Verdict::Reject(mut rejection) => {
                 client(snapshot, source, &mut rejection.edns);
-                reject(&rejection, out)
+                let (options, sender) = self.options(&snapshot.guard, rejection.edns, sender);
+                let frame = Frame {
+                    header: rejection.header,
+                    wire: rejection.wire,
+                    qtype: rejection.qtype,
+                    edns: rejection.edns,
+                    options: &options,
+                };
+                let answered = frame.bare(rejection.rcode, false, out)?;
+                self.limit(snapshot, sender, frame, answered, out)
             }
             Verdict::Ask(mut question) => {
                 let client = client(snapshot, source, &mut question.edns);
-                self.look_up(snapshot, &question, client, transport, out)
+                let (options, sender) = self.options(&snapshot.guard, question.edns, sender);
+                let frame = Frame {
+                    header: question.header,
+                    wire: question.wire,
+                    qtype: question.qtype,
+                    edns: question.edns,
+                    options: &options,
+                };
+                let answered = if question.chaos {
+                    chaos::answer(&snapshot.guard, frame, &self.name, out)?
+                } else {
+                    self.look_up(snapshot, frame, client, transport, out)?
+                };
+                self.limit(snapshot, sender, frame, answered, out)
             }
         }
     }
@@ -75,23 +140,92 @@ impl Answerer {
     fn look_up(
         &mut self,
         snapshot: &Snapshot,
-        question: &Question<'_>,
+        frame: Frame<'_>,
         client: Client,
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
-        let edns = question.edns;
-        let response = Response::begin(out, limit(transport, edns), question.wire, edns)?;
-        let mut resolver =
-            Resolver::new(snapshot, response, question.qtype, client, &mut self.draw);
+        let response = frame.begin(limit(transport, frame.edns), out)?;
+        let mut resolver = Resolver::new(snapshot, response, frame.qtype, client, &mut self.draw);
         let rcode = resolver.resolve(&mut self.name);
         let (zone, decided) = (resolver.zone_label, resolver.decided);
         Some(Answered {
-            len: resolver.response.finish(question.header, rcode),
+            len: resolver.response.finish(frame.header, rcode),
             rcode,
-            qtype: question.qtype,
+            qtype: frame.qtype,
             zone,
             decided,
+        })
+    }
+
+    /// The options that go back beside the client subnet, and whether the cookie proves the sender.
+    fn options(&self, guard: &Guard, edns: Option<Edns>, mut sender: Sender) -> (Options, Sender) {
+        let mut options = Options::NONE;
+        let Some(edns) = edns else {
+            return (options, sender);
+        };
+        if let Some(cookie) = &edns.cookie
+            && guard.secrets.is_on()
+        {
+            let (address, now) = (sender.address, self.now.unix);
+            let believed = guard.secrets.believes(cookie, address, now);
+            sender.proven |= believed;
+            options.cookie(&guard.secrets.answer(cookie, believed, address, now));
+        }
+        if edns.nsid && !guard.nsid.is_empty() {
+            options.nsid(&guard.nsid);
+        }
+        if edns.keepalive && sender.transport == Transport::Tcp {
+            options.keepalive(guard.keepalive);
+        }
+        (options, sender)
+    }
+
+    /// Holds an answer back, or cuts it short, when its receiver has had too many like it.
+    fn limit(
+        &mut self,
+        snapshot: &Snapshot,
+        sender: Sender,
+        frame: Frame<'_>,
+        answered: Answered,
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let limiter = match &snapshot.guard.limiter {
+            Some(limiter) if !sender.proven && !limiter.exempts(sender.address) => limiter,
+            _ => return Some(answered),
+        };
+        let name = frame.wire.len().saturating_sub(4);
+        self.name.fill(frame.wire.get(..name).unwrap_or_default());
+        let kind = match answered.rcode {
+            Rcode::NoError => Kind::Answer(self.name.wire(), frame.qtype),
+            Rcode::NxDomain => Kind::Missing(answered.zone.0),
+            _ => Kind::Error,
+        };
+        match limiter.verdict(sender.address, kind, self.now.micros) {
+            Limit::Send => Some(answered),
+            Limit::Drop => None,
+            Limit::Truncate => frame.bare(Rcode::NoError, true, out),
+        }
+    }
+}
+
+impl Frame<'_> {
+    fn begin<'b>(&'b self, limit: usize, out: &'b mut [u8]) -> Option<Response<'b>> {
+        Response::begin(out, limit, self.wire, self.edns, self.options)
+    }
+
+    /// An answer without records.
+    fn bare(&self, rcode: Rcode, truncated: bool, out: &mut [u8]) -> Option<Answered> {
+        let mut response = self.begin(limit(Transport::Udp, None), out)?;
+        if truncated {
+            response.truncate();
+        }
+        Some(Answered {
+            len: response.finish(self.header, rcode),
+            rcode,
+            qtype: self.qtype,
+            zone: ZoneLabel::NONE,
+            decided: None,
         })
     }
 }
@@ -109,34 +243,6 @@ fn client(snapshot: &Snapshot, source: IpAddr, edns: &mut Option<Edns>) -> Clien
         return sender;
     }
     subnet.client().unwrap_or(sender)
-}
-
-fn reject(rejection: &Rejection<'_>, out: &mut [u8]) -> Option<Answered> {
-    let Rejection {
-        header,
-        rcode,
-        wire,
-        qtype,
-        edns,
-    } = *rejection;
-    Some(Answered {
-        len: bare(header, rcode, wire, edns, out)?,
-        rcode,
-        qtype,
-        zone: ZoneLabel::NONE,
-        decided: None,
-    })
-}
-
-fn bare(
-    header: Header,
-    rcode: Rcode,
-    question: &[u8],
-    edns: Option<Edns>,
-    out: &mut [u8],
-) -> Option<usize> {
-    let response = Response::begin(out, limit(Transport::Udp, None), question, edns)?;
-    Some(response.finish(header, rcode))
 }
 
 #[cfg(test)]

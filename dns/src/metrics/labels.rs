@@ -15,7 +15,7 @@ pub(super) const PLACES: usize = NAMED as usize + 2;
 
 /// The place of a zone's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ZoneLabel(pub(super) u16);
+pub(crate) struct ZoneLabel(pub(crate) u16);
 
 impl ZoneLabel {
     /// Zones past the first 200.

@@ -7,17 +7,20 @@ mod counters;
 mod labels;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 pub(crate) use counters::{Counters, DURATION_BOUNDS, Decided};
 pub(crate) use labels::{ZoneLabel, ZoneLabels};
 
+use crate::guard::Limiter;
 use crate::policy::Reason;
 use crate::wire::Rcode;
 
 const QUERIES: &str = "pointsman_dns_queries_total";
 const DECISIONS: &str = "pointsman_dns_policy_decisions_total";
+const LIMITED: &str = "pointsman_dns_rate_limited_total";
 const DURATION: &str = "pointsman_dns_query_duration_seconds";
 
 /// Adds up what the threads counted.
@@ -75,6 +78,23 @@ pub(crate) fn collect<'c>(
             vec![histogram(&buckets, seconds)],
         ),
     ]
+}
+
+/// What the rate limiter held back.
+pub(crate) fn limited(limiter: &Limiter) -> MetricFamily {
+    let of = |action, counter: &AtomicU64| {
+        self::counter(&[("action", action)], counter.load(Ordering::Relaxed))
+    };
+    let metrics = vec![
+        of("drop", &limiter.dropped),
+        of("truncate", &limiter.truncated),
+    ];
+    family(
+        LIMITED,
+        "DNS answers over the rate limit of their network; with dry-run they were sent.",
+        MetricType::COUNTER,
+        metrics,
+    )
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

@@ -24,7 +24,14 @@ fn queries_decisions_and_durations_are_counted() {
     let scene = Scene::new(SCENE);
     let mut labels = ZoneLabels::default();
     labels.label("example.test");
-    let compiled = Compiled::labelled(&scene.config, &scene.zones, 1, &scene.slots, labels.clone());
+    let compiled = Compiled::labelled(
+        &scene.config,
+        &scene.zones,
+        1,
+        &scene.slots,
+        labels.clone(),
+        crate::guard::Guard::nothing(),
+    );
     let snapshot = compiled.snapshot(&scene.health, false);
     let counters = [
         Counters::new(Transport::Udp),

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answerer;
+use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
 use crate::wire::Transport;
@@ -111,6 +112,7 @@ impl TcpWorker {
                 message: vec![0; MESSAGE_MAX].into(),
             }),
             idle: RefCell::default(),
+            clock: Clock::new(),
         });
         let mut acceptors: HashMap<SocketAddr, oneshot::Sender<()>> = HashMap::new();
         while let Some(command) = self.commands.recv().await {
@@ -148,6 +150,7 @@ struct Service {
     desk: RefCell<Desk>,
     /// Connections waiting for a query, longest first.
     idle: RefCell<BTreeMap<(Instant, u64), Rc<Notify>>>,
+    clock: Clock,
 }
 
 impl Service {
@@ -268,6 +271,7 @@ impl Service {
         let snapshot = self.snapshot.load();
         let desk = &mut *self.desk.borrow_mut();
         let message = &mut desk.message;
+        desk.answerer.set_now(self.clock.at(began));
         let answered = desk
             .answerer
             .answer(&snapshot, query, peer, Transport::Tcp, message);

@@ -3,7 +3,7 @@
 //! One OS thread for each socket, spawned when a configuration with the address is committed. Each
 //! adopts the newest snapshot with every batch, and twice a second when idle, so that old ones are
 //! not kept alive.
-//! Cost per query: a share of two syscalls and two clock reads; no allocation, no lock.
+//! Cost per query: a share of two syscalls and three clock reads; no allocation, no lock.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, UdpSocket};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use crate::answer::Answerer;
+use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
 use crate::wire::Transport;
@@ -99,6 +100,7 @@ impl Server {
         let mut batch = Batch::new(self.batch_info);
         let mut answerer = Answerer::new(rand::random());
         let mut snapshots = Cache::new(self.snapshot);
+        let clock = Clock::new();
         while !self.stop.load(Ordering::Acquire) {
             let received = batch.receive(&self.socket);
             // After the wait, never before: an answer must not come from a snapshot that was
@@ -109,6 +111,7 @@ impl Server {
                 continue;
             }
             let began = Instant::now();
+            answerer.set_now(clock.at(began));
             let mut answers = 0;
             batch.each(|query, source, out| {
                 let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;

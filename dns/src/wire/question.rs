@@ -5,8 +5,9 @@
 //! so that two servers can never answer each other for ever (RUSTSEC-2023-0041).
 //! Cost: one pass over the packet, no allocation; never panics on any bytes.
 
+use super::options::{OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID};
 use super::subnet::{OPTION_SUBNET, Subnet};
-use super::{LowerName, Rcode};
+use super::{Cookie, LowerName, Rcode};
 use crate::name::MAX_NAME;
 
 /// Length of the message header.
@@ -19,6 +20,7 @@ const TYPE_IXFR: u16 = 251;
 /// Types 249 to 254 ask for something else than records; what they ask for is not done here.
 const QUESTION_TYPES: std::ops::RangeInclusive<u16> = 249..=254;
 const CLASS_IN: u16 = 1;
+const CLASS_CHAOS: u16 = 3;
 const CLASS_ANY: u16 = 255;
 
 /// What an answer takes over from the query's header.
@@ -31,7 +33,7 @@ pub(crate) struct Header {
 }
 
 /// What the client's OPT record said (RFC 6891).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Edns {
     /// The largest datagram the client takes.
     pub(crate) udp_size: u16,
@@ -39,6 +41,12 @@ pub(crate) struct Edns {
     pub(crate) dnssec_ok: bool,
     /// The client's network, if the sender names it.
     pub(crate) subnet: Option<Subnet>,
+    /// The client's cookie (RFC 7873).
+    pub(crate) cookie: Option<Cookie>,
+    /// The client asks who we are (RFC 5001).
+    pub(crate) nsid: bool,
+    /// The client asks how long its connection is kept (RFC 7828).
+    pub(crate) keepalive: bool,
 }
 
 /// A query that can be looked up.
@@ -52,6 +60,8 @@ pub(crate) struct Question<'p> {
     pub(crate) qtype: u16,
     /// The OPT record, if there was one.
     pub(crate) edns: Option<Edns>,
+    /// The class is CH: it asks about the server, not about a zone.
+    pub(crate) chaos: bool,
 }
 
 /// A query that is answered with nothing but a response code.
@@ -108,6 +118,9 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     if header.flags & 0x7800 != 0 {
         return bare(Rcode::NotImp);
     }
+    if word(4) == 0 && word(6) == 0 {
+        return without_question(packet, header, word(8), word(10));
+    }
     // RFC 9619: exactly one question; and a query has no answers.
     if word(4) != 1 || word(6) != 0 {
         return bare(Rcode::FormErr);
@@ -127,14 +140,7 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     let records = packet.get(HEADER_LEN + wire.len()..).unwrap_or_default();
     match read_edns(records, word(8), word(10)) {
         Err(()) => reject(Rcode::FormErr, None),
-        Ok(Some((_, version))) if version > 0 => reject(
-            Rcode::BadVers,
-            Some(Edns {
-                udp_size: 0,
-                dnssec_ok: false,
-                subnet: None,
-            }),
-        ),
+        Ok(Some((_, version))) if version > 0 => reject(Rcode::BadVers, Some(Edns::default())),
         Ok(opt) => {
             let edns = opt.map(|(edns, _)| edns);
             match refusal(qtype, qclass) {
@@ -144,20 +150,38 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
                     wire,
                     qtype,
                     edns,
+                    chaos: qclass == CLASS_CHAOS,
                 }),
             }
         }
     }
 }
 
-/// What types and classes that are never looked up are answered with. Class CH (`version.bind`
-/// and its kin) tells strangers what runs here: refused.
+/// A query with a cookie may come without a question, to get a server cookie (RFC 7873 section
+/// 5.4).
+fn without_question(packet: &[u8], header: Header, authority: u16, additional: u16) -> Verdict<'_> {
+    let records = packet.get(HEADER_LEN..).unwrap_or_default();
+    let edns = match read_edns(records, authority, additional) {
+        Ok(Some((edns, 0))) => Some(edns),
+        _ => None,
+    };
+    let asks = edns.is_some_and(|edns| edns.cookie.is_some());
+    Verdict::Reject(Rejection {
+        header,
+        rcode: if asks { Rcode::NoError } else { Rcode::FormErr },
+        wire: &[],
+        qtype: 0,
+        edns: edns.filter(|_| asks),
+    })
+}
+
+/// What types and classes that are never looked up are answered with.
 fn refusal(qtype: u16, qclass: u16) -> Option<Rcode> {
     match (qtype, qclass) {
         (TYPE_OPT, _) => Some(Rcode::FormErr),
         (TYPE_AXFR | TYPE_IXFR, _) => Some(Rcode::Refused),
         (qtype, _) if QUESTION_TYPES.contains(&qtype) => Some(Rcode::NotImp),
-        (_, CLASS_IN | CLASS_ANY) => None,
+        (_, CLASS_IN | CLASS_ANY | CLASS_CHAOS) => None,
         _ => Some(Rcode::Refused),
     }
 }
@@ -202,13 +226,13 @@ fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Option<
         if found.is_some() || !record.at_root {
             return Err(());
         }
-        let subnet = read_options(record.rdata)?;
+        let options = read_options(record.rdata)?;
         let [_, version, flags, _] = record.ttl;
         found = Some((
             Edns {
                 udp_size: record.class,
                 dnssec_ok: flags & 0x80 != 0,
-                subnet,
+                ..options
             },
             version,
         ));
@@ -251,24 +275,30 @@ fn split_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
 }
 
 /// The options of an OPT record: each must stay inside it, and there is one client subnet at most.
-fn read_options(mut rdata: &[u8]) -> Result<Option<Subnet>, ()> {
-    let mut subnet = None;
+fn read_options(mut rdata: &[u8]) -> Result<Edns, ()> {
+    let mut edns = Edns::default();
     while let Some((&[code_high, code_low, high, low], rest)) = rdata.split_first_chunk::<4>() {
         let length = usize::from(u16::from_be_bytes([high, low]));
         let (data, after) = rest.split_at_checked(length).ok_or(())?;
-        if [code_high, code_low] == OPTION_SUBNET {
-            let read = Subnet::read(data).ok_or(())?;
-            if subnet.replace(read).is_some() {
-                return Err(());
+        match u16::from_be_bytes([code_high, code_low]) {
+            OPTION_SUBNET => {
+                let read = Subnet::read(data).ok_or(())?;
+                if edns.subnet.replace(read).is_some() {
+                    return Err(());
+                }
             }
+            // Of several cookies the first counts (RFC 7873 section 5.2).
+            OPTION_COOKIE if edns.cookie.is_none() => {
+                edns.cookie = Some(Cookie::read(data).ok_or(())?);
+            }
+            // Data in either is ignored (RFC 5001 section 2.1), or for a server to send only.
+            OPTION_NSID => edns.nsid = true,
+            OPTION_KEEPALIVE => edns.keepalive = data.is_empty(),
+            _ => {}
         }
         rdata = after;
     }
-    if rdata.is_empty() {
-        Ok(subnet)
-    } else {
-        Err(())
-    }
+    if rdata.is_empty() { Ok(edns) } else { Err(()) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! one with TC set: a part of an RRset is never sent.
 //! Cost: copies; no allocation, no syscall.
 
-use super::{BlobView, Edns, HEADER_LEN, Header, Rcode, Transport};
+use super::{BlobView, Edns, HEADER_LEN, Header, Options, Rcode, Transport};
 
 /// Where the question's name stands in every message.
 pub(crate) const NAME_AT: usize = HEADER_LEN;
@@ -61,6 +61,8 @@ pub(crate) struct Response<'b> {
     question_end: usize,
     counts: [u16; 3],
     edns: Option<Edns>,
+    /// Further options to send.
+    options: &'b Options,
     truncated: bool,
     /// The AA bit.
     pub(crate) authoritative: bool,
@@ -79,10 +81,12 @@ impl<'b> Response<'b> {
         limit: usize,
         question: &[u8],
         edns: Option<Edns>,
+        options: &'b Options,
     ) -> Option<Self> {
         let question_end = HEADER_LEN + question.len();
         let opt = edns.map_or(0, |edns| {
-            OPT_LEN + edns.subnet.map_or(0, |subnet| subnet.option_len())
+            let subnet = edns.subnet.map_or(0, |subnet| subnet.option_len());
+            OPT_LEN + subnet + options.bytes().len()
         });
         let end = limit.min(out.len()).checked_sub(opt)?;
         if question_end > end {
@@ -97,6 +101,7 @@ impl<'b> Response<'b> {
             question_end,
             counts: [0; 3],
             edns,
+            options,
             truncated: false,
             authoritative: false,
             not_authoritative: false,
@@ -228,7 +233,9 @@ impl<'b> Response<'b> {
         };
         let subnet = edns.subnet.map(|subnet| subnet.option(self.scope));
         let subnet = subnet.as_ref().map_or(&[][..], |option| option.bytes());
-        let options_len = (error.len() + subnet.len()) as u8;
+        let options = self.options.bytes();
+        let [options_high, options_low] =
+            u16::to_be_bytes((error.len() + subnet.len() + options.len()) as u16);
         let opt = [
             0,
             0,
@@ -239,12 +246,12 @@ impl<'b> Response<'b> {
             0,
             flags,
             0,
-            0,
-            options_len,
+            options_high,
+            options_low,
         ];
         // The room was kept by `begin`; the error goes only with a message that has no records.
         self.end = self.out.len();
-        let pushed = [&opt, error, subnet].map(|part| self.push_bytes(part));
+        let pushed = [&opt, error, subnet, options].map(|part| self.push_bytes(part));
         if pushed.iter().all(Result::is_ok) {
             let [.., additional] = &mut self.counts;
             *additional += 1;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::location::Client;
 
 /// The option's code on the wire.
-pub(super) const OPTION_SUBNET: [u8; 2] = [0, 8];
+pub(super) const OPTION_SUBNET: u16 = 8;
 /// Code, length, family, source and scope.
 const HEAD_LEN: usize = 8;
 const ADDRESS_LEN: usize = 16;

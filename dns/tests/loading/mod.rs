@@ -46,6 +46,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             tcp_max_connections: 10,
             home: None,
             ecs: Vec::new(),
+            service: conf::DnsService::default(),
             zones,
         }),
     }

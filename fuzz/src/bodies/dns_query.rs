@@ -11,6 +11,9 @@ use super::{Body, outcome};
 /// Names of every shape.
 const CONFIG: &str = r#"
 [dns]
+nsid = "fuzz"
+version = "fuzz"
+hostname = "fuzz"
 [[zone]]
 name = "a.test"
 [[zone.record]]
@@ -95,6 +98,9 @@ pub(super) fn body() -> Body {
             b"\0\0\x29\xff\xff\0\x01\x80\0\0\x08\0\x08\0\x04\0\x01\0\0",
             b"\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
             b"\x04test\0",
+            b"\x07version\x04bind\0\0\x10\0\x03",
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\x14\0\x0a\0\x08ABCDEFGH\0\x03\0\0\0\x0b\0\0",
+            b"\0\x0a\0\x18ABCDEFGH\x01\0\0\0\0\0\0\0ABCDEFGH",
             b"\0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
             b"\0\0\xff\0\x01",
         ],

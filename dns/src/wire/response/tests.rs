@@ -19,7 +19,7 @@ fn blob(count: u8) -> Blob {
 #[test]
 fn the_question_comes_back_as_it_was() {
     let mut out = [0; 512];
-    let mut response = Response::begin(&mut out, 512, QUESTION, None).unwrap();
+    let mut response = Response::begin(&mut out, 512, QUESTION, None, &Options::NONE).unwrap();
     response.authoritative = true;
     response
         .push(Section::Answer, blob(3).view(), 2, NAME_AT)
@@ -37,7 +37,7 @@ fn the_question_comes_back_as_it_was() {
 fn owners_are_written_over_whatever_the_rotation() {
     for first in 0..3 {
         let mut out = [0; 512];
-        let mut response = Response::begin(&mut out, 512, QUESTION, None).unwrap();
+        let mut response = Response::begin(&mut out, 512, QUESTION, None, &Options::NONE).unwrap();
         response
             .push(Section::Authority, blob(3).view(), first, NAME_AT + 4)
             .unwrap();
@@ -55,14 +55,15 @@ fn opt_has_its_room_kept_and_carries_the_upper_bits() {
     let edns = Some(Edns {
         udp_size: 512,
         dnssec_ok: true,
-        subnet: None,
+        ..Edns::default()
     });
     let record_len = 16;
     let fitting = (512 - HEADER_LEN - QUESTION.len() - OPT_LEN) / record_len;
     for (count, fits) in [(fitting, true), (fitting + 1, false)] {
         let mut out = [0; 1232];
         let limit = limit(Transport::Udp, edns);
-        let mut response = Response::begin(&mut out, limit, QUESTION, edns).unwrap();
+        let mut response =
+            Response::begin(&mut out, limit, QUESTION, edns, &Options::NONE).unwrap();
         let pushed = response.push(Section::Answer, blob(count as u8).view(), 0, NAME_AT);
         assert_eq!(pushed.is_ok(), fits, "{count}");
         if !fits {
@@ -86,9 +87,10 @@ fn a_name_not_served_is_told_by_an_extended_error() {
         udp_size: 4096,
         dnssec_ok: false,
         subnet: None,
+        ..Edns::default()
     });
     let mut out = [0; 512];
-    let mut response = Response::begin(&mut out, 1232, QUESTION, edns).unwrap();
+    let mut response = Response::begin(&mut out, 1232, QUESTION, edns, &Options::NONE).unwrap();
     response.not_authoritative = true;
     let len = response.finish(HEADER, Rcode::Refused);
     assert!(out[..len].ends_with(&[0, 6, 0, 15, 0, 2, 0, 20]));
@@ -104,6 +106,7 @@ fn limits_follow_transport_and_client() {
                 udp_size,
                 dnssec_ok: false,
                 subnet: None,
+                ..Edns::default()
             }),
         )
     };

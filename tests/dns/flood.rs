@@ -1,0 +1,178 @@
+//! A flood in a victim's name: the victim gets no more than the forger spent.
+//!
+//! Runs in a network namespace, where any address may be used; skipped where none can be made.
+
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::harness::{Folder, eventually};
+
+/// A namespace with two addresses, removed at the end.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Option<Self> {
+        let namespace = Self(format!("pointsman-flood-{}", std::process::id()));
+        let ip = |words: &[&str]| {
+            Command::new("ip")
+                .args(words)
+                .stderr(Stdio::null())
+                .status()
+        };
+        let name = namespace.0.as_str();
+        let made = ip(&["netns", "add", name]).is_ok_and(|status| status.success());
+        if !made {
+            std::mem::forget(namespace);
+            return None;
+        }
+        for address in ["192.0.2.1/32", "198.51.100.7/32"] {
+            ip(&["-n", name, "address", "add", address, "dev", "lo"]).unwrap();
+        }
+        ip(&["-n", name, "link", "set", "lo", "up"]).unwrap();
+        Some(namespace)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]);
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let deleted = Command::new("ip")
+            .args(["netns", "delete", &self.0])
+            .status();
+        assert!(deleted.unwrap().success());
+    }
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Sends queries from the victim's address as fast as it can, and counts bytes both ways. The name
+/// is one with a large answer, its case changed each time as an attacker would.
+const FLOOD: &str = r#"
+import random, select, socket, sys, time
+victim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+victim.bind(("198.51.100.7", 0))
+victim.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+sent = got = truncated = 0
+def take(wait):
+    global got, truncated
+    while select.select([victim], [], [], wait)[0]:
+        answer = victim.recv(4096)
+        got += len(answer)
+        truncated += answer[2] >> 1 & 1
+for number in range(20000):
+    name = "".join(random.choice((c.lower(), c.upper())) for c in "large")
+    labels = b"".join(bytes([len(l)]) + l.encode() for l in (name, "example", "test"))
+    query = number.to_bytes(2, "big") + bytes.fromhex("01000001000000000001") + labels + b"\0" \
+        + bytes.fromhex("00100001" "0000291000000000000000")
+    victim.sendto(query, ("192.0.2.1", 5300))
+    sent += len(query)
+    if number % 16 == 0:
+        take(0)
+take(1)
+print(sent, got, truncated)
+"#;
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_victim_gets_no_more_than_the_forger_spent() {
+    let Some(namespace) = Namespace::new() else {
+        eprintln!("skipped: no network namespace can be made here");
+        return;
+    };
+    let folder = Folder::new();
+    let large = "x".repeat(200);
+    let file = folder.write(
+        "pointsman.toml",
+        &format!(
+            "[admin]\nbind = \"127.0.0.1:9901\"\n[dns]\nbind = \"192.0.2.1:5300\"\n\
+             response-rate-limit = {{ responses-per-second = 20 }}\n\
+             [[zone]]\nname = \"example.test\"\n[[zone.record]]\nname = \"large\"\ntype = \"TXT\"\n\
+             values = ['\"{large}\"', '\"a{large}\"', '\"b{large}\"']\n"
+        ),
+    );
+    let mut command = namespace.command(env!("CARGO_BIN_EXE_pointsman"));
+    command
+        .args(["run", "-c", &file])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let server = Server(command.spawn().unwrap());
+    eventually("it answers", || {
+        let mut dig = namespace.command("dig");
+        dig.args([
+            "-b",
+            "192.0.2.1",
+            "@192.0.2.1",
+            "-p",
+            "5300",
+            "+tries=1",
+            "+time=1",
+        ]);
+        let output = dig
+            .args(["+tcp", "+short", "soa", "example.test"])
+            .output()
+            .unwrap();
+        text(&output).contains("hostmaster").then_some(())
+    });
+    let flood = namespace
+        .command("python3")
+        .args(["-c", FLOOD])
+        .output()
+        .unwrap();
+    let said = text(&flood);
+    let numbers: Vec<u64> = said
+        .split_ascii_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let [sent, got, truncated] = numbers[..] else {
+        panic!("{said} {}", String::from_utf8_lossy(&flood.stderr));
+    };
+    assert!(got <= sent, "{got} bytes for {sent}");
+    assert!(
+        truncated > 100,
+        "a true client is asked to come by TCP: {truncated}"
+    );
+    // The victim itself, with a cookie or by TCP, is answered all the same.
+    for transport in ["+tcp", "+notcp"] {
+        let ask = |cookie: &str| {
+            let mut dig = namespace.command("dig");
+            dig.args([
+                "-b",
+                "198.51.100.7",
+                "@192.0.2.1",
+                "-p",
+                "5300",
+                "+tries=3",
+                "+time=2",
+            ]);
+            dig.args([transport, cookie, "txt", "large.example.test"]);
+            text(&dig.output().unwrap())
+        };
+        let first = ask("+cookie");
+        let cookie = first
+            .split("COOKIE: ")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
+        for _ in 0..30 {
+            let said = ask(&format!("+cookie={cookie}"));
+            assert!(said.contains("ANSWER: 3"), "{said}");
+        }
+    }
+    drop(server);
+}

@@ -1,0 +1,12 @@
+//! The DNS server of the real binary, asked by real programs: dig, nsupdate, other servers.
+//!
+//! Every port is 0; addresses come from `status --json`. Traffic stays on loopback, or in a network
+//! namespace that the test makes and removes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod basics;
+mod dig;
+mod flood;
+#[expect(dead_code, reason = "the tests of the command line use the rest of it")]
+#[path = "../cli/harness.rs"]
+mod harness;
