@@ -8,15 +8,15 @@ use super::process::{Program, eventually};
 use super::services::HttpService;
 
 /// Three services behind one listener, and a name that follows them.
-struct Scene {
-    services: Vec<HttpService>,
-    pointsman: Pointsman,
+pub(super) struct Scene {
+    pub(super) services: Vec<HttpService>,
+    pub(super) pointsman: Pointsman,
 }
 
 impl Scene {
     /// `net` is the second octet of the services' addresses, so that tests do not meet. Probes
     /// come once in `interval`.
-    fn start(net: u8, interval: &str) -> Self {
+    pub(super) fn start(net: u8, interval: &str) -> Self {
         let services: Vec<HttpService> = (11..14)
             .map(|host| HttpService::start(&format!("127.{net}.0.{host}"), 0))
             .collect();
@@ -56,17 +56,17 @@ impl Scene {
         }
     }
 
-    fn target(&self, index: usize) -> SocketAddr {
+    pub(super) fn target(&self, index: usize) -> SocketAddr {
         self.services[index].address
     }
 
-    fn answers(&self) -> Vec<u8> {
+    pub(super) fn answers(&self) -> Vec<u8> {
         let found = addresses(self.pointsman.dns(), "app.example.test");
         found.iter().map(|address| address.octets()[3]).collect()
     }
 
     /// Sixteen keep-alive connections of GETs for `seconds`.
-    fn load(&self, seconds: u32) -> Program {
+    pub(super) fn load(&self, seconds: u32) -> Program {
         let url = format!("http://{}/", self.pointsman.listener("web"));
         let duration = format!("-d{seconds}s");
         Program::start(Command::new("wrk").args([
@@ -80,7 +80,7 @@ impl Scene {
     }
 
     /// Waits until the load reaches every target in `indices`.
-    fn await_load(&self, indices: &[usize]) {
+    pub(super) fn await_load(&self, indices: &[usize]) {
         for &index in indices {
             let before = self.pointsman.selected("app", self.target(index));
             eventually("load reaches the target", || {

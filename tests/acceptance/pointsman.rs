@@ -25,11 +25,18 @@ impl Pointsman {
     pub fn start(config: &str) -> Self {
         let folder = Folder::new("acceptance");
         write(&folder, config);
+        Self::start_in(folder, &[])
+    }
+
+    /// Starts it with the configuration, and what else is there, in `folder`, and waits until it is
+    /// ready.
+    pub fn start_in(folder: Folder, environment: &[(&str, &str)]) -> Self {
         let program = Program::start(
             Command::new(env!("CARGO_BIN_EXE_pointsman"))
                 .arg("run")
                 .arg("-c")
                 .arg(folder.path().join("pointsman.toml"))
+                .envs(environment.iter().copied())
                 .current_dir(folder.path()),
         );
         let mut started = Self { program, folder };
@@ -44,6 +51,25 @@ impl Pointsman {
                 .is_some_and(|(status, _)| status == 200)
         });
         started
+    }
+
+    /// Ends it in order; its folder, with what it remembers.
+    pub fn stop(self) -> Folder {
+        self.program.signal("TERM");
+        let (status, lines) = self.program.finish();
+        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+        self.folder
+    }
+
+    /// The sum of all samples of a metric.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.request("GET", "/metrics", "");
+        let own = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+        text.lines().filter(own).filter_map(value).sum()
     }
 
     /// Replaces the configuration file; nothing is reloaded by that alone.
@@ -128,7 +154,8 @@ impl Pointsman {
     }
 }
 
-fn write(folder: &Folder, config: &str) {
+/// Writes the configuration file of a folder.
+pub fn write(folder: &Folder, config: &str) {
     let text = format!("state-dir = \"state\"\n{config}\n[admin]\nbind = \"127.0.0.1:0\"\n");
     std::fs::write(folder.path().join("pointsman.toml"), text).expect("write the configuration");
 }
@@ -148,6 +175,11 @@ fn unchunk(mut body: &str) -> Option<String> {
 
 /// Asks a DNS server for the A records of `name` over UDP: addresses, sorted.
 pub fn addresses(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
+    try_addresses(server, name).expect("a DNS answer")
+}
+
+/// [`addresses`], or why there is no answer.
+pub fn try_addresses(server: SocketAddr, name: &str) -> std::io::Result<Vec<Ipv4Addr>> {
     let socket = UdpSocket::bind((IpAddr::from([127, 0, 0, 1]), 0)).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(5)))
@@ -158,9 +190,11 @@ pub fn addresses(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
         query.extend_from_slice(label.as_bytes());
     }
     query.extend_from_slice(&[0, 0, 1, 0, 1]);
-    socket.send_to(&query, server).unwrap();
+    // Connected: a port that nobody has is told at once.
+    socket.connect(server)?;
+    socket.send(&query)?;
     let mut packet = [0; 1500];
-    let length = socket.recv(&mut packet).expect("a DNS answer");
+    let length = socket.recv(&mut packet)?;
     let answers = u16::from_be_bytes([packet[6], packet[7]]);
     let mut at = query.len();
     let mut found: Vec<Ipv4Addr> = (0..answers)
@@ -177,5 +211,5 @@ pub fn addresses(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
         .collect();
     assert!(at <= length);
     found.sort_unstable();
-    found
+    Ok(found)
 }

@@ -32,6 +32,11 @@ impl HttpService {
         super::process::eventually("the service is gone", || !self.program.is_running());
     }
 
+    /// [`HttpService::kill`] without waiting for it.
+    pub fn strike(&mut self) {
+        self.program.signal("KILL");
+    }
+
     /// Starts it anew on its old address.
     pub fn restart(&mut self) {
         let ip = self.address.ip().to_string();
