@@ -12,5 +12,6 @@ mod health;
 mod http_failover;
 mod pointsman;
 mod postgresql;
+mod probed;
 mod process;
 mod services;
