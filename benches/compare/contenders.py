@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class PercentTemplate(Template):
 
 @dataclass(frozen=True)
 class Server:
-    """A running contender and its port per role: http, tcp, bulk, dns."""
+    """A running contender and its port per role: http, tcp, bulk, udp, dns."""
 
     name: str
     child: Child
@@ -86,12 +87,28 @@ def launch(
 
 def answers(role: str, port: int) -> bool:
     """Whether a server plays its role already."""
+    if role == "udp":
+        return wrong_datagram_echo(port) is None
     if role != "dns":
         return accepts_tcp(port)
     try:
         return zones.ask(port, zones.static_name(0)).rcode == 0
     except OSError:
         return False
+
+
+def wrong_datagram_echo(port: int) -> str | None:
+    """What is wrong with a UDP listener before an echo, if anything."""
+    message = bytes(range(128))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+        client.connect(("127.0.0.1", port))
+        try:
+            client.send(message)
+            heard = client.recv(65536)
+        except OSError as error:
+            return repr(error)
+    return None if heard == message else "another message came back"
 
 
 def start_nginx(scene: Scene) -> Server:
@@ -108,7 +125,7 @@ def start_nginx(scene: Scene) -> Server:
         "nginx",
         PEERS / "nginx.conf",
         lambda config: ["nginx", "-c", str(config), "-p", str(config.parent)],
-        ("http", "tcp", "bulk"),
+        ("http", "tcp", "bulk", "udp"),
         {"module": modules[0], **lists},
     )
 
@@ -183,7 +200,7 @@ def start_pointsman(
         "pointsman",
         template,
         lambda config: [program, "run", "-c", str(config)],
-        ("http", "tcp", "bulk", "dns", "admin"),
+        ("http", "tcp", "bulk", "udp", "dns", "admin"),
         {**lists, **extra},
     )
 
@@ -196,14 +213,14 @@ def pointsman(program: str) -> Contender:
     return Contender(
         "pointsman",
         program,
-        BALANCES | {"dns", "weighted"},
+        BALANCES | {"udp", "dns", "weighted"},
         ("version",),
         lambda scene: start_pointsman(scene, program),
     )
 
 
 PEER_CONTENDERS = (
-    Contender("nginx", "nginx", BALANCES, ("-v",), start_nginx),
+    Contender("nginx", "nginx", BALANCES | {"udp"}, ("-v",), start_nginx),
     Contender("haproxy", "haproxy", BALANCES, ("-v",), start_haproxy),
     Contender("gdnsd", "gdnsd", frozenset({"dns", "weighted"}), ("-?",), start_gdnsd),
     Contender("nsd", "nsd", frozenset({"dns"}), ("-v",), start_nsd),

@@ -14,7 +14,7 @@ from typing import Any
 from collections.abc import Callable, Mapping
 
 import zones
-from contenders import Server
+from contenders import Server, wrong_datagram_echo
 from processes import run_pinned
 
 GIB = 1 << 30
@@ -174,6 +174,15 @@ WORKLOADS = (
         ("load", "bulk", "--connections", "4"),
         wrong_source,
         costs_per_gib=True,
+    ),
+    Workload(
+        "udp",
+        "UDP, messages of 128 B, 64 flows",
+        "udp",
+        "udp",
+        "us/message",
+        ("load", "datagrams"),
+        wrong_datagram_echo,
     ),
     Workload(
         "dns",

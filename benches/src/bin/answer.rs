@@ -1,4 +1,5 @@
-//! The targets of a comparison: HTTP that answers 128 bytes, a TCP echo, an endless TCP source.
+//! The targets of a comparison: HTTP that answers 128 bytes, a TCP echo, an endless TCP source, a
+//! UDP echo.
 //!
 //! `benches/compare/run` starts one process for all targets of a round, on the CPU of the load
 //! generator: `answer http=127.0.0.11:0 echo=127.0.0.13:0`. The bound addresses are printed in the
@@ -9,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
 
 use benches::{Poll, http_answer};
@@ -18,7 +19,7 @@ use clap::Parser;
 /// Targets for the comparison.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to serve where: http=ADDRESS, echo=ADDRESS or source=ADDRESS (port 0 chooses one)
+    /// What to serve where: http=, echo=, source= or datagrams=ADDRESS (port 0 chooses one)
     #[arg(required = true)]
     targets: Vec<Target>,
 }
@@ -28,6 +29,7 @@ enum Kind {
     Http,
     Echo,
     Source,
+    Datagrams,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +47,8 @@ impl FromStr for Target {
             "http" => Kind::Http,
             "echo" => Kind::Echo,
             "source" => Kind::Source,
-            _ => return Err(format!("'{kind}' is not http, echo or source")),
+            "datagrams" => Kind::Datagrams,
+            _ => return Err(format!("'{kind}' is not http, echo, source or datagrams")),
         };
         let address = address.parse().map_err(|e| format!("{address}: {e}"))?;
         Ok(Self { kind, address })
@@ -64,9 +67,15 @@ struct Connection {
 const CHUNK: usize = 256 * 1024;
 const HEAD_END: &[u8; 4] = b"\r\n\r\n";
 
+/// What a target waits on.
+enum Door {
+    Streams(TcpListener, Kind),
+    Datagrams(UdpSocket),
+}
+
 struct Server {
     poll: Poll,
-    listeners: Vec<(TcpListener, Kind)>,
+    doors: Vec<Door>,
     connections: HashMap<usize, Connection>,
     next_token: usize,
     buffer: Vec<u8>,
@@ -77,8 +86,16 @@ struct Server {
 impl Server {
     fn bind(targets: &[Target]) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listeners = Vec::with_capacity(targets.len());
+        let mut doors = Vec::with_capacity(targets.len());
         for (token, target) in targets.iter().enumerate() {
+            if target.kind == Kind::Datagrams {
+                let socket = UdpSocket::bind(target.address)?;
+                socket.set_nonblocking(true)?;
+                poll.add_readable(&socket, token)?;
+                println!("{}", socket.local_addr()?);
+                doors.push(Door::Datagrams(socket));
+                continue;
+            }
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a target is another program's stand-in, outside the socket table"
@@ -87,12 +104,12 @@ impl Server {
             listener.set_nonblocking(true)?;
             poll.add_readable(&listener, token)?;
             println!("{}", listener.local_addr()?);
-            listeners.push((listener, target.kind));
+            doors.push(Door::Streams(listener, target.kind));
         }
         Ok(Self {
             poll,
-            next_token: listeners.len(),
-            listeners,
+            next_token: doors.len(),
+            doors,
             connections: HashMap::new(),
             buffer: vec![0; CHUNK],
             zeros: vec![0; CHUNK],
@@ -106,8 +123,8 @@ impl Server {
             tokens.clear();
             self.poll.wait(None, &mut tokens)?;
             for &token in &tokens {
-                if token < self.listeners.len() {
-                    self.accept_all(token)?;
+                if token < self.doors.len() {
+                    self.enter(token)?;
                 } else if self.turn(token).is_err() {
                     self.connections.remove(&token);
                 }
@@ -115,8 +132,19 @@ impl Server {
         }
     }
 
+    fn enter(&mut self, token: usize) -> io::Result<()> {
+        match self.doors.get(token) {
+            Some(Door::Datagrams(socket)) => {
+                send_back(socket, &mut self.buffer);
+                Ok(())
+            }
+            Some(Door::Streams(..)) => self.accept_all(token),
+            None => Ok(()),
+        }
+    }
+
     fn accept_all(&mut self, token: usize) -> io::Result<()> {
-        let Some((listener, kind)) = self.listeners.get(token) else {
+        let Some(Door::Streams(listener, kind)) = self.doors.get(token) else {
             return Ok(());
         };
         while let Ok((stream, _)) = listener.accept() {
@@ -126,7 +154,9 @@ impl Server {
             self.next_token += 1;
             match kind {
                 Kind::Source => self.poll.add_writable(&stream, token)?,
-                Kind::Http | Kind::Echo => self.poll.add_readable(&stream, token)?,
+                Kind::Http | Kind::Echo | Kind::Datagrams => {
+                    self.poll.add_readable(&stream, token)?
+                }
             }
             let connection = Connection {
                 stream,
@@ -161,6 +191,15 @@ impl Server {
             stream.write_all(&self.answer)?;
         }
         Ok(())
+    }
+}
+
+/// Echoes every datagram that waits; one that cannot be sent is lost, as UDP may.
+fn send_back(socket: &UdpSocket, buffer: &mut [u8]) {
+    while let Ok((length, from)) = socket.recv_from(buffer) {
+        if let Some(bytes) = buffer.get(..length) {
+            let _ = socket.send_to(bytes, from);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Outcome {
     pub latencies: Histogram,
     pub bytes: u64,
     pub reconnects: u64,
+    pub lost: u64,
     pub failures: u64,
     pub first_failure: Option<String>,
     pub length: Duration,
@@ -42,6 +43,7 @@ impl Outcome {
             "p50_us": micros(0.5),
             "p99_us": micros(0.99),
             "reconnects": self.reconnects,
+            "lost": self.lost,
             "failures": self.failures,
             "first_failure": self.first_failure,
         })

@@ -7,6 +7,7 @@
 
 mod bulk;
 mod conversation;
+mod datagrams;
 mod driver;
 
 use std::io;
@@ -46,6 +47,8 @@ enum Work {
     Messages,
     /// read as fast as bytes come
     Bulk,
+    /// UDP messages to an echo, each sent after the last came back
+    Datagrams,
 }
 
 fn measure(arguments: &Arguments) -> io::Result<driver::Outcome> {
@@ -66,6 +69,7 @@ fn measure(arguments: &Arguments) -> io::Result<driver::Outcome> {
             Driver::open(address, connections, || Message::of(arguments.size))?.run(length)
         }
         Work::Bulk => bulk::read(address, connections, length),
+        Work::Datagrams => datagrams::run(address, connections, arguments.size, length),
     }
 }
 

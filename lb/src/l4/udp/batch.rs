@@ -96,8 +96,9 @@ impl Batch {
         self.used = 0;
     }
 
-    /// Points the header of one place at its buffers and makes it ready to receive.
-    fn link(&mut self, index: usize) {
+    /// Points the header of one place at its buffers and makes it ready to receive; on a connected
+    /// socket nobody need be told who sent it or to which address.
+    fn link(&mut self, index: usize, connected: bool) {
         assert!(index < WIDTH, "places are counted by this file only");
         let storage = self.storage.as_ptr();
         // SAFETY: `storage` is the live allocation made in `new` and `index` is in range; fields
@@ -108,24 +109,53 @@ impl Batch {
             (*part).iov_base = (&raw mut (*storage).payloads[index]).cast::<c_void>();
             (*part).iov_len = DATAGRAM_LEN;
             let header = &raw mut (*storage).headers[index].msg_hdr;
-            (*header).msg_name = (&raw mut (*storage).peers[index]).cast::<c_void>();
-            (*header).msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
             (*header).msg_iov = part;
             (*header).msg_iovlen = 1;
-            (*header).msg_control = (&raw mut (*storage).controls[index]).cast::<c_void>();
-            (*header).msg_controllen = CONTROL_LEN as _;
             (*header).msg_flags = 0;
+            if connected {
+                (*header).msg_name = std::ptr::null_mut();
+                (*header).msg_namelen = 0;
+                (*header).msg_control = std::ptr::null_mut();
+                (*header).msg_controllen = 0 as _;
+            } else {
+                (*header).msg_name = (&raw mut (*storage).peers[index]).cast::<c_void>();
+                (*header).msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
+                (*header).msg_control = (&raw mut (*storage).controls[index]).cast::<c_void>();
+                (*header).msg_controllen = CONTROL_LEN as _;
+            }
         }
     }
 
-    /// Receives what is there into the free places, at most `most` datagrams; how many came.
+    /// Receives what has come to a listening socket into the free places, at most `most`
+    /// datagrams; how many came.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there; what an ICMP message said of a connected socket.
+    /// `WouldBlock` when nothing is there.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+        self.receive_linked(socket, most, false)
+    }
+
+    /// The same on a connected socket, without [`Batch::arrival`]s.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there; what an ICMP message said of the peer.
+    pub(super) fn receive_connected(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        most: usize,
+    ) -> io::Result<usize> {
+        self.receive_linked(socket, most, true)
+    }
+
+    fn receive_linked(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        most: usize,
+        connected: bool,
+    ) -> io::Result<usize> {
         let most = most.min(self.room());
         for index in self.used..self.used + most {
-            self.link(index);
+            self.link(index, connected);
         }
         // SAFETY: `used + most` is at most WIDTH; those headers were just linked to live buffers of
         // the lengths given; the kernel writes to those only, and the call borrows this batch

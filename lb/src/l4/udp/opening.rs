@@ -103,12 +103,8 @@ impl Shell {
         let id = self.table.insert(key, flow, limited, now);
         let added = self.table.get_mut(id).map(|flow| {
             let data = epoll::EventData::new_u64(id.to_bits());
-            epoll::add(
-                self.readiness.get_ref(),
-                &flow.socket,
-                data,
-                epoll::EventFlags::IN,
-            )
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(self.readiness.get_ref(), &flow.socket, data, flags)
         });
         match added {
             Some(Ok(())) => Ok(id),

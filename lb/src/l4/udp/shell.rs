@@ -150,6 +150,8 @@ pub(super) struct Shell {
     /// The epoll set of the flows' sockets.
     pub(super) readiness: Rc<AsyncFd<OwnedFd>>,
     pub(super) table: FlowTable<Flow>,
+    /// Flows whose sockets may hold more than was taken.
+    pub(super) unfinished: Vec<FlowId>,
     /// The listener it belongs to, or last belonged to.
     pub(super) listener: Option<Arc<Listener>>,
     pub(super) held: Held,
@@ -175,6 +177,7 @@ impl Shell {
             local,
             readiness: Rc::new(watch(readiness)?),
             table: FlowTable::default(),
+            unfinished: Vec::new(),
             listener: None,
             held: Held::default(),
             timer: Box::pin(sleep_until(Instant::now())),

@@ -1,7 +1,8 @@
 //! Outwards: from targets to clients.
 //!
-//! Part of the shell. The epoll set says which flows' sockets have something; what they have is
-//! collected into one batch over many flows and sent to the clients together.
+//! Part of the shell. The epoll set says which flows' sockets have got something (once for each
+//! time they do: edges); what they have is collected into one batch over many flows and sent to the
+//! clients together. A flow that may have more is remembered and looked at again.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -36,38 +37,44 @@ impl Shell {
     pub(super) fn poll_targets(&mut self, cx: &mut Context<'_>, now: Instant) {
         let (readiness, context) = (self.readiness.clone(), self.context.clone());
         for _ in 0..ROUNDS {
-            let Poll::Ready(Ok(mut guard)) = readiness.poll_read_ready(cx) else {
+            let ready = readiness.poll_read_ready(cx);
+            if ready.is_pending() && self.unfinished.is_empty() {
                 return;
-            };
+            }
             let mut events = [NO_EVENT; EVENTS];
-            let count = epoll::wait(readiness.get_ref(), &mut events, Some(&AT_ONCE)).unwrap_or(0);
-            let mut more = count == EVENTS;
+            let mut count = 0;
+            if let Poll::Ready(Ok(mut guard)) = ready {
+                let set = readiness.get_ref();
+                count = epoll::wait(set, &mut events, Some(&AT_ONCE)).unwrap_or(0);
+                if count < EVENTS {
+                    // The set was emptied: the next datagram makes it ready anew.
+                    guard.clear_ready();
+                }
+            }
             let mut batch = buffers(&context);
             batch.clear();
+            for id in std::mem::take(&mut self.unfinished) {
+                self.collect(&mut batch, id, now);
+            }
             for event in events.iter().take(count) {
-                let id = FlowId::from_bits(event.data.u64());
-                more |= self.collect(&mut batch, id, now);
+                self.collect(&mut batch, FlowId::from_bits(event.data.u64()), now);
             }
             self.flush(&mut batch);
-            if !more {
-                // Every queue was emptied: the next datagram makes the set ready anew.
-                guard.clear_ready();
-            }
         }
         cx.waker().wake_by_ref();
     }
 
-    /// Takes what one flow's target has sent; true when there may be more.
-    fn collect(&mut self, batch: &mut Batch, id: FlowId, now: Instant) -> bool {
+    /// Takes what one flow's target has sent.
+    fn collect(&mut self, batch: &mut Batch, id: FlowId, now: Instant) {
         if batch.room() == 0 {
             self.flush(batch);
         }
         let lifetimes = self.lifetimes();
         let Some(flow) = self.table.get_mut(id) else {
-            return false;
+            return;
         };
         let (first, wanted) = (batch.len(), batch.room().min(PER_FLOW));
-        match batch.receive(flow.socket.as_fd(), wanted) {
+        match batch.receive_connected(flow.socket.as_fd(), wanted) {
             Ok(received) => {
                 for index in first..first + received {
                     batch.address_to(index, &flow.client);
@@ -78,15 +85,16 @@ impl Shell {
                     .target_spoke(id, received as u32, &lifetimes, now);
                 if done {
                     self.end(id, FlowEnd::Answered);
+                } else if received == wanted {
+                    self.unfinished.push(id);
                 }
-                received == wanted && !done
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                if error.kind() == io::ErrorKind::WouldBlock {
-                    return false;
+                // What says nothing of the target is told once and forgotten by the kernel.
+                if !self.lose_target(id, &error) {
+                    self.unfinished.push(id);
                 }
-                // Anything else is told once and then forgotten by the kernel: look again.
-                !self.lose_target(id, &error)
             }
         }
     }

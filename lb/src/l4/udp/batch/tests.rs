@@ -66,8 +66,8 @@ fn batches_keep_order_and_connected_sockets_tell_refusals() {
     }
     let mut batch = Batch::new();
     // Only what the connected peer sent.
-    assert_eq!(batch.receive(flow.as_fd(), 16).unwrap(), 16);
-    assert_eq!(batch.receive(flow.as_fd(), WIDTH).unwrap(), 16);
+    assert_eq!(batch.receive_connected(flow.as_fd(), 16).unwrap(), 16);
+    assert_eq!(batch.receive_connected(flow.as_fd(), WIDTH).unwrap(), 16);
     assert_eq!((batch.len(), batch.room()), (32, 0));
     assert!((0..32).all(|n| batch.payload(n) == [n as u8]));
     batch.address_connected(0, 32);
