@@ -157,6 +157,14 @@ impl Shown for Bytes {
     }
 }
 
+/// Text of a file for a message: printable, and no longer than a message bears.
+pub(crate) fn clipped(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let shown: String = text.chars().take(LONGEST).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", shown.escape_debug())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

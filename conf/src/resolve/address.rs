@@ -3,9 +3,9 @@
 //! Called by the resolvers of listeners, groups, checks, admin and DNS. Knows which addresses can
 //! be bound and which can be connected to.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::scalar::{AddressFault, parse_address};
+use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::tree::{Reader, Scope};
 use crate::{Diagnostic, Spanned};
 
@@ -163,11 +163,13 @@ pub(super) fn request_path(reader: &mut Reader<'_>) -> String {
     let Some(path) = reader.text("path") else {
         return "/".to_owned();
     };
-    let good = path.value.bytes().all(|b| b.is_ascii_graphic()) && !path.value.contains('#');
+    // RFC 3986 section 3.3: HTTP/2 libraries refuse the others.
+    let symbol = |b: u8| b.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&b);
+    let good = path.value.bytes().all(symbol);
     if !path.value.starts_with('/') || !good || path.value.len() > 1024 {
         reader.bad_value(
             path.span,
-            format!("`{}` is not a path to ask for", path.value),
+            format!("`{}` is not a path to ask for", clipped(path.value)),
             "start with `/`, percent-encode blanks and other special characters, keep to 1024 characters",
         );
     }
@@ -177,15 +179,32 @@ pub(super) fn request_path(reader: &mut Reader<'_>) -> String {
 /// A Host header.
 pub(super) fn host_header(reader: &mut Reader<'_>) -> Option<String> {
     let host = reader.text("host")?;
-    let good =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
-    if host.value.is_empty() || host.value.len() > 255 || !host.value.bytes().all(good) {
+    if !is_host_field(host.value) {
         reader.bad_value(
             host.span,
-            format!("`{}` cannot be a Host header", host.value),
-            "write a host name, with `:port` if need be",
+            format!("`{}` cannot be a Host header", clipped(host.value)),
+            "write a host name or an address, with `:port` if need be; IPv6 addresses in brackets",
         );
         return None;
     }
     Some(host.value.to_owned())
+}
+
+/// `host`, `host:port`, `[address]` or `[address]:port` (RFC 9110 section 7.2).
+fn is_host_field(text: &str) -> bool {
+    let symbol = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let (good, rest) = match text.strip_prefix('[') {
+        Some(text) => match text.split_once(']') {
+            Some((address, rest)) => (address.parse::<Ipv6Addr>().is_ok(), rest),
+            None => return false,
+        },
+        None => {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (!name.is_empty() && name.bytes().all(symbol), rest)
+        }
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0)
+    };
+    good && text.len() <= 255 && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }

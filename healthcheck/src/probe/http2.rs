@@ -205,3 +205,37 @@ pub(super) fn words(error: h2::Error) -> String {
         None => format!("HTTP/2: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use conf::{HttpVersion, Matcher};
+
+    use super::*;
+
+    #[test]
+    fn every_path_and_host_that_a_file_may_have_makes_a_request() {
+        let mut check = HttpCheck {
+            method: "OPTIONS",
+            path: String::new(),
+            host: None,
+            headers: vec![("X-Probe!#$%&'*+.^_`|~".to_owned(), "a b\tc".to_owned())],
+            matcher: Matcher { ranges: Vec::new() },
+            search_string: None,
+            version: HttpVersion::Http2,
+            tls: None,
+        };
+        let symbols = (b'!'..=b'~').filter(|byte| !b"\"#<>\\^`{|}".contains(byte));
+        for symbol in symbols.map(char::from) {
+            check.path = format!("/{symbol}?{symbol}");
+            for host in ["127.0.0.1:80", "[::1]:8080", "a_b.test", "[::1]"] {
+                let request = request(&check, host);
+                let uri = request.uri();
+                let path = uri.path_and_query().map(|path| path.as_str());
+                assert_eq!(path, Some(check.path.as_str()));
+                assert_eq!(uri.authority().map(|host| host.as_str()), Some(host));
+                assert_eq!(request.method(), Method::OPTIONS);
+                assert_eq!(request.headers().len(), 3);
+            }
+        }
+    }
+}

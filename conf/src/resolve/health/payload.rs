@@ -2,6 +2,7 @@
 //!
 //! Text, or `hex:` and hexadecimal digits (Huawei: `send_content`, `receive_content`).
 
+use crate::scalar::clipped;
 use crate::tree::Reader;
 use crate::{AgentCheck, UdpCheck};
 
@@ -48,7 +49,7 @@ fn payload(reader: &mut Reader<'_>, key: &str) -> Option<Vec<u8>> {
     };
     let good = bytes.filter(|bytes| !bytes.is_empty() && bytes.len() <= MAX_BYTES);
     if good.is_none() {
-        let message = format!("`{}` is nothing to {key}", text.value.escape_debug());
+        let message = format!("`{}` is nothing to {key}", clipped(text.value));
         reader.bad_value(
             text.span,
             message,

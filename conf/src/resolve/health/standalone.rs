@@ -325,7 +325,8 @@ fn adopt(checks: &mut [HealthCheck], parent: &Pending<'_>, names: &mut Names, sc
     let Some(check) = checks.get_mut(parent.parent) else {
         return;
     };
-    if let Some(threshold) = parent.threshold {
+    let threshold = parent.threshold.filter(|_| !parent.children.is_empty());
+    if let Some(threshold) = threshold {
         let verdict = match usize::try_from(threshold.value) {
             Ok(0) => Some("healthy"),
             Ok(n) if n > parent.children.len() => Some("unhealthy"),
