@@ -7,7 +7,7 @@ use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
     Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
     ListenerProtocol, MinimumHealthy, Place, Policy, Profile, RecordType, SetData, Sni,
-    Subdivision, TargetHealthCheckKind, TlsTrust, UdpCheck, load_text, render_human,
+    Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -106,7 +106,7 @@ fn local_defaults() {
     let target = &app.targets[0];
     assert_eq!((target.weight, target.backup), (1, false));
     let check = &app.health_check;
-    assert_eq!(check.kind, TargetHealthCheckKind::Tcp);
+    assert_eq!(check.kind, TargetHealthCheckKind::Tcp(TcpCheck::default()));
     assert_eq!(
         (check.interval, check.timeout, check.port),
         (s(5), s(2), None)
@@ -161,7 +161,7 @@ fn aws_defaults_are_the_documented_ones() {
     let bytes = &config.target_groups[1].health_check;
     assert_eq!(
         (&bytes.kind, bytes.timeout),
-        (&TargetHealthCheckKind::Tcp, s(10))
+        (&TargetHealthCheckKind::Tcp(TcpCheck::default()), s(10))
     );
     let up = endpoint(&config.health_checks[0]);
     assert_eq!((up.interval, up.failure_threshold), (s(30), 3));
@@ -345,6 +345,12 @@ fn everything_that_can_be_written() {
         (*version, tls, frames.as_str()),
         (HttpVersion::Http2, &None, "h2c")
     );
+    let greeting = TcpCheck {
+        send: Vec::new(),
+        receive: Some(b"220".to_vec()),
+    };
+    let greeters = &config.target_groups[7].health_check.kind;
+    assert_eq!(greeters, &TargetHealthCheckKind::Tcp(greeting));
     let kind = |group: usize| &config.target_groups[group].health_check.kind;
     let udp = UdpCheck {
         send: b"ping".to_vec(),

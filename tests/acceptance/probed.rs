@@ -251,8 +251,8 @@ fn real_servers_pass_by_their_own_protocols_and_fail_by_them() {
         case(
             "redis",
             redis_port,
-            "protocol = \"tcp\"".to_owned(),
-            "connected",
+            r#"protocol = "tcp", send = "PING\r\n", receive = "+PONG""#.to_owned(),
+            "answered: +PONG",
         ),
         case(
             "prometheus",

@@ -44,8 +44,8 @@ pub struct TargetHealthCheck {
 /// What a probe of a target does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetHealthCheckKind {
-    /// Connects, then resets the connection.
-    Tcp,
+    /// Connects, perhaps asks and compares the answer, then resets the connection.
+    Tcp(TcpCheck),
     /// Connects and agrees on TLS, then resets the connection.
     Tls(TlsCheck),
     /// Sends a request and compares the status, perhaps the body.
@@ -65,7 +65,7 @@ impl TargetHealthCheckKind {
     /// The protocol's name in config, API and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Tcp => "tcp",
+            Self::Tcp(_) => "tcp",
             Self::Tls(_) => "tls",
             Self::Http(http) => http.protocol(),
             Self::Udp(_) => "udp",
@@ -78,7 +78,7 @@ impl TargetHealthCheckKind {
     /// The path it asks for, if it asks for one.
     pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Tcp | Self::Tls(_) | Self::Udp(_) | Self::Agent(_) | Self::Exec(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Udp(_) | Self::Agent(_) | Self::Exec(_) => None,
             Self::Http(http) => Some(&http.path),
             Self::Grpc(grpc) => Some(&grpc.path),
         }
@@ -125,6 +125,15 @@ pub enum HttpVersion {
     Http1,
     /// HTTP/2: over TLS agreed on by ALPN, in clear text by prior knowledge (RFC 9113 section 3).
     Http2,
+}
+
+/// What a TCP probe sends and expects (HAProxy's `tcp-check`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TcpCheck {
+    /// Sent once the connection stands; empty unless given.
+    pub send: Vec<u8>,
+    /// What the answer begins with; empty = any answer will do. `None` = none is waited for.
+    pub receive: Option<Vec<u8>>,
 }
 
 /// What a UDP probe sends and expects (Huawei's `UDP_CONNECT`).

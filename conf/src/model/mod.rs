@@ -24,7 +24,7 @@ pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
-    TargetHealthCheckKind, TlsCheck, TlsTrust, UdpCheck,
+    TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use listener::{Listener, ListenerIdx, ListenerProtocol, UdpSettings};
 pub use location::{

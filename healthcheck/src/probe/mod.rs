@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conf::{AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher};
-use conf::{TargetHealthCheck, TargetHealthCheckKind, UdpCheck};
+use conf::{TargetHealthCheck, TargetHealthCheckKind, TcpCheck, UdpCheck};
 
 use crate::Observation;
 use grpc::GrpcPlan;
@@ -58,7 +58,7 @@ impl Probe for Network {
     fn probe(&self, plan: Arc<ProbePlan>) -> RunningProbe {
         Box::pin(async move {
             match &plan.kind {
-                ProbeKind::Tcp => tcp::probe(&plan).await,
+                ProbeKind::Tcp(tcp) => tcp::probe(&plan, tcp).await,
                 ProbeKind::Tls(tls) => tls::probe(&plan, tls).await,
                 ProbeKind::Http(http) => http::probe(&plan, http).await,
                 ProbeKind::Http2(http) => http2::probe(&plan, http).await,
@@ -107,8 +107,8 @@ impl Limits {
 /// What a probe does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ProbeKind {
-    /// Connects.
-    Tcp,
+    /// Connects, and perhaps compares an answer.
+    Tcp(TcpCheck),
     /// Connects and agrees on TLS.
     Tls(TlsPlan),
     /// Sends a request and compares the answer.
@@ -144,7 +144,7 @@ impl ProbePlan {
         let mut address = target;
         address.set_port(check.port.unwrap_or(target.port()));
         let kind = match &check.kind {
-            TargetHealthCheckKind::Tcp => ProbeKind::Tcp,
+            TargetHealthCheckKind::Tcp(tcp) => ProbeKind::Tcp(tcp.clone()),
             TargetHealthCheckKind::Tls(tls) => ProbeKind::Tls(TlsPlan::new(tls, b"", address)),
             TargetHealthCheckKind::Http(http) => match http.version {
                 HttpVersion::Http1 => ProbeKind::Http(http_plan(http, address)),
@@ -171,7 +171,7 @@ impl ProbePlan {
         let (kind, limits) = match &endpoint.http {
             None => {
                 let limit = STANDALONE_TCP.min(endpoint.interval);
-                (ProbeKind::Tcp, Limits::of(limit))
+                (ProbeKind::Tcp(TcpCheck::default()), Limits::of(limit))
             }
             Some(http) => {
                 let http = ProbeKind::Http(standalone_plan(http, address));

@@ -75,7 +75,7 @@ fn assert_reset(result: &io::Result<usize>) {
 #[tokio::test]
 async fn the_tcp_probe_passes_and_resets() {
     let (listener, address) = listener();
-    let tcp = TargetHealthCheckKind::Tcp;
+    let tcp = TargetHealthCheckKind::Tcp(TcpCheck::default());
     let observation = probe(tcp, Duration::from_secs(20), address).await;
     assert!(observation.passed(), "{observation:?}");
     assert!(observation.phases.connect.is_some() && observation.phases.response.is_none());
@@ -87,7 +87,7 @@ async fn the_tcp_probe_passes_and_resets() {
 async fn refused_connections_are_told() {
     let (listener, address) = listener();
     drop(listener);
-    for kind in [TargetHealthCheckKind::Tcp, http(None)] {
+    for kind in [TargetHealthCheckKind::Tcp(TcpCheck::default()), http(None)] {
         let observation = probe(kind, Duration::from_secs(20), address).await;
         assert_eq!(observation.outcome, Outcome::Failed);
         assert_eq!(

@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use healthcheck::TargetState::{Healthy, Unhealthy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{answer, answering, assert_seen, locally, probed, request, service};
 
@@ -160,6 +161,39 @@ async fn a_probe_needs_no_more_than_the_head() {
     locally(async {
         let found = probed("protocol = \"http\"", service(never_ends)).await;
         assert_seen(&found, Healthy, "HTTP/1.1 200 OK");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ipv6_targets_are_probed_on_their_own_port_or_on_another() {
+    locally(async {
+        let listener = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let port = address.port();
+        tokio::task::spawn_local(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::task::spawn_local(async move {
+                    let head = request(&mut stream).await;
+                    // Says as its reason which Host it was asked for.
+                    let host = head.lines().nth(1).unwrap_or_default();
+                    let response = format!("HTTP/1.1 200 {host}\r\n\r\n");
+                    let _gone = stream.write_all(response.as_bytes()).await;
+                    let _gone = stream.read(&mut [0; 16]).await;
+                });
+            }
+        });
+        let seen = format!("HTTP/1.1 200 Host: [::1]:{port}");
+        let found = probed("protocol = \"http\"", address).await;
+        assert_seen(&found, Healthy, &seen);
+        let other: std::net::SocketAddr = "[::1]:1".parse().unwrap();
+        let check = format!("protocol = \"http\"\nport = {port}");
+        assert_seen(&probed(&check, other).await, Healthy, &seen);
+        let check = format!("protocol = \"tcp\"\nport = {port}");
+        assert_seen(&probed(&check, other).await, Healthy, "connected");
+        let check = "protocol = \"tcp\"\nport = \"traffic-port\"";
+        assert_seen(&probed(check, other).await, Unhealthy, "connection refused");
     })
     .await;
 }

@@ -92,6 +92,12 @@ const TABLE: &[Row] = &[
     ("tcp", SaysNothing, "connected", true),
     ("tcp", SendsGarbage, "connected", true),
 
+    ("tcp receive", Resets, RESET, false),
+    ("tcp receive", Closes, CUT, false),
+    ("tcp receive", SaysNothing, "no answer within 250ms", false),
+    ("tcp receive", SendsGarbage, "another answer: ", false),
+    ("tcp receive", SendsNoEnd, "answered: HTTP/1.1 200 OK", true),
+
     ("tls", Refuses, REFUSED, false),
     ("tls", Resets, TLS_RESET, false),
     ("tls", Closes, TLS_CLOSED, false),
@@ -191,6 +197,10 @@ fn check(protocol: &str, authority: &Authority) -> String {
     let named = format!("{verified}\nserver-name = \"app.test\"");
     let search = "search-string = \"never\"";
     match protocol {
+        "tcp receive" => {
+            let base = base.replace(" receive", "");
+            format!("{base}\nsend = \"hello\\r\\n\\r\\n\"\nreceive = \"HTTP/1.1 2\"")
+        }
         "tls" => named,
         "http" | "h2c" => format!("{base}\n{search}"),
         "https" | "h2" => format!("{named}\n{search}"),

@@ -20,7 +20,9 @@ use super::defaults::Numbers;
 use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader, Scope};
-use crate::{Diagnostic, GroupProtocol, Profile, Span, TargetHealthCheck, TargetHealthCheckKind};
+use crate::{
+    Diagnostic, GroupProtocol, Profile, Span, TargetHealthCheck, TargetHealthCheckKind, TcpCheck,
+};
 
 /// How long a UDP check that nobody wrote waits for an ICMP error: a new target is used only after
 /// that long a silence, and on a network of one's own such errors take milliseconds.
@@ -59,7 +61,7 @@ impl Protocol {
     /// The keys that mean something to it, beside those of every probe.
     fn keys(self) -> Vec<&'static str> {
         match self {
-            Self::Tcp => Vec::new(),
+            Self::Tcp => vec!["send", "receive"],
             Self::Tls => tls::KEYS.to_vec(),
             Self::Http | Self::H2c => http::KEYS.to_vec(),
             Self::Https | Self::H2 => [&http::KEYS[..], &tls::KEYS[..]].concat(),
@@ -73,7 +75,7 @@ impl Protocol {
     /// Why other keys mean nothing to it.
     fn refusal(self) -> &'static str {
         match self {
-            Self::Tcp => "a tcp probe only connects",
+            Self::Tcp => "a tcp probe connects, and compares bytes",
             Self::Tls => "a tls probe only agrees on TLS",
             Self::Http => "an http probe is in clear text",
             Self::Https => "an https probe does not read it",
@@ -159,7 +161,7 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
         kind: match protocol {
             Protocol::Http => TargetHealthCheckKind::Http(http::unwritten(owner)),
             Protocol::Udp => TargetHealthCheckKind::Udp(payload::silence()),
-            _ => TargetHealthCheckKind::Tcp,
+            _ => TargetHealthCheckKind::Tcp(TcpCheck::default()),
         },
         port: None,
         interval,
@@ -240,7 +242,7 @@ fn target_kind(
     owner: &Owner,
 ) -> TargetHealthCheckKind {
     let kind = match protocol {
-        Protocol::Tcp => TargetHealthCheckKind::Tcp,
+        Protocol::Tcp => TargetHealthCheckKind::Tcp(payload::tcp(reader, owner.profile)),
         Protocol::Tls => TargetHealthCheckKind::Tls(tls::read(reader, owner.profile, None)),
         Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c => {
             TargetHealthCheckKind::Http(http::read(reader, protocol, owner))
@@ -249,7 +251,7 @@ fn target_kind(
         Protocol::Grpc => TargetHealthCheckKind::Grpc(grpc::read(reader, owner)),
         Protocol::Agent => TargetHealthCheckKind::Agent(payload::agent(reader)),
         Protocol::Exec => exec::read(reader).map_or(
-            TargetHealthCheckKind::Tcp, // reported: the file is not served
+            TargetHealthCheckKind::Tcp(TcpCheck::default()), // reported: the file is not served
             TargetHealthCheckKind::Exec,
         ),
     };

@@ -1,13 +1,29 @@
-//! `send` and `receive`: what udp and agent probes send, and what they look for.
+//! `send` and `receive`: what tcp, udp and agent probes send, and what they look for.
 //!
 //! Text, or `hex:` and hexadecimal digits (Huawei: `send_content`, `receive_content`).
 
 use crate::scalar::clipped;
 use crate::tree::Reader;
-use crate::{AgentCheck, UdpCheck};
+use crate::{AgentCheck, Profile, TcpCheck, UdpCheck};
 
-/// A datagram that no path on the way cuts up.
+/// A datagram that no path on the way cuts up; for TCP, more than any greeting needs.
 const MAX_BYTES: usize = 1024;
+
+/// Reads a TCP check. Many services speak first: an answer needs no question here.
+pub(super) fn tcp(reader: &mut Reader<'_>, profile: Profile) -> TcpCheck {
+    if profile == Profile::Aws {
+        for key in ["send", "receive"] {
+            let help = "remove it, or write `defaults = \"local\"`";
+            reader.misplaced(key, "a Network Load Balancer only connects", help);
+        }
+    }
+    let send = payload(reader, "send");
+    let receive = payload(reader, "receive");
+    TcpCheck {
+        receive: receive.or_else(|| send.as_ref().map(|_| Vec::new())),
+        send: send.unwrap_or_default(),
+    }
+}
 
 /// Reads a UDP check.
 pub(super) fn udp(reader: &mut Reader<'_>) -> UdpCheck {

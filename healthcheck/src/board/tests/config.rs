@@ -61,7 +61,7 @@ impl ConfigText {
             unhealthy_state_routing: one(),
             dns_failover: one(),
             health_check: TargetHealthCheck {
-                kind: TargetHealthCheckKind::Tcp,
+                kind: TargetHealthCheckKind::Tcp(conf::TcpCheck::default()),
                 port: None,
                 interval: Duration::from_secs(5),
                 fast_interval: Duration::from_secs(5),
