@@ -267,7 +267,7 @@ impl Section {
                 "response-rate-limit",
             ],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
-            Self::Zone => &["name", "id", "file", "record"],
+            Self::Zone => &["name", "id", "file", "networks", "fallthrough", "record"],
             Self::Record => &[
                 "name",
                 "type",

@@ -35,10 +35,12 @@ impl Compiled {
             slots,
             ZoneLabels::default(),
             guard,
+            None,
         )
     }
 
-    /// The same, with the places of counters that zones have already.
+    /// The same, with the places of counters that zones have already, and zones that did not change
+    /// shared with `previous`.
     pub(crate) fn labelled(
         config: &Config,
         zones: &Zones,
@@ -46,9 +48,10 @@ impl Compiled {
         slots: &SlotMap,
         mut labels: ZoneLabels,
         guard: Guard,
+        previous: Option<&ZoneTable>,
     ) -> Self {
-        let (table, places) = zone::build(zones, |id| labels.label(id));
-        let routes = Routes::new(config, zones, slots, &places);
+        let table = zone::build(zones, previous, |id| labels.label(id));
+        let routes = Routes::new(config, zones, slots, &table);
         Self {
             config_generation: generation,
             zones: Arc::new(table),
@@ -59,7 +62,7 @@ impl Compiled {
 
     /// Nothing: every query is refused.
     pub(crate) fn empty() -> Self {
-        let (table, _) = zone::build(&Zones::default(), |_| crate::metrics::ZoneLabel::NONE);
+        let table = zone::build(&Zones::default(), None, |_| crate::metrics::ZoneLabel::NONE);
         Self {
             config_generation: 0,
             zones: Arc::new(table),

@@ -236,8 +236,8 @@ impl Control {
         let zones = self.compiled.zones.zones().iter().map(|zone| ZoneStatus {
             id: zone.id.clone(),
             name: zone.name.clone(),
-            serial: zone.serial,
-            records: zone.records,
+            serial: zone.serial(),
+            records: zone.records(),
         });
         self.shared.status.store(Arc::new(Status {
             bound: binds.iter().filter_map(of).collect(),

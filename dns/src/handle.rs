@@ -184,9 +184,11 @@ impl Dns {
         let labels = ZoneLabels::extend(&self.shared.labels, ids);
         let labels = ZoneLabels::clone(&labels);
         let limits = config.dns.as_ref();
-        let guard = Guard::new(config, Some(&self.shared.snapshot.load().guard));
+        let current = self.shared.snapshot.load();
+        let guard = Guard::new(config, Some(&current.guard));
+        let shared = Some(&*current.zones);
         Ok(Prepared {
-            compiled: Compiled::labelled(config, &zones, generation, slots, labels, guard),
+            compiled: Compiled::labelled(config, &zones, generation, slots, labels, guard, shared),
             binds: wanted.iter().map(|bind| bind.value).collect(),
             sockets,
             tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),

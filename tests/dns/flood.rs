@@ -2,59 +2,10 @@
 //!
 //! Runs in a network namespace, where any address may be used; skipped where none can be made.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use crate::harness::{Folder, eventually};
-
-/// A namespace with two addresses, removed at the end.
-struct Namespace(String);
-
-impl Namespace {
-    fn new() -> Option<Self> {
-        let namespace = Self(format!("pointsman-flood-{}", std::process::id()));
-        let ip = |words: &[&str]| {
-            Command::new("ip")
-                .args(words)
-                .stderr(Stdio::null())
-                .status()
-        };
-        let name = namespace.0.as_str();
-        let made = ip(&["netns", "add", name]).is_ok_and(|status| status.success());
-        if !made {
-            std::mem::forget(namespace);
-            return None;
-        }
-        for address in ["192.0.2.1/32", "198.51.100.7/32"] {
-            ip(&["-n", name, "address", "add", address, "dev", "lo"]).unwrap();
-        }
-        ip(&["-n", name, "link", "set", "lo", "up"]).unwrap();
-        Some(namespace)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]);
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let deleted = Command::new("ip")
-            .args(["netns", "delete", &self.0])
-            .status();
-        assert!(deleted.unwrap().success());
-    }
-}
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
+use crate::namespace::{Namespace, Running};
 
 /// Sends queries from the victim's address as fast as it can, and counts bytes both ways. The name
 /// is one with a large answer, its case changed each time as an attacker would.
@@ -89,7 +40,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn a_victim_gets_no_more_than_the_forger_spent() {
-    let Some(namespace) = Namespace::new() else {
+    let Some(namespace) = Namespace::new("flood", &["192.0.2.1/32", "198.51.100.7/32"]) else {
         eprintln!("skipped: no network namespace can be made here");
         return;
     };
@@ -109,7 +60,7 @@ fn a_victim_gets_no_more_than_the_forger_spent() {
         .args(["run", "-c", &file])
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let server = Server(command.spawn().unwrap());
+    let server = Running(command.spawn().unwrap());
     eventually("it answers", || {
         let mut dig = namespace.command("dig");
         dig.args([

@@ -10,3 +10,5 @@ mod flood;
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 #[path = "../cli/harness.rs"]
 mod harness;
+mod namespace;
+mod private;

@@ -142,8 +142,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     later(Dns, "query-log", &[Word("off"), Flag(false)], NO_LOG, "see the `pointsman_dns_` metrics"),
     // [[zone]]
-    later(Zone, "networks", &[Empty], "the zone would be answered to everybody", "remove the zone, or bind the DNS server where only those clients reach it"),
-    later(Zone, "fallthrough", &[Word("none")], "names the zone does not have would get NXDOMAIN", REMOVE),
     later(Zone, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
     later(Zone, "notify", &[Empty], "secondaries would not be told of changes", REMOVE),

@@ -33,6 +33,18 @@ pub struct Dns {
     pub zones: Vec<Zone>,
 }
 
+/// Who answers when a private zone does not have the record that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallthrough {
+    /// Nobody: it does not exist (what Route 53 does).
+    #[default]
+    None,
+    /// The private zone around it.
+    Parent,
+    /// The public zones.
+    Public,
+}
+
 /// One zone.
 #[derive(Debug, Clone)]
 pub struct Zone {
@@ -45,6 +57,10 @@ pub struct Zone {
     pub name_from_file: bool,
     /// BIND-format file (path resolved against the config file's folder), and where it is named.
     pub file: Option<Spanned<PathBuf>>,
+    /// Who gets it, by the address a query comes from; empty: everybody.
+    pub networks: Vec<IpNet>,
+    /// Who is asked for what a private zone does not have.
+    pub fallthrough: Fallthrough,
     /// `[[zone.record]]` entries.
     pub records: Vec<Record>,
     /// Where the zone stands.

@@ -19,7 +19,7 @@ pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
 };
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
-pub use dns::{Dns, Zone};
+pub use dns::{Dns, Fallthrough, Zone};
 pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{

@@ -11,12 +11,12 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, dns_service, location};
+use super::{Definitions, Names, dns_service, location, private};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Dns, DnsService, Place, Span, Spanned, Zone};
+use crate::{Diagnostic, Dns, DnsService, Fallthrough, Place, Span, Spanned, Zone};
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
 const DNS_PORT: u16 = 5300;
@@ -180,7 +180,7 @@ fn no_zones(root: &Reader<'_>, span: Span) {
 #[derive(Default)]
 struct Zones {
     list: Vec<Zone>,
-    names: HashMap<String, Span>,
+    names: HashMap<(String, Vec<IpNet>), Span>,
     ids: HashMap<String, Span>,
     files: HashSet<PathBuf>,
 }
@@ -203,9 +203,10 @@ impl Zones {
         if let Some(name) = &name {
             reader.rename(format!("zone `{}`", name.value));
         }
+        let (networks, fallthrough) = private::resolve(&mut reader, definitions.networks);
         let good = name
             .as_ref()
-            .is_some_and(|name| self.check_name(&reader, name));
+            .is_some_and(|name| self.check_name(&reader, name, &networks));
         let id = reader.text("id");
         let file = reader.text("file").map(|file| {
             let path = reader.scope().path(file.value, file.span);
@@ -242,28 +243,35 @@ impl Zones {
                 name: Spanned::new(name.value.to_owned(), name.span),
                 name_from_file: false,
                 file,
+                networks,
+                fallthrough,
                 records,
                 span,
             });
         }
     }
 
-    fn check_name(&mut self, reader: &Reader<'_>, name: &Spanned<&str>) -> bool {
+    fn check_name(
+        &mut self,
+        reader: &Reader<'_>,
+        name: &Spanned<&str>,
+        networks: &[IpNet],
+    ) -> bool {
         if !is_zone_name(name.value) {
             reader.scope().report(bad_zone_name(name.value, name.span));
             return false;
         }
-        let plain = record::plain(name.value);
-        if let Some(first) = self.names.get(&plain) {
+        let key = (record::plain(name.value), networks.to_vec());
+        if let Some(first) = self.names.get(&key) {
             reader.scope().report(
                 Diagnostic::error("duplicate-zone", name.span, format!("there are two zones called `{}`", name.value))
-                    .consequence("only one of them could be answered from; private zones come with a later version")
-                    .help("put all records into one zone")
+                    .consequence("only one of them could be answered from")
+                    .help("put all records into one zone, or give them different `networks`, and each an `id`")
                     .related(*first, "first defined here"),
             );
             return false;
         }
-        self.names.insert(plain, name.span);
+        self.names.insert(key, name.span);
         true
     }
 
@@ -316,6 +324,8 @@ impl Zones {
             name: Spanned::new(name, span),
             name_from_file: true,
             file: Some(Spanned::new(path, span)),
+            networks: Vec::new(),
+            fallthrough: Fallthrough::None,
             records: Vec::new(),
             span,
         });

@@ -14,6 +14,7 @@ mod group;
 mod health;
 mod listener;
 mod location;
+mod private;
 mod process;
 mod record;
 mod sets;
@@ -24,7 +25,7 @@ use crate::section::Section;
 use crate::tree::{Reader, Scope};
 use crate::{
     CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, Listener, ListenerIdx,
-    Profile,
+    Network, Profile,
 };
 use defaults::Numbers;
 use directory::Directory;
@@ -42,6 +43,7 @@ struct Names {
 struct Definitions<'a> {
     listeners: &'a [Listener],
     collections: &'a [CidrCollection],
+    networks: &'a [Network],
 }
 
 /// Resolves the merged tree.
@@ -71,6 +73,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         Definitions {
             listeners: &listeners,
             collections: &cidr_collections,
+            networks: &networks,
         },
     );
     let serves = reader.has("listener") || reader.has("zone");

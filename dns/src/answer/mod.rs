@@ -130,7 +130,7 @@ impl Answerer {
                 let answered = if question.chaos {
                     chaos::answer(&snapshot.guard, frame, &self.name, out)?
                 } else {
-                    self.look_up(snapshot, frame, client, transport, out)?
+                    self.look_up(snapshot, frame, client, sender, out)?
                 };
                 self.limit(snapshot, sender, frame, answered, out)
             }
@@ -142,11 +142,12 @@ impl Answerer {
         snapshot: &Snapshot,
         frame: Frame<'_>,
         client: Client,
-        transport: Transport,
+        sender: Sender,
         out: &mut [u8],
     ) -> Option<Answered> {
-        let response = frame.begin(limit(transport, frame.edns), out)?;
-        let mut resolver = Resolver::new(snapshot, response, frame.qtype, client, &mut self.draw);
+        let response = frame.begin(limit(sender.transport, frame.edns), out)?;
+        let (qtype, source) = (frame.qtype, sender.address);
+        let mut resolver = Resolver::new(snapshot, response, qtype, client, source, &mut self.draw);
         let rcode = resolver.resolve(&mut self.name);
         let (zone, decided) = (resolver.zone_label, resolver.decided);
         Some(Answered {

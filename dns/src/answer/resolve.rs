@@ -4,6 +4,8 @@
 //! most [`MAX_CHAIN`] steps, and stops where a chain bites its own tail. Never recurses outside.
 //! Cost: a lookup per step of the chain, a copy per RRset.
 
+use std::net::IpAddr;
+
 use conf::RecordType;
 use rand::rngs::SmallRng;
 
@@ -12,7 +14,7 @@ use crate::metrics::{Decided, ZoneLabel};
 use crate::policy;
 use crate::snapshot::Snapshot;
 use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
-use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, ServedZone, SetData};
+use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, SetData};
 
 /// CNAMEs followed at most, synthesised ones included.
 const MAX_CHAIN: usize = 16;
@@ -37,6 +39,8 @@ pub(super) struct Resolver<'s, 'b> {
     pub(super) response: Response<'b>,
     qtype: RecordType,
     client: Client,
+    /// The packet's sender.
+    source: IpAddr,
     draw: &'s mut SmallRng,
     /// Where the name now looked up stands in the message.
     owner: usize,
@@ -55,6 +59,7 @@ impl<'s, 'b> Resolver<'s, 'b> {
         response: Response<'b>,
         qtype: u16,
         client: Client,
+        source: IpAddr,
         draw: &'s mut SmallRng,
     ) -> Self {
         Self {
@@ -62,6 +67,7 @@ impl<'s, 'b> Resolver<'s, 'b> {
             response,
             qtype: RecordType(qtype),
             client,
+            source,
             draw,
             owner: NAME_AT,
             renamed: [None; MAX_CHAIN],
@@ -107,7 +113,8 @@ impl<'s, 'b> Resolver<'s, 'b> {
 
     fn step(&mut self, name: &LowerName) -> Result<Step, Full> {
         let first = self.owner == NAME_AT;
-        let place = self.snapshot.zones.look_up(name.wire(), self.qtype);
+        let zones = &self.snapshot.zones;
+        let place = zones.look_up_for(self.source, name.wire(), self.qtype);
         let node = match place {
             Place::Elsewhere => {
                 self.response.not_authoritative = first;
@@ -121,14 +128,14 @@ impl<'s, 'b> Resolver<'s, 'b> {
             Place::Delegated(node, ..) | Place::Renamed(node, ..) => node,
         };
         if first {
-            self.zone_label = node.zone().map_or(ZoneLabel::NONE, |zone| zone.label);
+            self.zone_label = node.zone().label;
             self.response.authoritative = !matches!(place, Place::Delegated(..));
         }
         match place {
             Place::Elsewhere => Ok(Step::End(Rcode::Refused)),
             Place::At(node) => self.at(node, name),
             Place::Missing(node) => self.negative(node, name, Rcode::NxDomain),
-            Place::Delegated(_, referral, len) => self.refer(name, referral, len),
+            Place::Delegated(node, referral, len) => self.refer(name, node, referral, len),
             Place::Renamed(_, blob, len) => self.rename(name, blob, len),
         }
     }
@@ -171,11 +178,17 @@ impl<'s, 'b> Resolver<'s, 'b> {
         let Some(decision) = self.snapshot.decisions.get(record) else {
             return Ok(());
         };
-        let Found { value, scope } = decision.class_of(self.client);
+        // Who gets a private zone is decided by the packet's sender, and so is what it answers.
+        let client = match node.zone().private {
+            true => Client::from(self.source),
+            false => self.client,
+        };
+        let Found { value, scope } = decision.class_of(client);
+        let scope = if node.zone().private { 0 } else { scope };
         self.response.scope = self.response.scope.max(scope);
         if self.decided.is_none() {
             self.decided = Some(Decided {
-                zone: node.zone().map_or(ZoneLabel::NONE, |zone| zone.label),
+                zone: node.zone().label,
                 policy: decision.policy,
                 reason: decision.reason(value),
             });
@@ -208,18 +221,22 @@ impl<'s, 'b> Resolver<'s, 'b> {
         name: &LowerName,
         rcode: Rcode,
     ) -> Result<Step, Full> {
-        if let Some(zone) = node.zone() {
-            let owner = self.suffix(name, zone.apex_len);
-            let ServedZone { negative, .. } = zone;
-            self.response
-                .push(Section::Authority, negative.view(), 0, owner)?;
-        }
+        let zone = node.zone();
+        let owner = self.suffix(name, zone.apex_len);
+        self.response
+            .push(Section::Authority, zone.negative().view(), 0, owner)?;
         Ok(Step::End(rcode))
     }
 
-    fn refer(&mut self, name: &LowerName, referral: u32, len: usize) -> Result<Step, Full> {
+    fn refer(
+        &mut self,
+        name: &LowerName,
+        node: NodeRef<'s>,
+        referral: u32,
+        len: usize,
+    ) -> Result<Step, Full> {
         let owner = self.suffix(name, len);
-        if let Some(referral) = self.snapshot.zones.referral(referral) {
+        if let Some(referral) = node.referral(referral) {
             referral.write(&mut self.response, owner)?;
         }
         Ok(Step::End(Rcode::NoError))

@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use conf::{Config, Diagnostic, Dns, RecordType, Sources, Span, Zone};
 
+use ipnet::IpNet;
+
 use crate::name::Name;
 use crate::zonefile::{self, Problems};
 
@@ -30,13 +32,14 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
         return (zones, diagnostics);
     };
     let serial = serial_from_time(SystemTime::now());
-    let mut origins: HashMap<Name, Span> = HashMap::new();
+    let mut origins: HashMap<(Name, Vec<IpNet>), Span> = HashMap::new();
     for zone in &dns.zones {
         let mut problems = Problems::default();
         let loaded = load_zone(zone, dns, serial, sources, &mut problems);
         diagnostics.extend(problems.into_diagnostics(zone.span));
         let Some(source) = loaded else { continue };
-        if let Some(&first) = origins.get(&source.origin) {
+        let key = (source.origin.clone(), source.networks.clone());
+        if let Some(&first) = origins.get(&key) {
             let message = format!("the zone {} is given twice", source.origin);
             diagnostics.push(
                 Diagnostic::error("duplicate-zone", zone.name.span, message)
@@ -46,7 +49,7 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
             );
             continue;
         }
-        origins.insert(source.origin.clone(), zone.name.span);
+        origins.insert(key, zone.name.span);
         zones.zones.push(source);
     }
     (zones, diagnostics)
@@ -107,6 +110,8 @@ fn load_zone(
         origin,
         records,
         routed: entries.routed,
+        networks: zone.networks.clone(),
+        fallthrough: zone.fallthrough,
         span: zone.span,
     })
 }

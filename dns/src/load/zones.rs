@@ -4,9 +4,11 @@
 //! serving structure. Holds no index, no health, no sockets; nothing here changes once built.
 
 use conf::{
-    Audience, CheckIdx, CollectionIdx, FailoverRole, GroupIdx, ListenerIdx, Policy, RecordType,
-    Span,
+    Audience, CheckIdx, CollectionIdx, FailoverRole, Fallthrough, GroupIdx, ListenerIdx, Policy,
+    RecordType, Span,
 };
+
+use ipnet::IpNet;
 
 use crate::name::Name;
 
@@ -25,7 +27,8 @@ pub struct ParsedRecord {
     pub span: Span,
 }
 
-/// Every zone of one configuration, in the order of [`conf::Dns::zones`]; no two with one origin.
+/// Every zone of one configuration, in the order of [`conf::Dns::zones`]; no two with one origin
+/// for the same clients.
 #[derive(Debug, Clone, Default)]
 pub struct Zones {
     /// The zones. Zones that had errors may be missing or incomplete: serve none of them when an
@@ -51,6 +54,10 @@ pub struct ZoneSource {
     pub records: Vec<ParsedRecord>,
     /// Records that need a decision. No (owner, type) twice, none that is also in `records`.
     pub routed: Vec<RoutedRecord>,
+    /// Who gets it; empty: everybody.
+    pub networks: Vec<IpNet>,
+    /// Who is asked for what a private zone does not have.
+    pub fallthrough: Fallthrough,
     /// Where the zone stands in the config.
     pub span: Span,
 }

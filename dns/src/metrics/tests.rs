@@ -31,6 +31,7 @@ fn queries_decisions_and_durations_are_counted() {
         &scene.slots,
         labels.clone(),
         crate::guard::Guard::nothing(),
+        None,
     );
     let snapshot = compiled.snapshot(&scene.health, false);
     let counters = [

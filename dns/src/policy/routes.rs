@@ -16,7 +16,7 @@ use super::{Case, Decision, Decisions, Member, Outcome};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
 use crate::location::Geography;
 use crate::wire::Blob;
-use crate::zone::{BlobPlace, RecordPlaces, RoutedIdx, SetData};
+use crate::zone::{BlobPlace, RoutedIdx, SetData, ZoneTable};
 
 #[derive(Debug)]
 struct Route {
@@ -63,16 +63,11 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// Resolves the routed records of `zones`, in their order.
-    pub(crate) fn new(
-        config: &Config,
-        zones: &Zones,
-        slots: &SlotMap,
-        places: &RecordPlaces,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, zones: &Zones, slots: &SlotMap, table: &ZoneTable) -> Self {
         let context = Context {
             config,
             slots,
-            places,
+            table,
         };
         let mut routes = Self::default();
         for (zone_index, zone) in zones.zones.iter().enumerate() {
@@ -358,7 +353,7 @@ impl RouteSet {
 struct Context<'c> {
     config: &'c Config,
     slots: &'c SlotMap,
-    places: &'c RecordPlaces,
+    table: &'c ZoneTable,
 }
 
 impl Context<'_> {
@@ -382,9 +377,9 @@ impl Context<'_> {
             RoutedTarget::TargetGroup(group) => {
                 RouteData::Group(GroupAlias::new(config, slots, *group, rtype, record.ttl))
             }
-            RoutedTarget::Record(name) => match self.places.get(&(zone, name.clone(), rtype)) {
-                Some(SetData::Fixed(blob)) => RouteData::Fixed(*blob),
-                Some(SetData::Routed(record)) => RouteData::Record(*record),
+            RoutedTarget::Record(name) => match self.table.alias_target(zone, name, rtype) {
+                Some(SetData::Fixed(blob)) => RouteData::Fixed(blob),
+                Some(SetData::Routed(record)) => RouteData::Record(record),
                 None => RouteData::Nowhere,
             },
         }

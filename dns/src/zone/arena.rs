@@ -1,8 +1,8 @@
-//! The bytes of all zones: every name with its answers behind it, so that what a query reads lies
+//! The bytes of a zone: every name with its answers behind it, so that what a query reads lies
 //! together.
 //!
-//! Filled by the zone compiler, read on the answer path. Offsets are 32 bits wide: zones past
-//! 4 GiB in all are not served whole.
+//! Filled by the zone compiler, read on the answer path. Offsets are 32 bits wide: a zone past
+//! 4 GiB is not served whole.
 //! Cost of a view: two bounds checks; the answer of a name mostly shares its cache line.
 
 use crate::wire::{BlobView, push_record};
@@ -10,11 +10,20 @@ use crate::wire::{BlobView, push_record};
 /// Where an RRset's records are in an [`Arena`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlobPlace {
+    /// The zone, once it is among others; 0 inside its own table.
+    pub(super) zone: u32,
     start: u32,
     len: u32,
     /// Where the records' offsets begin among the starts; unused when there is one record.
     starts: u32,
     count: u32,
+}
+
+impl BlobPlace {
+    /// The same among the zones.
+    pub(super) fn of_zone(self, zone: u32) -> Self {
+        Self { zone, ..self }
+    }
 }
 
 /// Where a name is in an [`Arena`].
@@ -66,6 +75,7 @@ impl Arena {
             push_record(&mut self.bytes, rtype, ttl, rdata);
         }
         BlobPlace {
+            zone: 0,
             start: offset(start),
             len: offset(self.bytes.len() - start),
             starts: offset(starts),

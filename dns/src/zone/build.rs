@@ -1,25 +1,27 @@
-//! The zone compiler: records in, the serving table out.
+//! The zone compiler: records in, the serving tables out.
 //!
 //! Called when a configuration is prepared, off the query path. Pure. Decides once what is served
 //! at all: data below a cut or a DNAME is not, nor is a zone's data at or below the apex of a
-//! zone inside it, so that a lookup needs no such question.
+//! zone inside it, so that a lookup needs no such question. Zones that are as they were are taken
+//! over from the table before.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use conf::RecordType;
 
-use super::names::{NO_NODE, NameTable, NodeIdx};
+use super::arena::Arena;
+use super::names::{NO_NODE, NameTable, NodeIdx, Spot};
 use super::{
-    BlobPlace, Node, NodeKind, Nodes, Referral, RoutedIdx, ServedZone, SetData, SetEntry, ZoneTable,
+    BlobPlace, Found, Node, NodeKind, Private, Referral, RoutedIdx, ServedZone, SetData, SetEntry,
+    ZoneData, ZoneTable, Zones,
 };
-use crate::load::{ParsedRecord, ZoneSource, Zones};
+use crate::load::{ParsedRecord, RoutedData, RoutedTarget, ZoneSource};
 use crate::metrics::ZoneLabel;
 use crate::name::Name;
 use crate::wire::Blob;
-
-/// Where a zone's record (name, type) went: what an alias to a record resolves by. The first
-/// part is the zone's position.
-pub(crate) type RecordPlaces = HashMap<(usize, Name, RecordType), SetData>;
 
 /// One owner's data in its zone.
 #[derive(Debug, Default)]
@@ -30,132 +32,279 @@ pub(super) struct Owner<'s> {
 }
 
 /// A zone's owners.
-pub(super) type Owners<'s> = BTreeMap<Name, Owner<'s>>;
+pub(super) type Owners<'s> = BTreeMap<&'s Name, Owner<'s>>;
 
 /// The lowest TTL of an RRset: all of its records share one (RFC 2181 section 5.2).
 pub(super) fn soonest_ttl(records: &[&ParsedRecord]) -> u32 {
     records.iter().map(|record| record.ttl).min().unwrap_or(0)
 }
 
-/// Compiles zones; `label` gives each zone's place among the counters.
+/// Compiles zones, taking over from `previous` what did not change; `label` gives each zone's
+/// place among the counters.
 pub(crate) fn build(
-    zones: &Zones,
+    zones: &crate::Zones,
+    previous: Option<&ZoneTable>,
     mut label: impl FnMut(&str) -> ZoneLabel,
-) -> (ZoneTable, RecordPlaces) {
-    let mut builder = Builder {
-        apexes: zones
-            .zones
-            .iter()
-            .enumerate()
-            .map(|(index, zone)| (zone.origin.clone(), index))
-            .collect(),
-        ..Builder::default()
-    };
+) -> ZoneTable {
+    let before: HashMap<&str, &Arc<ZoneData>> = previous
+        .iter()
+        .flat_map(|table| table.zones())
+        .map(|zone| (zone.id.as_str(), &zone.data))
+        .collect();
+    let mut inner = inner_apexes(zones);
     let mut first_routed = 0;
-    for (index, zone) in zones.zones.iter().enumerate() {
-        builder.add_zone(index, zone, first_routed, label(&zone.id));
-        first_routed += zone.routed.len();
-    }
-    builder.link_parent_sides();
-    builder.finish()
-}
-
-#[derive(Default)]
-struct Builder {
-    apexes: HashMap<Name, usize>,
-    nodes: Nodes,
-    sets: Vec<SetEntry>,
-    referrals: Vec<Referral>,
-    zones: Vec<ServedZone>,
-    places: RecordPlaces,
-    /// Nodes that queries find, by name: no name twice.
-    listed: HashMap<Name, NodeIdx>,
-    /// Nodes at an inner zone's apex that are the outer zone's, by (outer zone, name).
-    outer: HashMap<(usize, Name), NodeIdx>,
-}
-
-impl Builder {
-    fn add_zone(&mut self, index: usize, zone: &ZoneSource, first_routed: usize, label: ZoneLabel) {
-        let owners = owners_of(zone, first_routed);
-        for name in self.names_to_serve(zone, &owners) {
-            let node = self.add_node(index, zone, &owners, &name);
-            if self.zone_of(&name) == Some(index) {
-                self.listed.insert(name.clone(), node);
-            } else {
-                self.outer.insert((index, name.clone()), node);
-            }
-            if name.is_wildcard()
-                && name != zone.origin
-                && let Some(parent) = name.parent()
-                && let Some(&parent) = self.listed.get(&parent)
-                && let Some(parent) = self.nodes.nodes.get_mut(parent as usize)
-            {
-                parent.wildcard = node;
-            }
-        }
-        self.zones.push(ServedZone {
+    let served = zones.zones.iter().enumerate().map(|(index, zone)| {
+        let inner = inner.remove(&index).unwrap_or_default();
+        let content = content(zone, &inner);
+        let data = match before.get(zone.id.as_str()) {
+            Some(data) if data.content == content => Arc::clone(data),
+            _ => Arc::new(compile(zone, &inner, content)),
+        };
+        let served = ServedZone {
             id: zone.id.clone(),
             name: zone.origin.to_string(),
-            serial: zone.serial,
-            records: zone.records.len() + zone.routed.len(),
-            label,
+            label: label(&zone.id),
             apex_len: zone.origin.as_wire().len(),
-            negative: negative_soa(zone),
-        });
-    }
+            private: !zone.networks.is_empty(),
+            data,
+            first_routed,
+            parent_side: None,
+        };
+        first_routed += zone.routed.len() as RoutedIdx;
+        served
+    });
+    link(zones, Zones(served.collect()))
+}
 
-    /// Every name of the zone that is served, empty non-terminals included, parents first.
-    fn names_to_serve(&self, zone: &ZoneSource, owners: &Owners<'_>) -> BTreeSet<Name> {
-        let mut names = BTreeSet::from([zone.origin.clone()]);
-        for name in owners.keys() {
-            if self.is_occluded(name, zone, owners) {
-                continue;
+/// For each public zone the apexes of the public zones just inside it.
+fn inner_apexes(zones: &crate::Zones) -> HashMap<usize, Vec<Name>> {
+    let public = || {
+        let zones = zones.zones.iter().enumerate();
+        zones.filter(|(_, zone)| zone.networks.is_empty())
+    };
+    let apexes: HashMap<&Name, usize> = public()
+        .map(|(index, zone)| (&zone.origin, index))
+        .collect();
+    let mut inner: HashMap<usize, Vec<Name>> = HashMap::new();
+    for (_, zone) in public() {
+        let mut above = zone.origin.parent();
+        while let Some(name) = above {
+            if let Some(&outer) = apexes.get(&name) {
+                inner.entry(outer).or_default().push(zone.origin.clone());
+                break;
             }
-            let mut name = Some(name.clone());
-            while let Some(next) = name
-                && next != zone.origin
-            {
-                name = next.parent();
-                names.insert(next);
+            above = name.parent();
+        }
+    }
+    for apexes in inner.values_mut() {
+        apexes.sort_unstable();
+    }
+    inner
+}
+
+/// A number for everything a zone is compiled from.
+fn content(zone: &ZoneSource, inner: &[Name]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    zone.origin.as_wire().hash(&mut hasher);
+    for record in &zone.records {
+        let ParsedRecord {
+            owner,
+            rtype,
+            ttl,
+            rdata,
+            span: _,
+        } = record;
+        (owner.as_wire(), rtype, ttl, rdata).hash(&mut hasher);
+    }
+    for record in &zone.routed {
+        (record.owner.as_wire(), record.rtype).hash(&mut hasher);
+    }
+    for (name, rtype) in alias_targets(zone) {
+        (name.as_wire(), rtype).hash(&mut hasher);
+    }
+    for apex in inner {
+        apex.as_wire().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Every record that an alias of the zone names.
+fn alias_targets(zone: &ZoneSource) -> impl Iterator<Item = (&Name, RecordType)> {
+    zone.routed.iter().flat_map(|record| {
+        record.sets.iter().filter_map(|set| match &set.data {
+            RoutedData::Alias(alias) => match &alias.target {
+                RoutedTarget::Record(name) => Some((name, record.rtype)),
+                _ => None,
+            },
+            RoutedData::Values(_) => None,
+        })
+    })
+}
+
+/// Makes the tables of names, and links every apex to the zone around it.
+fn link(sources: &crate::Zones, mut zones: Zones) -> ZoneTable {
+    let mut listed = Vec::new();
+    for (index, zone) in (0..).zip(&zones.0) {
+        if !zone.private {
+            listed.extend(zone.data.listed().map(|node| Spot { zone: index, node }));
+        }
+    }
+    let names = NameTable::new(&zones, &listed);
+    let sides: Vec<Option<Spot>> = sources
+        .zones
+        .iter()
+        .map(|zone| parent_side(&names, &zones, zone))
+        .collect();
+    for (zone, side) in zones.0.iter_mut().zip(sides) {
+        zone.parent_side = side;
+    }
+    let mut private = Private::default();
+    for (index, zone) in (0..).zip(&sources.zones) {
+        if !zone.networks.is_empty() {
+            let apex = zone.origin.to_lower_wire();
+            private.add(&zones, index, apex, &zone.networks, zone.fallthrough);
+        }
+    }
+    ZoneTable {
+        names,
+        private,
+        zones,
+    }
+}
+
+/// The node outside of a public zone that answers for DS at its apex: the outer zone's node of that
+/// name, or the cut further up.
+fn parent_side(names: &NameTable, zones: &Zones, zone: &ZoneSource) -> Option<Spot> {
+    if !zone.networks.is_empty() {
+        return None;
+    }
+    let Found::Below(above) = names.find_above(zones, &zone.origin.to_lower_wire()) else {
+        return None;
+    };
+    let outer = &zones.0.get(above.zone as usize)?.data;
+    let own = outer.unlisted.iter().find(|(name, _)| *name == zone.origin);
+    if let Some(&(_, node)) = own {
+        return Some(Spot { node, ..above });
+    }
+    let kind = outer.nodes.get(above.node as usize)?.kind;
+    matches!(kind, NodeKind::Cut(_)).then_some(above)
+}
+
+fn compile(zone: &ZoneSource, inner: &[Name], content: u64) -> ZoneData {
+    let owners = owners_of(zone);
+    let inner: BTreeSet<&Name> = inner.iter().collect();
+    let mut builder = Builder {
+        zone,
+        wanted: alias_targets(zone).collect(),
+        nodes: Vec::new(),
+        arena: Arena::default(),
+        sets: Vec::new(),
+        referrals: Vec::new(),
+        unlisted: Vec::new(),
+        alias_targets: HashMap::new(),
+    };
+    let names = names_to_serve(zone, &owners, &inner);
+    let mut numbers: HashMap<&Name, NodeIdx> = HashMap::with_capacity(names.len());
+    for name in &names {
+        let listed = !inner.contains(name);
+        let node = builder.add_node(&owners, name, listed);
+        if listed {
+            numbers.insert(name, node);
+        }
+        if name.is_wildcard()
+            && *name != zone.origin
+            && let Some(parent) = name.parent()
+            && let Some(&parent) = numbers.get(&parent)
+            && let Some(parent) = builder.nodes.get_mut(parent as usize)
+        {
+            parent.wildcard = node;
+        }
+    }
+    builder.arena.shrink();
+    ZoneData {
+        content,
+        serial: zone.serial,
+        records: zone.records.len() + zone.routed.len(),
+        negative: negative_soa(zone),
+        nodes: builder.nodes.into(),
+        arena: builder.arena,
+        sets: builder.sets.into(),
+        referrals: builder.referrals.into(),
+        unlisted: builder.unlisted,
+        alias_targets: builder.alias_targets,
+    }
+}
+
+/// Every name of the zone that is served, empty non-terminals included, parents first.
+fn names_to_serve(
+    zone: &ZoneSource,
+    owners: &Owners<'_>,
+    inner: &BTreeSet<&Name>,
+) -> BTreeSet<Name> {
+    let mut names = BTreeSet::from([zone.origin.clone()]);
+    for &name in owners.keys() {
+        if is_occluded(name, zone, owners, inner) {
+            continue;
+        }
+        let mut name = Some(name.clone());
+        while let Some(next) = name
+            && next != zone.origin
+        {
+            name = next.parent();
+            if !names.insert(next) {
+                // What is above it is there already.
+                break;
             }
         }
-        names
     }
+    names
+}
 
-    /// True when something above `name` takes the name out of the zone: a cut, a DNAME, or the
-    /// apex of another served zone.
-    fn is_occluded(&self, name: &Name, zone: &ZoneSource, owners: &Owners<'_>) -> bool {
-        if *name == zone.origin {
+/// True when something above `name` takes the name out of the zone: a cut, a DNAME, or the
+/// apex of another served zone.
+fn is_occluded(
+    name: &Name,
+    zone: &ZoneSource,
+    owners: &Owners<'_>,
+    inner: &BTreeSet<&Name>,
+) -> bool {
+    if *name == zone.origin {
+        return false;
+    }
+    let mut above = name.parent();
+    while let Some(next) = above {
+        let owner = owners.get(&next);
+        let has = |rtype| owner.is_some_and(|owner| owner.records.contains_key(&rtype));
+        if has(RecordType::DNAME) {
+            return true;
+        }
+        if next == zone.origin {
             return false;
         }
-        let mut above = name.parent();
-        while let Some(next) = above {
-            let owner = owners.get(&next);
-            let has = |rtype| owner.is_some_and(|owner| owner.records.contains_key(&rtype));
-            if has(RecordType::DNAME) {
-                return true;
-            }
-            if next == zone.origin {
-                return false;
-            }
-            if is_cut(&next, zone, owner) || self.apexes.contains_key(&next) {
-                return true;
-            }
-            above = next.parent();
+        if is_cut(&next, zone, owner) || inner.contains(&next) {
+            return true;
         }
-        false
+        above = next.parent();
     }
+    false
+}
 
-    fn add_node(
-        &mut self,
-        index: usize,
-        zone: &ZoneSource,
-        owners: &Owners<'_>,
-        name: &Name,
-    ) -> NodeIdx {
+struct Builder<'s> {
+    zone: &'s ZoneSource,
+    wanted: BTreeSet<(&'s Name, RecordType)>,
+    nodes: Vec<Node>,
+    arena: Arena,
+    sets: Vec<SetEntry>,
+    referrals: Vec<Referral>,
+    unlisted: Vec<(Name, NodeIdx)>,
+    alias_targets: HashMap<(Name, RecordType), SetData>,
+}
+
+impl Builder<'_> {
+    fn add_node(&mut self, owners: &Owners<'_>, name: &Name, listed: bool) -> NodeIdx {
         let owner = owners.get(name);
-        let cut = is_cut(name, zone, owner);
-        let place = self.nodes.arena.push_name(&name.to_lower_wire());
+        let cut = is_cut(name, self.zone, owner);
+        let place = self.arena.push_name(&name.to_lower_wire());
         let sets_start = self.sets.len() as u32;
         let mut dname = None;
         if let Some(owner) = owner {
@@ -167,11 +316,11 @@ impl Builder {
                 if rtype == RecordType::DNAME && !name.is_wildcard() {
                     dname = Some(self.sets.len() as u32);
                 }
-                self.add_set(index, name, rtype, SetData::Fixed(data));
+                self.add_set(name, rtype, SetData::Fixed(data));
             }
             for &(rtype, routed) in &owner.routed {
                 if !cut {
-                    self.add_set(index, name, rtype, SetData::Routed(routed));
+                    self.add_set(name, rtype, SetData::Routed(routed));
                 }
             }
         }
@@ -180,28 +329,32 @@ impl Builder {
             (false, Some(set)) => NodeKind::Dname(set),
             (false, None) => NodeKind::Plain,
         };
-        self.nodes.nodes.push(Node {
+        let number = self.nodes.len() as NodeIdx;
+        if !listed {
+            self.unlisted.push((name.clone(), number));
+        }
+        self.nodes.push(Node {
             name: place,
-            zone: index as u32,
             sets_start,
             sets_end: self.sets.len() as u32,
             kind,
             wildcard: NO_NODE,
-            parent_side: NO_NODE,
-            apex: *name == zone.origin,
+            apex: *name == self.zone.origin,
+            listed,
         });
-        (self.nodes.nodes.len() - 1) as NodeIdx
+        number
     }
 
     fn add_blob(&mut self, rtype: RecordType, records: &[&ParsedRecord]) -> BlobPlace {
         let rdatas = records.iter().map(|record| &*record.rdata);
-        let arena = &mut self.nodes.arena;
-        arena.push_blob(rtype.0, soonest_ttl(records), rdatas)
+        self.arena.push_blob(rtype.0, soonest_ttl(records), rdatas)
     }
 
-    fn add_set(&mut self, zone: usize, name: &Name, rtype: RecordType, data: SetData) {
+    fn add_set(&mut self, name: &Name, rtype: RecordType, data: SetData) {
         self.sets.push(SetEntry { rtype, data });
-        self.places.insert((zone, name.clone(), rtype), data);
+        if self.wanted.contains(&(name, rtype)) {
+            self.alias_targets.insert((name.clone(), rtype), data);
+        }
     }
 
     fn add_referral(&mut self, name: &Name, owners: &Owners<'_>) -> u32 {
@@ -217,80 +370,17 @@ impl Builder {
             .push(Referral::new(name, soonest_ttl(records), &targets, owners));
         (self.referrals.len() - 1) as u32
     }
-
-    /// The most specific served zone that holds `name`.
-    fn zone_of(&self, name: &Name) -> Option<usize> {
-        let mut name = Some(name.clone());
-        while let Some(next) = name {
-            if let Some(&zone) = self.apexes.get(&next) {
-                return Some(zone);
-            }
-            name = next.parent();
-        }
-        None
-    }
-
-    /// Lets every apex inside another zone know the node of that zone that answers for DS: the
-    /// node of its own name, or the cut further up.
-    fn link_parent_sides(&mut self) {
-        let mut links = Vec::new();
-        for apex in self.apexes.keys() {
-            let Some(outer) = apex.parent().and_then(|parent| self.zone_of(&parent)) else {
-                continue;
-            };
-            let own = self.outer.get(&(outer, apex.clone())).copied();
-            if let (Some(&node), Some(side)) =
-                (self.listed.get(apex), own.or_else(|| self.cut_above(apex)))
-            {
-                links.push((node, side));
-            }
-        }
-        for (node, side) in links {
-            if let Some(node) = self.nodes.nodes.get_mut(node as usize) {
-                node.parent_side = side;
-            }
-        }
-    }
-
-    /// The closest listed node above `name`, when it is a cut.
-    fn cut_above(&self, name: &Name) -> Option<NodeIdx> {
-        let mut above = name.parent();
-        while let Some(next) = above {
-            if let Some(&node) = self.listed.get(&next) {
-                let kind = self.nodes.nodes.get(node as usize)?.kind;
-                return matches!(kind, NodeKind::Cut(_)).then_some(node);
-            }
-            above = next.parent();
-        }
-        None
-    }
-
-    fn finish(mut self) -> (ZoneTable, RecordPlaces) {
-        let listed: Vec<NodeIdx> = self.listed.into_values().collect();
-        self.nodes.arena.shrink();
-        self.nodes.nodes.shrink_to_fit();
-        let table = ZoneTable {
-            names: NameTable::new(&self.nodes, &listed),
-            nodes: self.nodes,
-            sets: self.sets.into(),
-            referrals: self.referrals.into(),
-            zones: self.zones.into(),
-        };
-        (table, self.places)
-    }
 }
 
-fn owners_of(zone: &ZoneSource, first_routed: usize) -> Owners<'_> {
+fn owners_of(zone: &ZoneSource) -> Owners<'_> {
     let mut owners = Owners::new();
     for record in &zone.records {
-        let owner = owners.entry(record.owner.clone()).or_default();
+        let owner = owners.entry(&record.owner).or_default();
         owner.records.entry(record.rtype).or_default().push(record);
     }
-    for (index, record) in zone.routed.iter().enumerate() {
-        let owner = owners.entry(record.owner.clone()).or_default();
-        owner
-            .routed
-            .push((record.rtype, (first_routed + index) as RoutedIdx));
+    for (index, record) in (0..).zip(&zone.routed) {
+        let owner = owners.entry(&record.owner).or_default();
+        owner.routed.push((record.rtype, index));
     }
     owners
 }

@@ -1,54 +1,35 @@
-//! Every served zone, compiled: one table of names, answers ready to copy.
+//! Every served zone, compiled: tables of names, answers ready to copy.
 //!
 //! Built from [`Zones`](crate::Zones) once per configuration generation and shared by all
-//! snapshots of it; read by the answer path. Holds no health: what depends on health is a number
-//! into the decisions.
+//! snapshots of it; read by the answer path. Zones whose content did not change are shared with the
+//! generation before. Holds no health: what depends on health is a number into the decisions.
 //! Cost of a lookup: one hash and one bucket for names that exist, one probe per label for others.
 
 mod arena;
 mod build;
+mod data;
 mod names;
+mod private;
 mod referral;
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use conf::RecordType;
 
 pub(crate) use arena::BlobPlace;
-use arena::{Arena, NamePlace};
-pub(crate) use build::{RecordPlaces, build};
-use names::{Found, NameTable, Names, NodeIdx};
+pub(crate) use build::build;
+use data::{Node, NodeKind, SetEntry, ZoneData};
+use names::{Found, NameTable, Names, Spot};
+pub(crate) use private::Private;
 pub(crate) use referral::Referral;
 
 use crate::metrics::ZoneLabel;
+use crate::name::Name;
 use crate::wire::{Blob, BlobView};
 
 /// Number of a routed record: its index among the decisions.
 pub(crate) type RoutedIdx = u32;
-
-/// A zone as it is served.
-#[derive(Debug)]
-pub(crate) struct ServedZone {
-    /// Its id.
-    pub(crate) id: String,
-    /// Its apex, as text.
-    pub(crate) name: String,
-    /// Serial of its SOA.
-    pub(crate) serial: u32,
-    /// Records it was built from; a routed record counts once.
-    pub(crate) records: usize,
-    /// The place of its counters.
-    pub(crate) label: ZoneLabel,
-    /// Length of the apex in wire form.
-    pub(crate) apex_len: usize,
-    /// SOA at the negative TTL: min(SOA TTL, SOA.MINIMUM) (RFC 2308 section 5).
-    pub(crate) negative: Blob,
-}
-
-/// An RRset of a node.
-#[derive(Debug, Clone, Copy)]
-struct SetEntry {
-    rtype: RecordType,
-    data: SetData,
-}
 
 /// Where an RRset's answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,29 +40,41 @@ pub(crate) enum SetData {
     Routed(RoutedIdx),
 }
 
-/// What a node does to names below it, and at a cut to its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NodeKind {
-    /// Nothing.
-    Plain,
-    /// A zone cut: everything but DS is a referral, number given.
-    Cut(u32),
-    /// A DNAME: names below it are renamed. The number of its RRset.
-    Dname(u32),
+/// A zone as it is served.
+#[derive(Debug)]
+pub(crate) struct ServedZone {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its apex, as text.
+    pub(crate) name: String,
+    /// The place of its counters.
+    pub(crate) label: ZoneLabel,
+    /// Length of the apex in wire form.
+    pub(crate) apex_len: usize,
+    /// True when only clients of some networks get it.
+    pub(crate) private: bool,
+    data: Arc<ZoneData>,
+    /// The number of its first routed record.
+    first_routed: RoutedIdx,
+    /// For an apex below another zone: the node of that zone that answers for DS.
+    parent_side: Option<Spot>,
 }
 
-#[derive(Debug)]
-struct Node {
-    name: NamePlace,
-    zone: u32,
-    sets_start: u32,
-    sets_end: u32,
-    kind: NodeKind,
-    /// The child `*`, when there is one.
-    wildcard: NodeIdx,
-    /// At an apex below another served zone: the node of that zone that answers for DS.
-    parent_side: NodeIdx,
-    apex: bool,
+impl ServedZone {
+    /// Serial of its SOA.
+    pub(crate) fn serial(&self) -> u32 {
+        self.data.serial
+    }
+
+    /// Records it was built from; a routed record counts once.
+    pub(crate) fn records(&self) -> usize {
+        self.data.records
+    }
+
+    /// SOA at the negative TTL: min(SOA TTL, SOA.MINIMUM) (RFC 2308 section 5).
+    pub(crate) fn negative(&self) -> &Blob {
+        &self.data.negative
+    }
 }
 
 /// What is at a name.
@@ -102,93 +95,139 @@ pub(crate) enum Place<'z> {
 /// A node of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeRef<'z> {
-    table: &'z ZoneTable,
+    zone: &'z ServedZone,
+    index: u32,
     node: &'z Node,
 }
 
 impl<'z> NodeRef<'z> {
     /// The RRset of a type.
     pub(crate) fn set(self, rtype: RecordType) -> Option<SetData> {
-        self.sets()
-            .iter()
-            .find(|set| set.rtype == rtype)
-            .map(|set| set.data)
+        let sets = self.zone.data.sets_of(self.node);
+        let found = sets.iter().find(|set| set.rtype == rtype);
+        found.map(|set| self.outward(set.data))
     }
 
     /// True for an empty non-terminal.
     pub(crate) fn is_empty(self) -> bool {
-        self.sets().is_empty()
+        self.zone.data.sets_of(self.node).is_empty()
     }
 
     /// The zone the node is of.
-    pub(crate) fn zone(self) -> Option<&'z ServedZone> {
-        self.table.zones.get(self.node.zone as usize)
+    pub(crate) fn zone(self) -> &'z ServedZone {
+        self.zone
     }
 
-    fn sets(self) -> &'z [SetEntry] {
-        let range = self.node.sets_start as usize..self.node.sets_end as usize;
-        self.table.sets.get(range).unwrap_or_default()
+    /// A referral of the zone.
+    pub(crate) fn referral(self, number: u32) -> Option<&'z Referral> {
+        self.zone.data.referrals.get(number as usize)
+    }
+
+    /// Numbers of the zone's own as numbers among all zones.
+    fn outward(self, data: SetData) -> SetData {
+        outward(self.index, self.zone.first_routed, data)
     }
 }
 
-/// Nodes with the bytes of their names and answers.
-#[derive(Debug, Default)]
-struct Nodes {
-    nodes: Vec<Node>,
-    arena: Arena,
-}
-
-impl Names for Nodes {
-    fn name(&self, node: NodeIdx) -> &[u8] {
-        match self.nodes.get(node as usize) {
-            Some(node) => self.arena.name(node.name),
-            None => &[],
-        }
+fn outward(zone: u32, first_routed: RoutedIdx, data: SetData) -> SetData {
+    match data {
+        SetData::Fixed(place) => SetData::Fixed(place.of_zone(zone)),
+        SetData::Routed(local) => SetData::Routed(first_routed + local),
     }
 }
 
 /// Every served zone.
 #[derive(Debug)]
 pub(crate) struct ZoneTable {
+    /// Names of the zones that everybody gets.
     names: NameTable,
-    nodes: Nodes,
-    sets: Box<[SetEntry]>,
-    referrals: Box<[Referral]>,
-    zones: Box<[ServedZone]>,
+    private: Private,
+    zones: Zones,
+}
+
+/// Zones, and by them the names of their nodes.
+#[derive(Debug, Default)]
+struct Zones(Box<[ServedZone]>);
+
+impl Names for Zones {
+    fn name(&self, spot: Spot) -> &[u8] {
+        match self.0.get(spot.zone as usize) {
+            Some(zone) => zone.data.name(spot.node),
+            None => &[],
+        }
+    }
+}
+
+impl Zones {
+    fn node(&self, spot: Spot) -> Option<NodeRef<'_>> {
+        let zone = self.0.get(spot.zone as usize)?;
+        let node = zone.data.nodes.get(spot.node as usize)?;
+        Some(NodeRef {
+            zone,
+            index: spot.zone,
+            node,
+        })
+    }
 }
 
 impl ZoneTable {
     /// The zones, in the order of the configuration.
     pub(crate) fn zones(&self) -> &[ServedZone] {
-        &self.zones
+        &self.zones.0
     }
 
     /// An RRset that is the same all the time.
     pub(crate) fn blob(&self, place: BlobPlace) -> BlobView<'_> {
-        self.nodes.arena.blob(place)
+        match self.zones.0.get(place.zone as usize) {
+            Some(zone) => zone.data.arena.blob(place),
+            None => BlobView {
+                bytes: &[],
+                starts: &[],
+            },
+        }
     }
 
-    /// A referral.
-    pub(crate) fn referral(&self, index: u32) -> Option<&Referral> {
-        self.referrals.get(index as usize)
+    /// Where the record of a zone went, when an alias of the zone names it.
+    pub(crate) fn alias_target(
+        &self,
+        zone: usize,
+        name: &Name,
+        rtype: RecordType,
+    ) -> Option<SetData> {
+        let served = self.zones.0.get(zone)?;
+        let targets = &served.data.alias_targets;
+        let found = targets.get(&(name.clone(), rtype))?;
+        Some(outward(zone as u32, served.first_routed, *found))
     }
 
-    /// What is at `name` (lower case) for a question of `qtype`.
+    /// What is at `name` (lower case) for a question of `qtype` by `source`.
+    pub(crate) fn look_up_for(&self, source: IpAddr, name: &[u8], qtype: RecordType) -> Place<'_> {
+        if self.private.is_empty() {
+            return self.look_up(name, qtype);
+        }
+        self.private.look_up(self, source, name, qtype)
+    }
+
+    /// The same for somebody who gets no private zone.
     pub(crate) fn look_up(&self, name: &[u8], qtype: RecordType) -> Place<'_> {
-        match self.names.find(&self.nodes, name) {
+        self.look_up_in(&self.names, name, qtype)
+    }
+
+    fn look_up_in(&self, names: &NameTable, name: &[u8], qtype: RecordType) -> Place<'_> {
+        match names.find(&self.zones, name) {
             Found::Nothing => Place::Elsewhere,
-            Found::Exact(index) => {
-                let Some(node) = self.node(index) else {
+            Found::Exact(spot) => {
+                let Some(node) = self.zones.node(spot) else {
                     return Place::Elsewhere;
                 };
                 if qtype == RecordType::DS && node.node.apex {
                     self.parent_side(node, name)
                 } else {
-                    self.at(node, name.len(), qtype)
+                    at(node, name.len(), qtype)
                 }
             }
-            Found::Below(index) => match self.node(index) {
-                Some(node) => self.below(node),
+            Found::Below(spot) => match self.zones.node(spot) {
+                Some(node) => self.below(node, spot),
                 None => Place::Elsewhere,
             },
         }
@@ -196,7 +235,8 @@ impl ZoneTable {
 
     /// DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1).
     fn parent_side<'z>(&'z self, apex: NodeRef<'z>, name: &[u8]) -> Place<'z> {
-        let Some(node) = self.node(apex.node.parent_side) else {
+        let side = apex.zone.parent_side;
+        let Some(node) = side.and_then(|spot| self.zones.node(spot)) else {
             return Place::At(apex);
         };
         let owner_len = node.node.name.len();
@@ -208,34 +248,35 @@ impl ZoneTable {
         }
     }
 
-    fn at<'z>(&'z self, node: NodeRef<'z>, name_len: usize, qtype: RecordType) -> Place<'z> {
-        match node.node.kind {
-            NodeKind::Cut(referral) if qtype != RecordType::DS => {
-                Place::Delegated(node, referral, name_len)
-            }
-            _ => Place::At(node),
-        }
-    }
-
     /// Wildcards stand in at the closest encloser only (RFC 4592 section 3.3.1).
-    fn below<'z>(&'z self, encloser: NodeRef<'z>) -> Place<'z> {
+    fn below<'z>(&'z self, encloser: NodeRef<'z>, spot: Spot) -> Place<'z> {
         let owner_len = encloser.node.name.len();
         let dname = match encloser.node.kind {
             NodeKind::Cut(referral) => return Place::Delegated(encloser, referral, owner_len),
-            NodeKind::Dname(set) => self.sets.get(set as usize).map(|set| set.data),
+            NodeKind::Dname(set) => encloser.zone.data.sets.get(set as usize),
             NodeKind::Plain => None,
         };
-        match dname {
-            Some(SetData::Fixed(blob)) => Place::Renamed(encloser, blob, owner_len),
-            _ => match self.node(encloser.node.wildcard) {
-                Some(wildcard) => Place::At(wildcard),
-                None => Place::Missing(encloser),
-            },
+        if let Some(set) = dname
+            && let SetData::Fixed(blob) = encloser.outward(set.data)
+        {
+            return Place::Renamed(encloser, blob, owner_len);
+        }
+        let wildcard = Spot {
+            node: encloser.node.wildcard,
+            ..spot
+        };
+        match self.zones.node(wildcard) {
+            Some(wildcard) => Place::At(wildcard),
+            None => Place::Missing(encloser),
         }
     }
+}
 
-    fn node(&self, index: NodeIdx) -> Option<NodeRef<'_>> {
-        let node = self.nodes.nodes.get(index as usize)?;
-        Some(NodeRef { table: self, node })
+fn at(node: NodeRef<'_>, name_len: usize, qtype: RecordType) -> Place<'_> {
+    match node.node.kind {
+        NodeKind::Cut(referral) if qtype != RecordType::DS => {
+            Place::Delegated(node, referral, name_len)
+        }
+        _ => Place::At(node),
     }
 }

@@ -14,24 +14,36 @@ pub(super) type NodeIdx = u32;
 /// Stands for "no node".
 pub(super) const NO_NODE: NodeIdx = u32::MAX;
 
+/// A node of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// The zone's position among the zones.
+    pub(super) zone: u32,
+    /// The node in it.
+    pub(super) node: NodeIdx,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     tag: u32,
-    node: NodeIdx,
+    spot: Spot,
 }
 
 const EMPTY: Bucket = Bucket {
     tag: 0,
-    node: NO_NODE,
+    spot: Spot {
+        zone: 0,
+        node: NO_NODE,
+    },
 };
 
 /// What a lookup found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// The name itself.
-    Exact(NodeIdx),
+    Exact(Spot),
     /// The closest name above it that exists.
-    Below(NodeIdx),
+    Below(Spot),
     /// Neither: no zone here holds the name.
     Nothing,
 }
@@ -39,7 +51,7 @@ pub(super) enum Found {
 /// The lower-case name of each node.
 pub(super) trait Names {
     /// The wire form; empty for no node.
-    fn name(&self, node: NodeIdx) -> &[u8];
+    fn name(&self, spot: Spot) -> &[u8];
 }
 
 /// The node of each name.
@@ -52,7 +64,7 @@ pub(super) struct NameTable {
 
 impl NameTable {
     /// A table in which `nodes` (no two of one name) can be found.
-    pub(super) fn new(names: &impl Names, nodes: &[NodeIdx]) -> Self {
+    pub(super) fn new(names: &impl Names, nodes: &[Spot]) -> Self {
         // Names come from the configuration and are compared in full, so that a client cannot
         // lengthen a chain; the random keys keep the order of buckets from being known at all.
         let random = RandomState::new();
@@ -100,32 +112,32 @@ impl NameTable {
         Found::Nothing
     }
 
-    fn probe(&self, names: &impl Names, name: &[u8]) -> Option<NodeIdx> {
+    fn probe(&self, names: &impl Names, name: &[u8]) -> Option<Spot> {
         let hash = self.hash(name);
         let mask = self.buckets.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let bucket = self.buckets.get(at)?;
-            if bucket.node == NO_NODE {
+            if bucket.spot.node == NO_NODE {
                 return None;
             }
-            if bucket.tag == tag(hash) && names.name(bucket.node) == name {
-                return Some(bucket.node);
+            if bucket.tag == tag(hash) && names.name(bucket.spot) == name {
+                return Some(bucket.spot);
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn insert(&mut self, name: &[u8], node: NodeIdx) {
+    fn insert(&mut self, name: &[u8], spot: Spot) {
         let hash = self.hash(name);
         let mask = self.buckets.len() - 1;
         let mut at = hash as usize & mask;
         // Half of the buckets stay empty.
         while let Some(bucket) = self.buckets.get_mut(at) {
-            if bucket.node == NO_NODE {
+            if bucket.spot.node == NO_NODE {
                 *bucket = Bucket {
                     tag: tag(hash),
-                    node,
+                    spot,
                 };
                 return;
             }
@@ -177,9 +189,13 @@ mod tests {
     struct Listed(Vec<Box<[u8]>>);
 
     impl Names for Listed {
-        fn name(&self, node: NodeIdx) -> &[u8] {
-            &self.0[node as usize]
+        fn name(&self, spot: Spot) -> &[u8] {
+            &self.0[spot.node as usize]
         }
+    }
+
+    fn spot(node: NodeIdx) -> Spot {
+        Spot { zone: 0, node }
     }
 
     fn wire(text: &str) -> Box<[u8]> {
@@ -195,23 +211,23 @@ mod tests {
             "hidden.example.",
         ];
         let names = Listed(texts.map(wire).into());
-        let table = NameTable::new(&names, &[0, 1, 2]);
+        let table = NameTable::new(&names, &[0, 1, 2].map(spot));
         let find = |text| table.find(&names, &wire(text));
-        assert_eq!(find("www.example."), Found::Exact(1));
-        assert_eq!(find("x.y.z.a.b.example."), Found::Below(2));
-        assert_eq!(find("x.b.example."), Found::Below(0));
-        assert_eq!(find("hidden.example."), Found::Below(0));
+        assert_eq!(find("www.example."), Found::Exact(spot(1)));
+        assert_eq!(find("x.y.z.a.b.example."), Found::Below(spot(2)));
+        assert_eq!(find("x.b.example."), Found::Below(spot(0)));
+        assert_eq!(find("hidden.example."), Found::Below(spot(0)));
         assert_eq!(find("example.org."), Found::Nothing);
         assert_eq!(find("."), Found::Nothing);
         let above = table.find_above(&names, &wire("www.example."));
-        assert_eq!(above, Found::Below(0));
+        assert_eq!(above, Found::Below(spot(0)));
     }
 
     #[test]
     fn the_root_is_above_everything_once_it_is_served() {
         let names = Listed(vec![wire(".")]);
-        let table = NameTable::new(&names, &[0]);
-        assert_eq!(table.find(&names, &wire("a.b.c.")), Found::Below(0));
-        assert_eq!(table.find(&names, &wire(".")), Found::Exact(0));
+        let table = NameTable::new(&names, &[spot(0)]);
+        assert_eq!(table.find(&names, &wire("a.b.c.")), Found::Below(spot(0)));
+        assert_eq!(table.find(&names, &wire(".")), Found::Exact(spot(0)));
     }
 }

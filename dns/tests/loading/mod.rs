@@ -59,6 +59,8 @@ pub fn zone_of_file(name: &str, path: &Path, span: Span) -> Zone {
         name: Spanned::new(name.to_owned(), span),
         name_from_file: false,
         file: Some(Spanned::new(path.to_owned(), span)),
+        networks: Vec::new(),
+        fallthrough: conf::Fallthrough::None,
         records: Vec::new(),
         span,
     }

@@ -1,0 +1,91 @@
+//! One zone, compiled by itself: it knows of other zones only where they cut it.
+//!
+//! Made by the zone compiler, shared from one configuration generation to the next while its
+//! content stays the same; read through [`NodeRef`](super::NodeRef).
+
+use std::collections::HashMap;
+
+use conf::RecordType;
+
+use super::arena::{Arena, NamePlace};
+use super::names::NodeIdx;
+use super::{Referral, SetData};
+use crate::name::Name;
+use crate::wire::Blob;
+
+/// An RRset of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SetEntry {
+    pub(super) rtype: RecordType,
+    pub(super) data: SetData,
+}
+
+/// What a node does to names below it, and at a cut to its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NodeKind {
+    /// Nothing.
+    Plain,
+    /// A zone cut: everything but DS is a referral, number given.
+    Cut(u32),
+    /// A DNAME: names below it are renamed. The number of its RRset.
+    Dname(u32),
+}
+
+/// A name of the zone.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: NamePlace,
+    pub(super) sets_start: u32,
+    pub(super) sets_end: u32,
+    pub(super) kind: NodeKind,
+    /// The child `*`, when there is one.
+    pub(super) wildcard: NodeIdx,
+    pub(super) apex: bool,
+    /// False at the apex of a zone inside this one: that zone answers for the name, but for DS.
+    pub(super) listed: bool,
+}
+
+/// A zone's nodes with the bytes of their names and answers. Numbers inside are the zone's own.
+#[derive(Debug, Default)]
+pub(super) struct ZoneData {
+    /// What it was made from.
+    pub(super) content: u64,
+    /// Serial of its SOA.
+    pub(super) serial: u32,
+    /// Records it was built from; a routed record counts once.
+    pub(super) records: usize,
+    /// SOA at the negative TTL.
+    pub(super) negative: Blob,
+    pub(super) nodes: Box<[Node]>,
+    pub(super) arena: Arena,
+    pub(super) sets: Box<[SetEntry]>,
+    pub(super) referrals: Box<[Referral]>,
+    /// Nodes that are not listed, by name.
+    pub(super) unlisted: Vec<(Name, NodeIdx)>,
+    /// Records that an alias of the zone names, and where they went.
+    pub(super) alias_targets: HashMap<(Name, RecordType), SetData>,
+}
+
+impl ZoneData {
+    /// The lower-case name of a node; empty for no node.
+    pub(super) fn name(&self, node: NodeIdx) -> &[u8] {
+        match self.nodes.get(node as usize) {
+            Some(node) => self.arena.name(node.name),
+            None => &[],
+        }
+    }
+
+    /// A node's RRsets.
+    pub(super) fn sets_of(&self, node: &Node) -> &[SetEntry] {
+        let range = node.sets_start as usize..node.sets_end as usize;
+        self.sets.get(range).unwrap_or_default()
+    }
+
+    /// Numbers of the nodes that queries find.
+    pub(super) fn listed(&self) -> impl Iterator<Item = NodeIdx> + '_ {
+        let nodes = (0..).zip(&self.nodes);
+        nodes
+            .filter(|(_, node)| node.listed)
+            .map(|(index, _)| index)
+    }
+}

@@ -1,0 +1,149 @@
+//! Private zones: for clients of some networks only, by the packet's source (never by ECS).
+//!
+//! As in Route 53 the most specific zone around the name answers, and when it does not have the
+//! record that is the answer, unless its `fallthrough` says who is asked next.
+//! Cost: a comparison of names for each private zone, and of networks for those that match.
+
+use std::net::IpAddr;
+
+use conf::{Fallthrough, RecordType};
+use ipnet::IpNet;
+
+use super::names::{NameTable, Spot};
+use super::{Place, ZoneTable, Zones};
+
+/// The private zones, deepest apex first.
+#[derive(Debug, Default)]
+pub(crate) struct Private(Vec<PrivateZone>);
+
+#[derive(Debug)]
+struct PrivateZone {
+    networks: Box<[IpNet]>,
+    apex: Box<[u8]>,
+    fallthrough: Fallthrough,
+    names: NameTable,
+}
+
+impl Private {
+    /// True when every zone is for everybody.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the zone at this position, whose lower-case apex is given.
+    pub(super) fn add(
+        &mut self,
+        zones: &Zones,
+        index: u32,
+        apex: Box<[u8]>,
+        networks: &[IpNet],
+        fallthrough: Fallthrough,
+    ) {
+        let listed: Vec<Spot> = match zones.0.get(index as usize) {
+            Some(zone) => zone
+                .data
+                .listed()
+                .map(|node| Spot { zone: index, node })
+                .collect(),
+            None => Vec::new(),
+        };
+        self.0.push(PrivateZone {
+            networks: networks.into(),
+            apex,
+            fallthrough,
+            names: NameTable::new(zones, &listed),
+        });
+        self.0
+            .sort_by_key(|zone| std::cmp::Reverse(zone.apex.len()));
+    }
+
+    /// What `source` finds at `name`.
+    pub(super) fn look_up<'z>(
+        &'z self,
+        table: &'z ZoneTable,
+        source: IpAddr,
+        name: &[u8],
+        qtype: RecordType,
+    ) -> Place<'z> {
+        let source = source.to_canonical();
+        let mut refused = None;
+        let mut depth = usize::MAX;
+        loop {
+            let Some(zone) = self.around(name, source, depth) else {
+                // Nobody further has it: the first zone's "no" stands.
+                return refused.unwrap_or_else(|| table.look_up(name, qtype));
+            };
+            let place = table.look_up_in(&zone.names, name, qtype);
+            if !lacks(place, qtype) {
+                return place;
+            }
+            let first = *refused.get_or_insert(place);
+            match zone.fallthrough {
+                Fallthrough::None => return first,
+                Fallthrough::Parent => depth = zone.apex.len(),
+                Fallthrough::Public => {
+                    return match table.look_up(name, qtype) {
+                        Place::Elsewhere => first,
+                        place => place,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The most specific zone around `name` that `source` gets, of an apex shorter than `below`
+    /// bytes; among those of one name the one of the longest network.
+    fn around(&self, name: &[u8], source: IpAddr, below: usize) -> Option<&PrivateZone> {
+        let mut best: Option<(&PrivateZone, u8)> = None;
+        for zone in &self.0 {
+            if best.is_some_and(|(best, _)| best.apex.len() != zone.apex.len()) {
+                break;
+            }
+            if zone.apex.len() >= below || !is_within(name, &zone.apex) {
+                continue;
+            }
+            let holds = zone
+                .networks
+                .iter()
+                .filter(|network| network.contains(&source));
+            let longest = holds.map(IpNet::prefix_len).max();
+            if let Some(length) = longest
+                && best.is_none_or(|(_, best)| length > best)
+            {
+                best = Some((zone, length));
+            }
+        }
+        best.map(|(zone, _)| zone)
+    }
+}
+
+/// True when a zone does not have the record: no such name, or no data of the type there.
+fn lacks(place: Place<'_>, qtype: RecordType) -> bool {
+    match place {
+        Place::Elsewhere | Place::Missing(_) => true,
+        Place::At(node) => {
+            let has = |rtype| node.set(rtype).is_some();
+            let any = qtype == RecordType::ANY && !node.is_empty();
+            !(any || has(qtype) || has(RecordType::CNAME))
+        }
+        Place::Delegated(..) | Place::Renamed(..) => false,
+    }
+}
+
+/// True when `name` is `apex` or below it; both lower-case wire form.
+fn is_within(name: &[u8], apex: &[u8]) -> bool {
+    let Some(head) = name.len().checked_sub(apex.len()) else {
+        return false;
+    };
+    if name.get(head..) != Some(apex) {
+        return false;
+    }
+    let mut at = 0;
+    while at < head {
+        at += usize::from(name.get(at).copied().unwrap_or(0)) + 1;
+    }
+    at == head
+}
+
+#[cfg(test)]
+mod tests;

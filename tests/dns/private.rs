@@ -1,0 +1,83 @@
+//! Private zones, seen by dig from the inside and from the outside.
+
+use std::process::Stdio;
+
+use crate::harness::{Folder, eventually};
+use crate::namespace::{Namespace, Running};
+
+const CONFIG: &str = r#"
+[admin]
+bind = "127.0.0.1:9901"
+[dns]
+bind = "0.0.0.0:5300"
+[[network]]
+name = "office"
+cidrs = ["10.1.0.0/16"]
+country = "DE"
+[[zone]]
+name = "example.test"
+[[zone.record]]
+name = "www"
+type = "A"
+values = ["192.0.2.1"]
+[[zone]]
+id = "office"
+name = "example.test"
+networks = ["office"]
+fallthrough = "public"
+[[zone.record]]
+name = "db"
+type = "A"
+values = ["10.1.0.5"]
+[[zone]]
+id = "hidden"
+name = "hidden.test"
+networks = ["office"]
+"#;
+
+#[test]
+fn inside_and_outside_see_their_own() {
+    let addresses = ["192.0.2.1/32", "10.1.0.9/32", "198.51.100.7/32"];
+    let Some(namespace) = Namespace::new("private", &addresses) else {
+        eprintln!("skipped: no network namespace can be made here");
+        return;
+    };
+    let folder = Folder::new();
+    let file = folder.write("pointsman.toml", CONFIG);
+    let mut command = namespace.command(env!("CARGO_BIN_EXE_pointsman"));
+    command
+        .args(["run", "-c", &file])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _server = Running(command.spawn().unwrap());
+    let ask = |from: &str, name: &str| {
+        let mut dig = namespace.command("dig");
+        dig.args([
+            "-b",
+            from,
+            "@192.0.2.1",
+            "-p",
+            "5300",
+            "+tries=1",
+            "+time=2",
+        ]);
+        let output = dig.args(["a", name]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (inside, outside) = ("10.1.0.9", "198.51.100.7");
+    eventually("it answers", || {
+        ask(outside, "www.example.test")
+            .contains("192.0.2.1\n")
+            .then_some(())
+    });
+    for (from, name, said) in [
+        (inside, "db.example.test", "10.1.0.5\n"),
+        (outside, "db.example.test", "NXDOMAIN"),
+        (inside, "www.example.test", "A\t192.0.2.1\n"),
+        (inside, "x.hidden.test", "NXDOMAIN"),
+        (outside, "x.hidden.test", "REFUSED"),
+    ] {
+        let answer = ask(from, name);
+        assert!(answer.contains(said), "{name} from {from}: {answer}");
+    }
+}
