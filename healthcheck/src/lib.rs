@@ -25,6 +25,8 @@ pub use board::{Board, BoardHandle, BoardSettings, Prepared, UnknownTarget, star
 pub use details::{CheckDetails, ObservationDetails, TargetDetails};
 pub use memory::MemorySettings;
 pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
+#[doc(hidden)]
+pub use probe::answers;
 pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};

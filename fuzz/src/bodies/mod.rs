@@ -6,6 +6,7 @@
 mod config;
 mod dns_query;
 mod http;
+mod probe;
 mod zone_file;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -34,6 +35,8 @@ pub(crate) fn all() -> Vec<Body> {
         http::request(),
         http::response(),
         http::chunked(),
+        probe::http(),
+        probe::words(),
     ]
 }
 

@@ -88,6 +88,11 @@ struct Said {
     report: AgentReport,
 }
 
+/// Whether a line passes, if it is an agent's.
+pub(super) fn passes(line: &str) -> Option<bool> {
+    parse(line).verdict.map(|verdict| verdict == Verdict::Up)
+}
+
 fn parse(line: &str) -> Said {
     let mut said = Said::default();
     let words = line.split('#').next().unwrap_or_default();

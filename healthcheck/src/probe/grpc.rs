@@ -223,7 +223,7 @@ fn message(service: Option<&str>) -> Bytes {
 }
 
 /// `status` of a `HealthCheckResponse`; absent is 0. `None` for what is not one.
-fn serving(frame: &[u8]) -> Option<u64> {
+pub(super) fn serving(frame: &[u8]) -> Option<u64> {
     let (head, message) = frame.split_at_checked(5)?;
     if head.first() != Some(&0) {
         return None;

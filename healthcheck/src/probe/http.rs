@@ -41,14 +41,14 @@ pub(crate) struct HttpPlan {
 
 /// A response head, as far as a probe looks.
 #[derive(Debug)]
-struct Head {
-    status: u16,
+pub(super) struct Head {
+    pub(super) status: u16,
     line: String,
     /// Bytes of it, interim heads included.
-    length: usize,
-    framing: Framing,
+    pub(super) length: usize,
+    pub(super) framing: Framing,
     /// `None` for codings that are not undone here.
-    coding: Option<Coding>,
+    pub(super) coding: Option<Coding>,
 }
 
 /// Passes when the status matches within the limits, and the body holds what it must.
@@ -206,7 +206,7 @@ fn ended_since(bytes: &[u8], seen: usize) -> bool {
 
 /// The first final response head in `bytes`, past interim ones (RFC 9110 section 15.2); `None`
 /// when it is not complete yet.
-fn parse(bytes: &[u8]) -> io::Result<Option<Head>> {
+pub(super) fn parse(bytes: &[u8]) -> io::Result<Option<Head>> {
     let mut start = 0;
     loop {
         let rest = bytes.get(start..).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! either side however many targets are probed.
 
 mod agent;
+pub mod answers;
 mod body;
 mod connection;
 mod exec;
