@@ -199,7 +199,7 @@ impl Files {
             return;
         }
         let folder = from.parent().unwrap_or(Path::new(""));
-        match matches(folder, pattern) {
+        match matches(folder, pattern, FILES) {
             Ok(paths) if paths.is_empty() => self.diagnostics.push(no_match(pattern, span)),
             Ok(paths) => {
                 for path in paths {
@@ -291,16 +291,25 @@ impl GlobFault {
     }
 }
 
-/// Files that match `pattern` in `folder`, in the order of their paths.
-pub(crate) fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, GlobFault> {
+/// Files that match `pattern` in `folder`, in the order of their paths; a fault when there are more
+/// than `most`, for a part of them is never what was meant.
+pub(crate) fn matches(
+    folder: &Path,
+    pattern: &str,
+    most: usize,
+) -> Result<Vec<PathBuf>, GlobFault> {
     let folder = glob::Pattern::escape(&folder.to_string_lossy());
     let whole = Path::new(&folder).join(pattern);
     let fault = |text: String| GlobFault { text };
     let paths = glob::glob(&whole.to_string_lossy()).map_err(|e| fault(e.msg.to_owned()))?;
-    paths
-        .take(FILES)
+    let found: Vec<PathBuf> = paths
+        .take(most + 1)
         .collect::<Result<_, _>>()
-        .map_err(|e| fault(e.error().to_string()))
+        .map_err(|e| fault(e.error().to_string()))?;
+    if found.len() > most {
+        return Err(fault(format!("it matches more than {most} files")));
+    }
+    Ok(found)
 }
 
 /// Takes `include` out of a file's tree.

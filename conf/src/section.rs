@@ -31,6 +31,9 @@ pub(crate) enum Section {
     CidrLocation,
     Dns,
     RateLimit,
+    TsigKey,
+    Permission,
+    Peer,
     Zone,
     Record,
     Set,
@@ -39,7 +42,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -63,6 +66,9 @@ impl Section {
         Self::CidrLocation,
         Self::Dns,
         Self::RateLimit,
+        Self::TsigKey,
+        Self::Permission,
+        Self::Peer,
         Self::Zone,
         Self::Record,
         Self::Set,
@@ -116,6 +122,9 @@ impl Section {
             Self::CidrLocation => "an entry of `locations`",
             Self::Dns => "[dns]",
             Self::RateLimit => "`response-rate-limit`",
+            Self::TsigKey => "[[tsig-key]]",
+            Self::Permission => "an entry of `allow-transfer`",
+            Self::Peer => "an entry of `notify`",
             Self::Zone => "[[zone]]",
             Self::Record => "[[zone.record]]",
             Self::Set => "an entry of `sets`",
@@ -138,6 +147,7 @@ impl Section {
                 "health-check",
                 "network",
                 "cidr-collection",
+                "tsig-key",
                 "dns",
                 "zone",
             ],
@@ -267,7 +277,20 @@ impl Section {
                 "response-rate-limit",
             ],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
-            Self::Zone => &["name", "id", "file", "networks", "fallthrough", "record"],
+            Self::TsigKey => &["name", "algorithm", "secret", "secret-file"],
+            Self::Permission => &["networks", "key"],
+            Self::Peer => &["address", "key"],
+            Self::Zone => &[
+                "name",
+                "id",
+                "file",
+                "networks",
+                "fallthrough",
+                "allow-transfer",
+                "notify",
+                "serial",
+                "record",
+            ],
             Self::Record => &[
                 "name",
                 "type",

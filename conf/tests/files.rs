@@ -127,3 +127,16 @@ fn what_other_parts_find_is_added_once_and_in_order() {
     ];
     assert_eq!(codes(&loaded), expected);
 }
+
+/// More files than may be included: a part of them was taken in silence once.
+#[test]
+fn every_zone_file_of_a_pattern_is_a_zone() {
+    let folder = Folder::new("many-zones");
+    for number in 0..1001 {
+        folder.file(&format!("{number}.zone"), b"");
+    }
+    let path = folder.file("a.toml", b"[dns]\nzone-files = [\"*.zone\"]\n");
+    let loaded = load(&path);
+    assert!(!loaded.has_errors());
+    assert_eq!(loaded.config.dns.unwrap().zones.len(), 1001);
+}

@@ -13,6 +13,7 @@ use crate::load::Zones;
 use crate::metrics::ZoneLabels;
 use crate::policy::Routes;
 use crate::snapshot::Snapshot;
+use crate::transfer::Outgoing;
 use crate::zone::{self, ZoneTable};
 
 /// One configuration generation's zones and routes, before health.
@@ -22,41 +23,74 @@ pub struct Compiled {
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) guard: Arc<Guard>,
+    pub(crate) transfers: Arc<Outgoing>,
+}
+
+/// What one generation takes over from the one before.
+#[derive(Debug)]
+pub(crate) struct Kept<'p> {
+    /// The places of counters that zones have already.
+    labels: ZoneLabels,
+    /// Secrets and the table of the rate limiter.
+    guard: Guard,
+    /// Serials and changes.
+    transfers: Outgoing,
+    /// Zones that did not change are shared with these.
+    previous: &'p ZoneTable,
+}
+
+impl<'p> Kept<'p> {
+    /// What `config` takes over from what `before` answers from; serials are written into `zones`.
+    /// `now` in seconds since 1970.
+    pub(crate) fn new(
+        config: &Config,
+        zones: &mut Zones,
+        before: &'p Snapshot,
+        labels: ZoneLabels,
+        now: u32,
+    ) -> Self {
+        Self {
+            labels,
+            guard: Guard::new(config, Some(&before.guard)),
+            transfers: Outgoing::new(config, zones, &before.transfers, now),
+            previous: &before.zones,
+        }
+    }
 }
 
 impl Compiled {
     /// Compiles zones that loaded without an error. `slots` are those of the same configuration.
     pub fn new(config: &Config, zones: &Zones, generation: u64, slots: &SlotMap) -> Self {
-        let guard = Guard::new(config, None);
-        Self::labelled(
-            config,
-            zones,
-            generation,
-            slots,
-            ZoneLabels::default(),
-            guard,
-            None,
-        )
+        let nothing = Self::empty();
+        let mut zones = zones.clone();
+        let labels = ZoneLabels::default();
+        let before = nothing.snapshot(&HealthTable::default(), false);
+        let kept = Kept::new(config, &mut zones, &before, labels, 0);
+        Self::after(kept, config, &zones, generation, slots)
     }
 
-    /// The same, with the places of counters that zones have already, and zones that did not change
-    /// shared with `previous`.
-    pub(crate) fn labelled(
+    /// The same, with what goes on from the generation before.
+    pub(crate) fn after(
+        kept: Kept<'_>,
         config: &Config,
         zones: &Zones,
         generation: u64,
         slots: &SlotMap,
-        mut labels: ZoneLabels,
-        guard: Guard,
-        previous: Option<&ZoneTable>,
     ) -> Self {
-        let table = zone::build(zones, previous, |id| labels.label(id));
+        let Kept {
+            mut labels,
+            guard,
+            transfers,
+            previous,
+        } = kept;
+        let table = zone::build(zones, Some(previous), |id| labels.label(id));
         let routes = Routes::new(config, zones, slots, &table);
         Self {
             config_generation: generation,
             zones: Arc::new(table),
             routes: Arc::new(routes),
             guard: Arc::new(guard),
+            transfers: Arc::new(transfers),
         }
     }
 
@@ -68,6 +102,7 @@ impl Compiled {
             zones: Arc::new(table),
             routes: Arc::default(),
             guard: Arc::new(Guard::nothing()),
+            transfers: Arc::default(),
         }
     }
 
@@ -77,6 +112,7 @@ impl Compiled {
             zones: self.zones.clone(),
             decisions: self.routes.decide_all(health, withdrawn),
             guard: self.guard.clone(),
+            transfers: self.transfers.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         }
@@ -102,6 +138,7 @@ impl Compiled {
             zones: self.zones.clone(),
             decisions,
             guard: self.guard.clone(),
+            transfers: self.transfers.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         })

@@ -18,6 +18,7 @@ use crate::server::bind::Sockets;
 use crate::server::tcp::TcpCommand;
 use crate::server::udp::UdpThread;
 use crate::snapshot::Snapshot;
+use crate::transfer::{Outgoing, notify};
 use crate::wire::Transport;
 
 /// How often replaced snapshots are looked at while there are some.
@@ -46,6 +47,8 @@ pub struct Control {
     pub(crate) workers: Vec<mpsc::UnboundedSender<TcpCommand>>,
     pub(crate) applied: watch::Sender<u64>,
     pub(crate) compiled: Compiled,
+    /// The task that tells secondaries of changes, once it runs.
+    pub(crate) notify: Option<mpsc::UnboundedSender<Arc<Outgoing>>>,
     /// Counters of UDP threads that ended, for those that start.
     pub(crate) spare: Vec<Arc<Counters>>,
     /// What is bound, by configured address.
@@ -74,6 +77,9 @@ impl Control {
     /// gone.
     pub async fn run(mut self) {
         let mut board_lives = true;
+        let (notify, changes) = mpsc::unbounded_channel();
+        self.notify = Some(notify);
+        let mut notifier = std::pin::pin!(notify::run(changes));
         loop {
             let retiring = !self.retired.is_empty();
             tokio::select! {
@@ -97,6 +103,8 @@ impl Control {
                     Ok(()) => self.follow_health(),
                     Err(_) => board_lives = false,
                 },
+                // It ends with this task, never before.
+                () = &mut notifier => {}
                 () = tokio::time::sleep(RETIRE_INTERVAL), if retiring => {
                     self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
                 }
@@ -158,6 +166,10 @@ impl Control {
             self.close(address).await;
         }
         self.show_status(&prepared.binds);
+        if let Some(notify) = &self.notify {
+            // After the addresses serve: a secondary that hears of a change asks at once.
+            let _ = notify.send(self.compiled.transfers.clone());
+        }
         (self.acknowledge)(self.compiled.config_generation);
     }
 

@@ -9,10 +9,11 @@ use conf::{Config, Diagnostic};
 use healthcheck::{BoardHandle, HealthTable, Plane, SlotMap};
 use prometheus::proto::MetricFamily;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use crate::compile::Compiled;
+use crate::clock::Clock;
+use crate::compile::{Compiled, Kept};
 use crate::control::{Acknowledge, Command, Control};
-use crate::guard::Guard;
 use crate::load::Zones;
 use crate::metrics::{self, Counters, ZoneLabels};
 use crate::server::bind::{self, Sockets};
@@ -142,6 +143,7 @@ fn start_with(
         workers: senders,
         applied: tell_applied,
         compiled,
+        notify: None,
         spare: Vec::new(),
         bound: std::collections::BTreeMap::new(),
         retired: Vec::new(),
@@ -160,7 +162,7 @@ impl Dns {
     pub fn prepare(
         &self,
         config: &Arc<Config>,
-        zones: Zones,
+        mut zones: Zones,
         generation: u64,
         slots: &Arc<SlotMap>,
     ) -> Result<Prepared, Vec<Diagnostic>> {
@@ -185,10 +187,10 @@ impl Dns {
         let labels = ZoneLabels::clone(&labels);
         let limits = config.dns.as_ref();
         let current = self.shared.snapshot.load();
-        let guard = Guard::new(config, Some(&current.guard));
-        let shared = Some(&*current.zones);
+        let now = Clock::new().at(Instant::now()).unix;
+        let kept = Kept::new(config, &mut zones, &current, labels, now);
         Ok(Prepared {
-            compiled: Compiled::labelled(config, &zones, generation, slots, labels, guard, shared),
+            compiled: Compiled::after(kept, config, &zones, generation, slots),
             binds: wanted.iter().map(|bind| bind.value).collect(),
             sockets,
             tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),

@@ -19,6 +19,7 @@ mod server;
 mod snapshot;
 #[cfg(test)]
 mod testing;
+mod transfer;
 mod wire;
 mod zone;
 mod zonefile;

@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use crate::guard::Guard;
 use crate::name::Name;
 use crate::policy::{self, Decisions, Plan};
+use crate::transfer::Outgoing;
 use crate::wire::{Full, Response};
 use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
 
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub(crate) decisions: Decisions,
     /// Identity, cookies, limits, who is believed.
     pub(crate) guard: Arc<Guard>,
+    /// Zones that others may copy, and the keys of signed messages.
+    pub(crate) transfers: Arc<Outgoing>,
     /// The configuration generation of the zones.
     pub(crate) config_generation: u64,
     /// The health table the decisions were made from.

@@ -12,3 +12,4 @@ mod flood;
 mod harness;
 mod namespace;
 mod private;
+mod secondaries;

@@ -34,7 +34,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // The top level.
     later(Root, "region", &[], NO_LOCATION, REMOVE),
     later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
-    later(Root, "tsig-key", &[Empty], "transfers and updates would not be authenticated", "remove it; transfers are not served either"),
     later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Root, "routing-control", &[Empty], "the switch would not exist", "drain targets with `pointsman drain`"),
     later(Root, "safety-rule", &[Empty], "nothing would guard the switches", REMOVE),
@@ -142,9 +141,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     later(Dns, "query-log", &[Word("off"), Flag(false)], NO_LOG, "see the `pointsman_dns_` metrics"),
     // [[zone]]
-    later(Zone, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
-    later(Zone, "notify", &[Empty], "secondaries would not be told of changes", REMOVE),
     later(Zone, "primaries", &[Empty], "the zone would not be fetched", "copy the zone's file and name it in `file`"),
     later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
     // [[zone.record]]

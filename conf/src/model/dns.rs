@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{DnsService, Place, Record};
+use super::{DnsService, Place, Record, Transfer};
 use crate::{Span, Spanned};
 
 /// The DNS server.
@@ -61,6 +61,8 @@ pub struct Zone {
     pub networks: Vec<IpNet>,
     /// Who is asked for what a private zone does not have.
     pub fallthrough: Fallthrough,
+    /// How it is copied.
+    pub transfer: Transfer,
     /// `[[zone.record]]` entries.
     pub records: Vec<Record>,
     /// Where the zone stands.

@@ -14,6 +14,7 @@ mod location;
 mod process;
 mod record;
 mod rule;
+mod transfer;
 
 pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
@@ -36,6 +37,7 @@ pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
+pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 
 /// Everything one configuration says.
 #[derive(Debug, Clone)]
@@ -58,6 +60,8 @@ pub struct Config {
     pub health_checks: Vec<HealthCheck>,
     /// Networks whose place is said, in the order of the file.
     pub networks: Vec<Network>,
+    /// `[[tsig-key]]`.
+    pub tsig_keys: Vec<TsigKey>,
     /// In the order of the file; [`CollectionIdx`] points here.
     pub cidr_collections: Vec<CidrCollection>,
     /// The DNS server; `None` when nothing asks for one.

@@ -11,15 +11,20 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, dns_service, location, private};
+use super::{Definitions, Names, dns_service, location, private, transfer};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Dns, DnsService, Fallthrough, Place, Span, Spanned, Zone};
+use crate::{
+    Diagnostic, Dns, DnsService, Fallthrough, Place, Serial, Span, Spanned, Transfer, Zone,
+};
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
 const DNS_PORT: u16 = 5300;
+
+/// Files of one pattern of `zone-files` at most: each becomes a zone in memory.
+const ZONE_FILES: usize = 1_000_000;
 
 /// Senders whose ECS options count when the file does not say: this machine and private networks,
 /// where resolvers under test are.
@@ -213,6 +218,8 @@ impl Zones {
             self.files.insert(identity(&path));
             Spanned::new(path, file.span)
         });
+        let has_file = reader.has("file");
+        let transfer = transfer::of_zone(&mut reader, definitions.networks, names, has_file);
         let tables: Vec<&Table> = reader.tables("record");
         let context = ZoneContext {
             name: name
@@ -245,6 +252,7 @@ impl Zones {
                 file,
                 networks,
                 fallthrough,
+                transfer,
                 records,
                 span,
             });
@@ -289,7 +297,7 @@ impl Zones {
     /// Adds a zone for each file that `glob` matches and no `[[zone]]` names.
     fn add_files(&mut self, glob: &Spanned<&str>, root: &Reader<'_>) {
         let scope = root.scope();
-        match matches(scope.folder(glob.span), glob.value) {
+        match matches(scope.folder(glob.span), glob.value, ZONE_FILES) {
             Err(fault) => scope.report(fault.at(glob.value, glob.span)),
             Ok(paths) if paths.is_empty() => scope.report(
                 Diagnostic::error(
@@ -326,6 +334,10 @@ impl Zones {
             file: Some(Spanned::new(path, span)),
             networks: Vec::new(),
             fallthrough: Fallthrough::None,
+            transfer: Transfer {
+                serial: Serial::File,
+                ..Transfer::default()
+            },
             records: Vec::new(),
             span,
         });

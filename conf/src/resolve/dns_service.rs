@@ -55,9 +55,9 @@ fn cookies(reader: &mut Reader<'_>) -> Cookies {
     for text in &texts {
         match secret(text.value) {
             Some(secret) => secrets.push(secret),
-            // The value is a secret: it is not quoted.
+            // The value is a secret: neither it nor its line is shown.
             None => reader.bad_value(
-                text.span,
+                reader.span(),
                 "a cookie secret is not 32 hexadecimal digits".to_owned(),
                 "make one with `openssl rand -hex 16`; name it as \"${env:NAME}\" to keep it out of the file",
             ),

@@ -18,14 +18,15 @@ mod private;
 mod process;
 mod record;
 mod sets;
+mod transfer;
 
 use crate::cross;
 use crate::document::Table;
 use crate::section::Section;
 use crate::tree::{Reader, Scope};
 use crate::{
-    CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, Listener, ListenerIdx,
-    Network, Profile,
+    CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, KeyIdx, Listener,
+    ListenerIdx, Network, Profile,
 };
 use defaults::Numbers;
 use directory::Directory;
@@ -36,6 +37,7 @@ struct Names {
     listeners: Directory<ListenerIdx>,
     checks: Directory<CheckIdx>,
     collections: Directory<CollectionIdx>,
+    keys: Directory<KeyIdx>,
 }
 
 /// What records refer to, resolved before them.
@@ -59,6 +61,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         listeners: Directory::new("listener", "[[listener]]"),
         checks: Directory::new("health check", "[[health-check]]"),
         collections: Directory::new("CIDR collection", "[[cidr-collection]]"),
+        keys: Directory::new("TSIG key", "[[tsig-key]]"),
     };
     let process = process::resolve(&mut reader, numbers);
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
@@ -66,6 +69,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
     let networks = location::networks(&mut reader);
     let cidr_collections = location::collections(&mut reader, profile, &mut names);
+    let tsig_keys = transfer::keys(&mut reader, &mut names);
     let dns = dns::resolve(
         &mut reader,
         numbers,
@@ -92,6 +96,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         target_groups,
         health_checks,
         networks,
+        tsig_keys,
         cidr_collections,
         dns: dns.map(|dns| dns.model),
     };
@@ -109,6 +114,11 @@ impl Names {
         self.checks.report_unused(
             "it would be probed, and decide nothing",
             "name it as `health-check` of a set or among the `children` of a calculated one, or remove it",
+            scope,
+        );
+        self.keys.report_unused(
+            "no message would be signed or expected to be",
+            "name it in `allow-transfer` or `notify` of a zone, or remove it",
             scope,
         );
         self.collections.report_unused(

@@ -1,9 +1,11 @@
 //! `networks` and `fallthrough` of a zone: who gets it, and who answers for what it lacks.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::location;
-use crate::document::Kind;
+use crate::document::{Kind, Value};
 use crate::suggest;
 use crate::tree::Reader;
 use crate::{Fallthrough, Network, Spanned};
@@ -35,35 +37,42 @@ pub(super) fn resolve(reader: &mut Reader<'_>, defined: &[Network]) -> (Vec<IpNe
 pub(super) fn networks(reader: &mut Reader<'_>, key: &str, defined: &[Network]) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for value in reader.one_or_list(key) {
-        let Kind::String(text) = &value.kind else {
-            if !matches!(value.kind, Kind::Broken) {
-                let message = format!(
-                    "`{key}` of {} holds something else than text",
-                    reader.title()
-                );
-                reader.bad_value(
-                    value.span,
-                    message,
-                    "name a [[network]], or write 10.1.0.0/16",
-                );
-            }
-            continue;
-        };
-        let text = Spanned::new(text.as_str(), value.span);
-        if let Some(named) = defined.iter().find(|network| network.name == text.value) {
-            networks.extend(&named.cidrs);
-        } else if text.value.contains(['/', ':']) || text.value.parse::<std::net::IpAddr>().is_ok()
-        {
-            networks.extend(location::cidr(reader, &text));
-        } else {
-            let names = defined.iter().map(|network| network.name.as_str());
-            let message = format!("there is no [[network]] `{}`", text.value);
-            let none = "define it, or write the network as 10.1.0.0/16";
-            let help = suggest::help(text.value, names, "the networks are", none);
-            reader.bad_value(text.span, message, help);
-        }
+        networks.extend(network(reader, key, value, defined));
     }
     networks.sort_unstable();
     networks.dedup();
     networks
+}
+
+/// What one entry of such a list stands for; nothing when it was reported.
+pub(super) fn network(
+    reader: &Reader<'_>,
+    key: &str,
+    value: &Value,
+    defined: &[Network],
+) -> Vec<IpNet> {
+    let Kind::String(text) = &value.kind else {
+        if !matches!(value.kind, Kind::Broken) {
+            let message = format!(
+                "`{key}` of {} holds something else than text",
+                reader.title()
+            );
+            let help = "name a [[network]], or write 10.1.0.0/16";
+            reader.bad_value(value.span, message, help);
+        }
+        return Vec::new();
+    };
+    let text = Spanned::new(text.as_str(), value.span);
+    if let Some(named) = defined.iter().find(|network| network.name == text.value) {
+        return named.cidrs.clone();
+    }
+    if text.value.contains(['/', ':']) || text.value.parse::<IpAddr>().is_ok() {
+        return location::cidr(reader, &text).into_iter().collect();
+    }
+    let names = defined.iter().map(|network| network.name.as_str());
+    let message = format!("there is no [[network]] `{}`", text.value);
+    let none = "define it, or write the network as 10.1.0.0/16";
+    let help = suggest::help(text.value, names, "the networks are", none);
+    reader.bad_value(text.span, message, help);
+    Vec::new()
 }

@@ -8,6 +8,7 @@
 
 mod chaos;
 mod resolve;
+mod signed;
 
 use std::net::IpAddr;
 
@@ -18,6 +19,7 @@ use crate::guard::{Guard, Kind, Verdict as Limit};
 use crate::location::Client;
 use crate::metrics::{Decided, ZoneLabel};
 use crate::snapshot::Snapshot;
+use crate::transfer::is_transfer;
 use crate::wire::{
     Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse,
 };
@@ -107,6 +109,9 @@ impl Answerer {
             Verdict::Reject(mut rejection) => {
                 client(snapshot, source, &mut rejection.edns);
                 let (options, sender) = self.options(&snapshot.guard, rejection.edns, sender);
+                if is_transfer(packet) {
+                    return self.transfer(snapshot, packet, sender, out);
+                }
                 let frame = Frame {
                     header: rejection.header,
                     wire: rejection.wire,
@@ -117,6 +122,7 @@ impl Answerer {
                 let answered = frame.bare(rejection.rcode, false, out)?;
                 self.limit(snapshot, sender, frame, answered, out)
             }
+            Verdict::Ask(question) if question.signed => self.signed(snapshot, packet, sender, out),
             Verdict::Ask(mut question) => {
                 let client = client(snapshot, source, &mut question.edns);
                 let (options, sender) = self.options(&snapshot.guard, question.edns, sender);

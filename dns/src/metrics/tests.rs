@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::TextEncoder;
 
 use super::*;
+use crate::compile::Kept;
 use crate::testing::{SOURCE, Scene, query};
 use crate::wire::Transport;
 use crate::{Answerer, Compiled};
@@ -24,15 +25,15 @@ fn queries_decisions_and_durations_are_counted() {
     let scene = Scene::new(SCENE);
     let mut labels = ZoneLabels::default();
     labels.label("example.test");
-    let compiled = Compiled::labelled(
+    let before = Compiled::empty().snapshot(&scene.health, false);
+    let kept = Kept::new(
         &scene.config,
-        &scene.zones,
-        1,
-        &scene.slots,
+        &mut scene.zones.clone(),
+        &before,
         labels.clone(),
-        crate::guard::Guard::nothing(),
-        None,
+        0,
     );
+    let compiled = Compiled::after(kept, &scene.config, &scene.zones, 1, &scene.slots);
     let snapshot = compiled.snapshot(&scene.health, false);
     let counters = [
         Counters::new(Transport::Udp),

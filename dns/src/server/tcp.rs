@@ -25,6 +25,7 @@ use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
+use crate::transfer::{Begin, begin, is_transfer};
 use crate::wire::Transport;
 
 /// Bytes of answers gathered before they are written.
@@ -220,7 +221,11 @@ impl Service {
             }
             while let Some(length) = first_message(&input) {
                 let query = input.get(2..2 + length).unwrap_or_default();
-                if !self.answer(query, peer, &mut output) {
+                if is_transfer(query) {
+                    let transfer = self.begin_transfer(query, peer);
+                    self.write(stream, &mut output).await?;
+                    self.send_zone(stream, transfer, &mut output).await?;
+                } else if !self.answer(query, peer, &mut output) {
                     return Ok(());
                 }
                 input.advance(2 + length);
@@ -288,11 +293,49 @@ impl Service {
         true
     }
 
+    fn begin_transfer(&self, query: &[u8], peer: IpAddr) -> Option<Begin> {
+        let outgoing = self.snapshot.load().transfers.clone();
+        let now = self.clock.at(Instant::now()).unix;
+        begin(&outgoing, query, peer, Transport::Tcp, now)
+    }
+
+    /// Writes a zone, message by message.
+    async fn send_zone(
+        &self,
+        stream: &mut TcpStream,
+        transfer: Option<Begin>,
+        output: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        match transfer {
+            None => Ok(()),
+            Some(Begin::Reply(message)) => {
+                frame(&message, output);
+                self.write(stream, output).await
+            }
+            Some(Begin::Stream(mut zone)) => {
+                while let Some(message) = zone.next(self.clock.at(Instant::now()).unix) {
+                    frame(&message, output);
+                    self.write(stream, output).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     async fn write(&self, stream: &mut TcpStream, output: &mut Vec<u8>) -> io::Result<()> {
         timeout(self.limits.idle(), stream.write_all(output)).await??;
         output.clear();
         output.shrink_to(GATHER);
         Ok(())
+    }
+}
+
+/// Appends a message with its length before it.
+fn frame(message: &[u8], output: &mut Vec<u8>) {
+    // Messages of transfers are kept below that.
+    if let Ok(length) = u16::try_from(message.len()) {
+        output.extend_from_slice(&length.to_be_bytes());
+        output.extend_from_slice(message);
     }
 }
 

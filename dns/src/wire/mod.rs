@@ -23,6 +23,8 @@ pub enum Rcode {
     NoError,
     /// The query could not be read.
     FormErr,
+    /// The server cannot answer at the moment.
+    ServFail,
     /// The name does not exist.
     NxDomain,
     /// The kind of query is not known.
@@ -31,19 +33,23 @@ pub enum Rcode {
     Refused,
     /// A DNAME made a name that is too long (RFC 6672 section 2.2).
     YxDomain,
+    /// The server is not the one to ask, or the signature does not hold (RFC 8945 section 5.2).
+    NotAuth,
     /// The EDNS version is not known (RFC 6891 section 6.1.3).
     BadVers,
 }
 
 impl Rcode {
     /// Every code, in the order metrics list them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NoError,
         Self::FormErr,
+        Self::ServFail,
         Self::NxDomain,
         Self::NotImp,
         Self::Refused,
         Self::YxDomain,
+        Self::NotAuth,
         Self::BadVers,
     ];
 
@@ -52,10 +58,12 @@ impl Rcode {
         match self {
             Self::NoError => 0,
             Self::FormErr => 1,
+            Self::ServFail => 2,
             Self::NxDomain => 3,
             Self::NotImp => 4,
             Self::Refused => 5,
             Self::YxDomain => 6,
+            Self::NotAuth => 9,
             Self::BadVers => 16,
         }
     }
@@ -65,10 +73,12 @@ impl Rcode {
         match self {
             Self::NoError => "NOERROR",
             Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
             Self::YxDomain => "YXDOMAIN",
+            Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
         }
     }

@@ -15,6 +15,7 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// Length of type, class, TTL and RDATA length of a record.
 const RECORD_FIXED_LEN: usize = 10;
 const TYPE_OPT: u16 = 41;
+const TYPE_TSIG: u16 = 250;
 const TYPE_AXFR: u16 = 252;
 const TYPE_IXFR: u16 = 251;
 /// Types 249 to 254 ask for something else than records; what they ask for is not done here.
@@ -62,6 +63,8 @@ pub(crate) struct Question<'p> {
     pub(crate) edns: Option<Edns>,
     /// The class is CH: it asks about the server, not about a zone.
     pub(crate) chaos: bool,
+    /// There is a TSIG record, not looked at yet.
+    pub(crate) signed: bool,
 }
 
 /// A query that is answered with nothing but a response code.
@@ -140,8 +143,8 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     let records = packet.get(HEADER_LEN + wire.len()..).unwrap_or_default();
     match read_edns(records, word(8), word(10)) {
         Err(()) => reject(Rcode::FormErr, None),
-        Ok(Some((_, version))) if version > 0 => reject(Rcode::BadVers, Some(Edns::default())),
-        Ok(opt) => {
+        Ok((Some((_, version)), _)) if version > 0 => reject(Rcode::BadVers, Some(Edns::default())),
+        Ok((opt, signed)) => {
             let edns = opt.map(|(edns, _)| edns);
             match refusal(qtype, qclass) {
                 Some(rcode) => reject(rcode, edns),
@@ -151,6 +154,7 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
                     qtype,
                     edns,
                     chaos: qclass == CLASS_CHAOS,
+                    signed,
                 }),
             }
         }
@@ -162,7 +166,7 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
 fn without_question(packet: &[u8], header: Header, authority: u16, additional: u16) -> Verdict<'_> {
     let records = packet.get(HEADER_LEN..).unwrap_or_default();
     let edns = match read_edns(records, authority, additional) {
-        Ok(Some((edns, 0))) => Some(edns),
+        Ok((Some((edns, 0)), _)) => Some(edns),
         _ => None,
     };
     let asks = edns.is_some_and(|edns| edns.cookie.is_some());
@@ -213,13 +217,18 @@ fn read_question<'p>(packet: &'p [u8], name: &mut LowerName) -> Option<(&'p [u8]
     ))
 }
 
+/// The OPT record with its version, and whether there is a signature.
+type Extra = (Option<(Edns, u8)>, bool);
+
 /// The OPT record among the additional records, with its version. Authority records (an IXFR has
 /// one) are skipped, bytes after the last record are tolerated.
-fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Option<(Edns, u8)>, ()> {
+fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Extra, ()> {
     let mut found = None;
+    let mut signed = false;
     for index in 0..u32::from(authority) + u32::from(additional) {
         let (record, after) = split_record(rest).ok_or(())?;
         rest = after;
+        signed |= record.rtype == TYPE_TSIG;
         if index < u32::from(authority) || record.rtype != TYPE_OPT {
             continue;
         }
@@ -237,7 +246,7 @@ fn read_edns(mut rest: &[u8], authority: u16, additional: u16) -> Result<Option<
             version,
         ));
     }
-    Ok(found)
+    Ok((found, signed))
 }
 
 struct RawRecord<'p> {

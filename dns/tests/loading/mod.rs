@@ -34,6 +34,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         target_groups: Vec::new(),
         health_checks: Vec::new(),
         networks: Vec::new(),
+        tsig_keys: Vec::new(),
         cidr_collections: Vec::new(),
         dns: Some(Dns {
             binds: vec![
@@ -61,6 +62,10 @@ pub fn zone_of_file(name: &str, path: &Path, span: Span) -> Zone {
         file: Some(Spanned::new(path.to_owned(), span)),
         networks: Vec::new(),
         fallthrough: conf::Fallthrough::None,
+        transfer: conf::Transfer {
+            serial: conf::Serial::File,
+            ..conf::Transfer::default()
+        },
         records: Vec::new(),
         span,
     }

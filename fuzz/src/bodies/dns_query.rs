@@ -14,8 +14,12 @@ const CONFIG: &str = r#"
 nsid = "fuzz"
 version = "fuzz"
 hostname = "fuzz"
+[[tsig-key]]
+name = "k.test"
+secret = "c2VjcmV0"
 [[zone]]
 name = "a.test"
+allow-transfer = ["127.0.0.1", { key = "k.test" }]
 [[zone.record]]
 name = "@"
 type = "MX"
@@ -98,6 +102,9 @@ pub(super) fn body() -> Body {
             b"\0\0\x29\xff\xff\0\x01\x80\0\0\x08\0\x08\0\x04\0\x01\0\0",
             b"\0\x08\0\x07\0\x01\x18\0\xc0\0\x02",
             b"\x04test\0",
+            b"\0\xfc\0\x01",
+            b"\0\xfb\0\x01\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x16\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x01k\x04test\0\0\xfa\0\xff\0\0\0\0\0\x3a\x0bhmac-sha256\0\0\0\0\0\0\0\x01\x2c\0\x20AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\0\0\0\0",
             b"\x07version\x04bind\0\0\x10\0\x03",
             b"\0\0\x29\x04\xd0\0\0\0\0\0\x14\0\x0a\0\x08ABCDEFGH\0\x03\0\0\0\x0b\0\0",
             b"\0\x0a\0\x18ABCDEFGH\x01\0\0\0\0\0\0\0ABCDEFGH",

@@ -162,6 +162,7 @@ impl ConfigText {
             target_groups: Vec::new(),
             health_checks: Vec::new(),
             networks: Vec::new(),
+            tsig_keys: Vec::new(),
             cidr_collections: Vec::new(),
             dns: None,
         };

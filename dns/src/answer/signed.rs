@@ -1,0 +1,79 @@
+//! What only few clients ask: signed questions (TSIG, RFC 8945), and transfers over datagrams.
+//!
+//! Called by [`Answerer`](super::Answerer) when a packet has a TSIG record or asks for a zone. The
+//! question itself is answered as any other, then signed with the same key.
+//! Cost: allocations and a digest or two; only for those who know a key's name.
+
+use super::{Answered, Answerer, Sender};
+use crate::metrics::ZoneLabel;
+use crate::snapshot::Snapshot;
+use crate::transfer::tsig::{Signature, check};
+use crate::transfer::{Begin, answer_bad, begin};
+use crate::wire::{Rcode, Transport};
+
+/// The least a datagram may be limited to, signature included.
+const PLAIN_MAX: usize = 512;
+
+impl Answerer {
+    /// Answers a question that has a TSIG record.
+    pub(super) fn signed(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        sender: Sender,
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let keys = &snapshot.transfers.keys;
+        let now = self.now.unix;
+        let (mut signer, question) = match check(packet, keys, now)? {
+            (Signature::Good(signer), question) => (signer, question),
+            (Signature::Bad(bad), question) => {
+                let message = answer_bad(bad, keys, &question, now)?;
+                return reply(&message, Rcode::NotAuth, out);
+            }
+            (Signature::None, _) => return None,
+        };
+        let room = match sender.transport {
+            Transport::Udp => out.len().max(PLAIN_MAX).saturating_sub(signer.room(keys)),
+            Transport::Tcp => out.len().saturating_sub(signer.room(keys)),
+        };
+        let short = out.get_mut(..room)?;
+        let mut answered =
+            self.answer(snapshot, &question, sender.address, sender.transport, short)?;
+        let mut message = out.get(..answered.len)?.to_vec();
+        signer.sign(keys, &mut message, now);
+        out.get_mut(..message.len())?.copy_from_slice(&message);
+        answered.len = message.len();
+        Some(answered)
+    }
+
+    /// Answers a request for a zone in one message; what needs more is for streams.
+    pub(super) fn transfer(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        sender: Sender,
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let (address, now) = (sender.address, self.now.unix);
+        match begin(&snapshot.transfers, packet, address, Transport::Udp, now)? {
+            Begin::Reply(message) => {
+                let code = message.get(3).map_or(0, |flags| u16::from(flags & 0xf));
+                let found = Rcode::ALL.into_iter().find(|rcode| rcode.number() == code);
+                reply(&message, found.unwrap_or(Rcode::ServFail), out)
+            }
+            Begin::Stream(_) => None,
+        }
+    }
+}
+
+fn reply(message: &[u8], rcode: Rcode, out: &mut [u8]) -> Option<Answered> {
+    out.get_mut(..message.len())?.copy_from_slice(message);
+    Some(Answered {
+        len: message.len(),
+        rcode,
+        qtype: 0,
+        zone: ZoneLabel::NONE,
+        decided: None,
+    })
+}
