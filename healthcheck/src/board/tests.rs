@@ -332,12 +332,19 @@ async fn news_is_coalesced_under_load_and_published_at_once_when_quiet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_targets_are_probed_at_their_interval() {
+async fn ten_thousand_targets_are_probed_at_their_interval_and_publish_only_news() {
     let ports: Vec<u16> = (20_000..30_000).collect();
     started(Script::passing(), async |board, script| {
         board.serve(ConfigText::group("app", &ports), 1).await;
-        sleep(Duration::from_secs(16)).await;
+        sleep(Duration::from_secs(4)).await;
+        let settled = board.handle.table().generation();
+        sleep(Duration::from_secs(12)).await;
         assert_eq!(board.group("app").healthy, 10_000);
+        assert_eq!(
+            board.handle.table().generation(),
+            settled,
+            "nothing changed"
+        );
         for &port in &ports {
             let starts = script.starts(port);
             assert!((3..=4).contains(&starts.len()), "{port}: {}", starts.len());
