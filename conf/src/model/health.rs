@@ -1,6 +1,7 @@
 //! Target health checks: a target group's own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -206,7 +207,8 @@ pub enum TlsTrust {
     /// built in.
     Public,
     /// Those that these authorities vouch for.
-    Authorities(Vec<CertificateDer<'static>>),
+    /// Shared: a bundle may hold a hundred of them, and a group thousands of targets.
+    Authorities(Arc<Vec<CertificateDer<'static>>>),
     /// Anybody's: nothing is verified, as in ELB and Route 53.
     Anyone,
 }

@@ -54,7 +54,9 @@ pub(crate) struct GrpcPlan {
 
 impl PartialEq for GrpcPlan {
     fn eq(&self, other: &Self) -> bool {
-        self.check == other.check && self.request.uri() == other.request.uri()
+        self.check == other.check
+            && self.request.uri() == other.request.uri()
+            && self.tls == other.tls
     }
 }
 
@@ -82,7 +84,11 @@ impl GrpcPlan {
             request: request.unwrap_or_default(),
             message: message(check.service.as_deref()),
             tls: tls.map(|tls| TlsPlan::new(tls, b"h2", address)),
-            check: check.clone(),
+            // What it says of TLS is in the plan for that, and long.
+            check: GrpcCheck {
+                tls: None,
+                ..check.clone()
+            },
         }
     }
 }

@@ -34,7 +34,9 @@ pub(crate) struct Http2Plan {
 
 impl PartialEq for Http2Plan {
     fn eq(&self, other: &Self) -> bool {
-        self.check == other.check && self.request.uri() == other.request.uri()
+        self.check == other.check
+            && self.request.uri() == other.request.uri()
+            && self.tls == other.tls
     }
 }
 
@@ -49,7 +51,11 @@ impl Http2Plan {
         Self {
             request: request(check, host),
             tls: tls.map(|tls| TlsPlan::new(tls, b"h2", address)),
-            check: check.clone(),
+            // What it says of TLS is in the plan for that, and long.
+            check: HttpCheck {
+                tls: None,
+                ..check.clone()
+            },
         }
     }
 }

@@ -1,11 +1,13 @@
 //! TLS of a probe: whom it believes, and the probe that only agrees on it.
 //!
 //! rustls with aws-lc-rs, TLS 1.2 and 1.3. No session is resumed: each probe must see what a new
-//! client would. A plan is made once per configuration and target.
+//! client would. A plan is made once per configuration and target; what is the same for many targets,
+//! their authorities above all, is shared.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use conf::{Sni, TlsCheck, TlsTrust};
 use rustls::client::Resumption;
@@ -24,8 +26,6 @@ use crate::{Observation, Outcome};
 /// How to agree on TLS with one target.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsPlan {
-    check: TlsCheck,
-    alpn: &'static [u8],
     name: ServerName<'static>,
     client: Arc<ClientConfig>,
     /// Without SNI, to be tried when the server refuses.
@@ -34,7 +34,11 @@ pub(crate) struct TlsPlan {
 
 impl PartialEq for TlsPlan {
     fn eq(&self, other: &Self) -> bool {
-        self.check == other.check && self.alpn == other.alpn && self.name == other.name
+        // Settings that are the same are shared: there is no need to compare what is in them.
+        let fallback = |plan: &Self| plan.fallback.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.client, &other.client)
+            && fallback(self) == fallback(other)
+            && self.name == other.name
     }
 }
 
@@ -47,8 +51,6 @@ impl TlsPlan {
         // Names have been looked at when the configuration was read.
         let named = named.and_then(|name| ServerName::try_from(name).ok());
         Self {
-            check: check.clone(),
-            alpn,
             name: named.unwrap_or_else(|| address.ip().into()),
             client: client(&check.trust, alpn, check.sni != Sni::NotSent),
             fallback: (check.sni == Sni::SentFirst).then(|| client(&check.trust, alpn, false)),
@@ -112,11 +114,38 @@ fn agreed(stream: &TlsStream<TcpStream>) -> String {
     }
 }
 
+/// Makes one set of TLS settings, or shares the one that is there: a group of thousands of targets
+/// has the same authorities, which take long to read and much room.
+fn client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
+    /// What was made for a trust, an ALPN protocol and whether the name is sent.
+    type Made = ((TlsTrust, &'static [u8], bool), Weak<ClientConfig>);
+    thread_local! {
+        // Plans are made on the board's thread alone; entries go with the last plan that has them.
+        static MADE: RefCell<Vec<Made>> = const { RefCell::new(Vec::new()) };
+    }
+    MADE.with_borrow_mut(|made| {
+        made.retain(|(_, client)| client.strong_count() > 0);
+        let same = made.iter_mut().find(|((own_trust, own_alpn, own_sni), _)| {
+            (*own_sni, *own_alpn) == (sni, alpn) && own_trust == trust
+        });
+        if let Some(((own_trust, ..), client)) = same
+            && let Some(client) = client.upgrade()
+        {
+            // After a reload the same authorities stand elsewhere: the next comparison is of places.
+            own_trust.clone_from(trust);
+            return client;
+        }
+        let new = new_client(trust, alpn, sni);
+        made.push(((trust.clone(), alpn, sni), Arc::downgrade(&new)));
+        new
+    })
+}
+
 #[expect(
     clippy::expect_used,
     reason = "the provider has suites for both versions; any test run proves it"
 )]
-fn client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
+fn new_client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -194,5 +223,42 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_one_check_share_their_settings_across_reloads_too() {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = params.self_signed(&key).unwrap().der().clone();
+        let plan = |trust: TlsTrust, sni, port| {
+            let check = TlsCheck {
+                trust,
+                server_name: None,
+                sni,
+            };
+            TlsPlan::new(&check, b"h2", ([127, 0, 0, 1], port).into())
+        };
+        let trust = || TlsTrust::Authorities(Arc::new(vec![authority.clone()]));
+        let first = plan(trust(), Sni::Sent, 1);
+        let again = plan(trust(), Sni::Sent, 2);
+        assert!(Arc::ptr_eq(&first.client, &again.client));
+        assert_eq!(first, again, "the name is the address, without its port");
+        for other in [
+            plan(TlsTrust::Anyone, Sni::Sent, 1),
+            plan(TlsTrust::Public, Sni::Sent, 1),
+            plan(trust(), Sni::NotSent, 1),
+            plan(trust(), Sni::SentFirst, 1),
+        ] {
+            assert_ne!(first, other);
+        }
+        let old = Arc::downgrade(&first.client);
+        drop((first, again));
+        assert!(old.upgrade().is_none(), "nothing keeps what no plan has");
     }
 }

@@ -61,7 +61,7 @@ fn trust(reader: &mut Reader<'_>, profile: Profile) -> TlsTrust {
     }
     let path = reader.scope().path(ca.value, ca.span);
     match authorities(&path) {
-        Ok(found) => TlsTrust::Authorities(found),
+        Ok(found) => TlsTrust::Authorities(found.into()),
         Err(fault) => {
             let message = format!("`{}` {fault}", path.display());
             report(reader, ca, message);
