@@ -23,6 +23,7 @@ pub(crate) enum Section {
     TargetGroup,
     Target,
     MinimumHealthy,
+    ConnectionId,
     TargetHealthCheck,
     HealthCheck,
     Network,
@@ -42,7 +43,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -58,6 +59,7 @@ impl Section {
         Self::TargetGroup,
         Self::Target,
         Self::MinimumHealthy,
+        Self::ConnectionId,
         Self::TargetHealthCheck,
         Self::HealthCheck,
         Self::Network,
@@ -113,6 +115,7 @@ impl Section {
             Self::FixedResponse => "`fixed-response`",
             Self::TargetGroup => "[[target-group]]",
             Self::Target => "an entry of `targets`",
+            Self::ConnectionId => "`connection-id`",
             Self::MinimumHealthy => "a threshold such as `unhealthy-state-routing`",
             Self::TargetHealthCheck => "[target-group.health-check]",
             Self::HealthCheck => "[[health-check]]",
@@ -202,6 +205,7 @@ impl Section {
                 "name",
                 "protocol",
                 "algorithm",
+                "connection-id",
                 "targets",
                 "deregistration-delay",
                 "hold",
@@ -212,7 +216,14 @@ impl Section {
                 "dns-failover",
                 "health-check",
             ],
-            Self::Target => &["address", "weight", "availability-zone", "backup"],
+            Self::Target => &[
+                "address",
+                "weight",
+                "availability-zone",
+                "backup",
+                "server-id",
+            ],
+            Self::ConnectionId => &["mode", "length", "nonce-length", "rotation", "key"],
             Self::MinimumHealthy => &["count", "percentage"],
             Self::TargetHealthCheck => &[
                 "protocol",

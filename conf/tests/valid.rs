@@ -475,9 +475,13 @@ fn sockets_that_can_live_side_by_side_do() {
 #[test]
 fn every_algorithm_is_read_by_its_name() {
     for algorithm in Algorithm::ALL {
+        let protocol = match algorithm {
+            Algorithm::ConnectionIdHash => "quic",
+            _ => "http",
+        };
         let text = format!(
-            "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"http\"\n\
-             forward = \"app\"\n[[target-group]]\nname = \"app\"\nprotocol = \"http\"\n\
+            "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"{protocol}\"\n\
+             forward = \"app\"\n[[target-group]]\nname = \"app\"\nprotocol = \"{protocol}\"\n\
              algorithm = \"{}\"\ntargets = [\"127.0.0.1:3001\"]\n",
             algorithm.as_str()
         );

@@ -174,6 +174,7 @@ fn compile_group<'a>(
             target: live,
             weight: state.map_or(target.weight, |state| state.weight),
             backup: target.backup,
+            server_id: target.server_id.clone(),
             condition: state.map_or(Condition::Initial, condition),
             fate: state.map_or(Fate::Serving, |state| fate(state, &settings, fail_open)),
         });
@@ -206,6 +207,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
         connect_timeout: config.connect_timeout,
         response_timeout: config.response_timeout,
         connection_termination: config.connection_termination,
+        connection_id: config.connection_id.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ mod connections;
 mod context;
 mod control;
 mod handle;
-mod l4;
+pub mod l4;
 pub mod l7;
 mod limits;
 pub mod metrics;

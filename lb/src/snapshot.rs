@@ -16,7 +16,7 @@ use conf::{Algorithm, GroupProtocol, ListenerProtocol};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
-use crate::l4::Sources;
+use crate::l4::{ConnectionIds, Sources};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::rules::{Branch, Rule};
@@ -100,6 +100,8 @@ pub struct Member {
     pub weight: u16,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
+    /// What QUIC connection IDs of it carry.
+    pub(crate) server_id: Box<[u8]>,
     /// What its health says.
     pub condition: Condition,
     /// What is to happen to work in hand.
@@ -111,6 +113,7 @@ impl PartialEq for Member {
         Arc::ptr_eq(&self.target, &other.target)
             && (self.weight, self.backup, self.condition, self.fate)
                 == (other.weight, other.backup, other.condition, other.fate)
+            && self.server_id == other.server_id
     }
 }
 
@@ -131,6 +134,8 @@ pub struct GroupSettings {
     pub response_timeout: Duration,
     /// Ends flows with the deregistration delay and on probed unhealthiness.
     pub connection_termination: bool,
+    /// How QUIC connections keep their target.
+    pub connection_id: Option<conf::ConnectionId>,
 }
 
 /// A target group compiled for choosing. See [`Group::pick`] (in `balance`) for the order.
@@ -150,6 +155,8 @@ pub struct Group {
     pub(crate) last_resort: Picker,
     /// The place in the rotation; survives reloads by name, shared by all workers.
     pub(crate) cursor: Arc<Padded<AtomicU64>>,
+    /// How its QUIC connections are told apart.
+    pub(crate) connection_ids: Option<ConnectionIds>,
 }
 
 impl Group {

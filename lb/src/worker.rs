@@ -236,7 +236,10 @@ impl Acceptance {
         let (context, listener) = (self.context.clone(), listener.clone());
         match listener.protocol {
             // A socket that accepts is never one of a udp listener.
-            ListenerProtocol::Tcp | ListenerProtocol::TcpUdp | ListenerProtocol::Udp => {
+            ListenerProtocol::Tcp
+            | ListenerProtocol::TcpUdp
+            | ListenerProtocol::Udp
+            | ListenerProtocol::Quic => {
                 let flow = crate::l4::serve(stream, peer, listener, context);
                 self.spawn(admission, flow);
             }

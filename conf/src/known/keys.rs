@@ -100,7 +100,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "proxy-protocol-v2", &[Flag(false)], "targets would not learn the client's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "cross-zone", &[Flag(true)], "targets of all availability zones would be used", "remove it: availability zones are shown, not routed by"),
-    later(TargetGroup, "connection-id", &[Empty], "QUIC connections would not keep their target", REMOVE),
     later(TargetGroup, "anomaly-mitigation", &[Word("off"), Flag(false)], "targets that answer with errors would keep their share", "use a health check that shows the errors"),
     later(TargetGroup, "unhealthy-draining-interval", &[Number(0)], "unhealthy targets' flows would end at once", "set `connection-termination = false` to let them run"),
     later(TargetGroup, "unhealthy-connection-termination", &[], "flows of unhealthy targets would end, or not, as those of deregistered ones do", "use `connection-termination`, which governs both"),
@@ -113,7 +112,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
     later(TargetGroup, "resolver", &[], "names would not be looked up", "list addresses in `targets`"),
     // targets = [{ … }]
-    later(Target, "server-id", &[], "QUIC connections would not keep their target", REMOVE),
     later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
     later(Target, "server-name", &[], NO_TLS, REMOVE),
     // [target-group.health-check]

@@ -47,9 +47,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
         "protocol",
-        &["quic", "tcp-quic"],
-        "connections of clients that change their address would lose their target",
-        "use `udp`: each client address keeps its target",
+        &["tcp-quic"],
+        "TCP connections and QUIC would not share the listener",
+        "use a `quic` listener and a `tcp` one on the same port",
     ),
     later(
         Listener,
@@ -75,9 +75,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetGroup,
         "protocol",
-        &["quic", "tcp-quic"],
-        "connections of clients that change their address would lose their target",
-        "use `udp`, for a `udp` listener",
+        &["tcp-quic"],
+        "TCP connections and QUIC would not share the group",
+        "use a `quic` group and a `tcp` one",
     ),
     later(
         TargetGroup,
@@ -85,13 +85,6 @@ pub(super) const LATER: &[LaterWords] = &[
         &["geneve"],
         "no tunnel to appliances would be opened",
         "remove the group",
-    ),
-    later(
-        TargetGroup,
-        "algorithm",
-        &["connection-id-hash"],
-        "QUIC connections that move to another address would lose their target",
-        "use `flow-hash`, which follows the address",
     ),
     later(
         TargetGroup,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::TargetHealthCheck;
+use super::{ConnectionId, TargetHealthCheck};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -21,6 +21,8 @@ pub enum GroupProtocol {
     Udp,
     /// Byte streams and datagrams on the same port; for `tcp-udp` listeners.
     TcpUdp,
+    /// QUIC; for `quic` listeners.
+    Quic,
 }
 
 impl GroupProtocol {
@@ -31,6 +33,7 @@ impl GroupProtocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
+            Self::Quic => "quic",
         }
     }
 
@@ -41,7 +44,7 @@ impl GroupProtocol {
 
     /// True when its targets accept TCP connections.
     pub fn takes_streams(self) -> bool {
-        !matches!(self, Self::Udp)
+        !matches!(self, Self::Udp | Self::Quic)
     }
 }
 
@@ -60,19 +63,22 @@ pub enum Algorithm {
     SourceIpHash,
     /// The same 5-tuple, the same target (as NLB).
     FlowHash,
+    /// The same QUIC connection ID, the same target (Huawei).
+    ConnectionIdHash,
     /// What the Maglev paper hashes: 5-tuples; for http groups client addresses.
     Maglev,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RoundRobin,
         Self::LeastConnections,
         Self::PowerOfTwoChoices,
         Self::WeightedRandom,
         Self::SourceIpHash,
         Self::FlowHash,
+        Self::ConnectionIdHash,
         Self::Maglev,
     ];
 
@@ -85,6 +91,7 @@ impl Algorithm {
             Self::WeightedRandom => "weighted-random",
             Self::SourceIpHash => "source-ip-hash",
             Self::FlowHash => "flow-hash",
+            Self::ConnectionIdHash => "connection-id-hash",
             Self::Maglev => "maglev",
         }
     }
@@ -120,6 +127,8 @@ pub struct Target {
     pub availability_zone: String,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
+    /// What its connection IDs carry (`server-id`; AWS `QuicServerId`); empty = none.
+    pub server_id: Box<[u8]>,
 }
 
 /// Targets with one algorithm, health check and attributes.
@@ -133,6 +142,8 @@ pub struct TargetGroup {
     pub protocol: GroupProtocol,
     /// How a target is chosen.
     pub algorithm: Algorithm,
+    /// How QUIC connections keep their target; of `quic` groups only.
+    pub connection_id: Option<ConnectionId>,
     /// In the order of the file; no address twice.
     pub targets: Vec<Target>,
     /// How long a deregistered target may finish its work (ELB `deregistration_delay`).

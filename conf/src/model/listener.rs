@@ -21,6 +21,8 @@ pub enum ListenerProtocol {
     Udp,
     /// Byte streams and datagrams on the same port.
     TcpUdp,
+    /// QUIC, not terminated: connections keep their target by connection ID.
+    Quic,
 }
 
 impl ListenerProtocol {
@@ -31,17 +33,18 @@ impl ListenerProtocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
+            Self::Quic => "quic",
         }
     }
 
     /// True when it accepts TCP connections.
     pub fn takes_streams(self) -> bool {
-        !matches!(self, Self::Udp)
+        !matches!(self, Self::Udp | Self::Quic)
     }
 
     /// True when it receives UDP datagrams.
     pub fn takes_datagrams(self) -> bool {
-        matches!(self, Self::Udp | Self::TcpUdp)
+        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic)
     }
 
     /// True when it reads requests: rules, redirects and header limits mean something to it.

@@ -5,6 +5,7 @@
 
 mod action;
 mod check;
+mod connection_id;
 mod dns;
 mod dns_service;
 mod group;
@@ -20,6 +21,7 @@ pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
 };
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
+pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use dns::{Dns, Fallthrough, Zone};
 pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};

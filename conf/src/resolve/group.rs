@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::address;
+use super::connection_id;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
@@ -62,9 +63,9 @@ fn group(
     };
     let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, targets.len());
     let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
-    let algorithm = reader
-        .choice("algorithm", &algorithms)
-        .value_or(Algorithm::RoundRobin);
+    let algorithm = reader.choice("algorithm", &algorithms);
+    let (algorithm, connection_id) =
+        connection_id::read(&mut reader, protocol, algorithm, &targets);
     let termination = reader.flag("connection-termination");
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
@@ -77,6 +78,7 @@ fn group(
         span: name.span,
         protocol: protocol?,
         algorithm,
+        connection_id,
         targets,
         deregistration_delay,
         hold,
@@ -112,7 +114,7 @@ fn misplaced(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) {
 
 /// NLB lets flows of targets that are gone run on, but for new groups with UDP.
 fn terminates_by_default(protocol: Option<GroupProtocol>, numbers: &Numbers) -> bool {
-    let with_udp = matches!(protocol, Some(GroupProtocol::Udp | GroupProtocol::TcpUdp));
+    let with_udp = protocol.is_some_and(|p| !matches!(p, GroupProtocol::Http | GroupProtocol::Tcp));
     numbers.connection_termination || with_udp
 }
 
@@ -127,6 +129,7 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
         ("tcp", GroupProtocol::Tcp),
         ("udp", GroupProtocol::Udp),
         ("tcp-udp", GroupProtocol::TcpUdp),
+        ("quic", GroupProtocol::Quic),
     ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),
@@ -207,6 +210,7 @@ fn target<'t>(
                 weight: 1,
                 availability_zone: String::new(),
                 backup: false,
+                server_id: Box::default(),
             })
         }
         Kind::Table(table) => {
@@ -221,6 +225,7 @@ fn target<'t>(
             let weight = weight.map_or(numbers.target_weight.default, |found| found.value);
             let availability_zone = reader.text("availability-zone");
             let backup = reader.flag("backup");
+            let server_id = connection_id::server_id(&mut reader);
             reader.finish();
             Some(Target {
                 address: address?,
@@ -228,6 +233,7 @@ fn target<'t>(
                 weight: u16::try_from(weight).unwrap_or(u16::MAX),
                 availability_zone: availability_zone.map_or("", |zone| zone.value).to_owned(),
                 backup: backup.is_some_and(|flag| flag.value),
+                server_id,
             })
         }
         Kind::Broken => None,

@@ -6,6 +6,7 @@
 mod address;
 mod alias;
 mod audience;
+mod connection_id;
 mod defaults;
 mod directory;
 mod dns;

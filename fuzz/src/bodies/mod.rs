@@ -7,6 +7,7 @@ mod config;
 mod dns_query;
 mod http;
 mod probe;
+mod quic;
 mod zone_file;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::request(),
         http::response(),
         http::chunked(),
+        quic::body(),
         probe::http(),
         probe::words(),
     ]

@@ -128,7 +128,7 @@ impl FlowEnd {
 /// One TCP or UDP flow.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowRecord<'a> {
-    /// `tcp` or `udp`.
+    /// `tcp`, `udp` or `quic`.
     pub transport: &'static str,
     /// When it was accepted.
     pub time: SystemTime,

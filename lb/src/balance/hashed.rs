@@ -26,6 +26,8 @@ pub(super) enum Key {
     Source,
     /// The 5-tuple.
     Flow,
+    /// The QUIC connection ID.
+    Connection,
 }
 
 impl Key {
@@ -37,6 +39,7 @@ impl Key {
             (Algorithm::SourceIpHash, _) | (Algorithm::Maglev, GroupProtocol::Http) => {
                 Some(Self::Source)
             }
+            (Algorithm::ConnectionIdHash, _) => Some(Self::Connection),
             (Algorithm::FlowHash | Algorithm::Maglev, _) => Some(Self::Flow),
             _ => None,
         }
@@ -95,6 +98,7 @@ impl Hashed {
         let hash = match self.key {
             Key::Source => origin.source_hash(),
             Key::Flow => origin.flow_hash(),
+            Key::Connection => origin.connection_hash(),
         };
         let at = |place: usize| {
             let target = self.targets.get(place)?.as_ref()?;

@@ -22,6 +22,7 @@ use conf::Algorithm;
 use healthcheck::SlotId;
 use rand::rngs::SmallRng;
 
+use crate::l4::ConnectionIds;
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
 use crate::target::Target;
 use hashed::{Hashed, Key};
@@ -147,6 +148,7 @@ impl Tier<'_> {
             Algorithm::RoundRobin
             | Algorithm::SourceIpHash
             | Algorithm::FlowHash
+            | Algorithm::ConnectionIdHash
             | Algorithm::Maglev => Picker::RoundRobin(RoundRobin::new(targets)),
         }
     }
@@ -197,6 +199,7 @@ impl Group {
             backups,
             last_resort,
             cursor: before.map_or_else(Arc::default, |before| before.cursor.clone()),
+            connection_ids: ConnectionIds::new(&settings, &members, before),
             settings,
             members,
             fail_open,

@@ -23,6 +23,8 @@ pub struct Origin {
     /// The address it used.
     local: SocketAddr,
     transport: u8,
+    /// Hash of a QUIC connection ID.
+    connection: Option<u64>,
 }
 
 impl Origin {
@@ -32,6 +34,7 @@ impl Origin {
             client,
             local,
             transport: TCP,
+            connection: None,
         }
     }
 
@@ -41,6 +44,24 @@ impl Origin {
             transport: UDP,
             ..Self::tcp(client, local)
         }
+    }
+
+    /// The same for a QUIC connection with this ID.
+    pub(crate) fn with_connection(self, id: &[u8]) -> Self {
+        let words = id.chunks(8).map(|chunk| {
+            let bytes = chunk.iter();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+        });
+        let hash = words.fold(START ^ id.len() as u64, absorb);
+        Self {
+            connection: Some(hash),
+            ..self
+        }
+    }
+
+    /// Hash of the connection ID; of the 5-tuple for what has none.
+    pub(super) fn connection_hash(&self) -> u64 {
+        self.connection.unwrap_or_else(|| self.flow_hash())
     }
 
     /// Hash of the client's IP address.

@@ -27,6 +27,7 @@ fn member(port: u16, weight: u16, condition: Condition) -> Member {
         )),
         weight,
         backup: false,
+        server_id: Box::default(),
         condition,
         fate: Fate::Serving,
     }
@@ -49,6 +50,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(60),
         connection_termination: true,
+        connection_id: None,
     };
     Group::new(settings, members, fail_open, None)
 }

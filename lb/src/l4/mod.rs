@@ -6,6 +6,7 @@
 
 mod buffer;
 mod copy;
+pub mod quic;
 mod splice;
 mod tcp;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 mod udp;
 
 pub use buffer::CopyBuffer;
+pub(crate) use quic::ConnectionIds;
 pub(crate) use splice::{MAX_PIPES, PipePool};
 pub(crate) use tcp::serve;
 pub(crate) use udp::{Batch, Datagrams, Sources, receive_own_address};

@@ -97,13 +97,15 @@ pub enum RejectReason {
     MaxFlowsPerSource,
     /// No local port or descriptor was left for the flow.
     PortExhaustion,
-    /// A datagram that cannot be answered: cut off, or from port 0.
+    /// A datagram that cannot be answered: cut off, from port 0, or no QUIC where that is spoken.
     BadDatagram,
+    /// A QUIC connection ID that no target has, from an address without a flow.
+    UnknownConnectionId,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -115,6 +117,7 @@ impl RejectReason {
         Self::MaxFlowsPerSource,
         Self::PortExhaustion,
         Self::BadDatagram,
+        Self::UnknownConnectionId,
     ];
 
     /// The name in metrics and logs.
@@ -131,6 +134,7 @@ impl RejectReason {
             Self::MaxFlowsPerSource => "max-flows-per-source",
             Self::PortExhaustion => "port-exhaustion",
             Self::BadDatagram => "bad-datagram",
+            Self::UnknownConnectionId => "unknown-connection-id",
         }
     }
 }

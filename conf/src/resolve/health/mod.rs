@@ -178,7 +178,7 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
 fn default_protocol(owner: &Owner) -> Protocol {
     match (owner.profile, owner.protocol) {
         (Profile::Aws, GroupProtocol::Http) => Protocol::Http,
-        (Profile::Local, GroupProtocol::Udp) => Protocol::Udp,
+        (Profile::Local, GroupProtocol::Udp | GroupProtocol::Quic) => Protocol::Udp,
         _ => Protocol::Tcp,
     }
 }

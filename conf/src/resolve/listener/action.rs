@@ -221,6 +221,7 @@ fn check_protocols(
             | (ListenerProtocol::Tcp, GroupProtocol::Tcp)
             | (ListenerProtocol::Udp, GroupProtocol::Udp)
             | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
+            | (ListenerProtocol::Quic, GroupProtocol::Quic)
     );
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());

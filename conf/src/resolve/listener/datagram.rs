@@ -21,7 +21,11 @@ pub(super) fn read(
     if let Some(protocol) = protocol.filter(|protocol| !protocol.takes_datagrams()) {
         let why = format!("protocol `{}` receives no datagrams", protocol.as_str());
         for key in KEYS {
-            reader.misplaced(key, &why, "remove it, or use protocol `udp` or `tcp-udp`");
+            reader.misplaced(
+                key,
+                &why,
+                "remove it, or use protocol `udp`, `tcp-udp` or `quic`",
+            );
         }
     }
     if let Some(protocol) = protocol.filter(|protocol| !protocol.takes_streams()) {

@@ -108,6 +108,7 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
         ("tcp", ListenerProtocol::Tcp),
         ("udp", ListenerProtocol::Udp),
         ("tcp-udp", ListenerProtocol::TcpUdp),
+        ("quic", ListenerProtocol::Quic),
     ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),

@@ -52,6 +52,7 @@ impl ConfigText {
             span: self.span,
             protocol: GroupProtocol::Tcp,
             algorithm: Algorithm::RoundRobin,
+            connection_id: None,
             targets,
             deregistration_delay: Duration::from_secs(30),
             hold: Duration::from_secs(5),
@@ -183,6 +184,7 @@ fn target(span: Span, port: u16) -> Target {
         span,
         weight: 1,
         availability_zone: String::new(),
+        server_id: Box::default(),
         backup: false,
     }
 }

@@ -52,7 +52,12 @@ impl Shell {
         while first < batch.len() {
             let mut end = first + 1;
             let mut next = None;
-            while end < batch.len() {
+            // Each QUIC datagram is looked into.
+            let alone = self.is_quic();
+            if alone && end < batch.len() {
+                next = batch.arrival(end);
+            }
+            while end < batch.len() && !alone {
                 next = batch.arrival(end);
                 if next != from {
                     break;
@@ -77,7 +82,7 @@ impl Shell {
         now: Instant,
     ) {
         for _ in 0..MAX_FLOWS {
-            match self.flow_of(from, now) {
+            match self.flow_of(from, batch.payload(first), now) {
                 Ok(id) => match self.send_run(batch, id, (first, end)) {
                     Ok(()) => return,
                     // The target is gone; what it was not sent goes to another one.
@@ -97,11 +102,24 @@ impl Shell {
         self.reject(RejectReason::ConnectFailed, end - first);
     }
 
-    /// The flow of a client, which is kept alive; a new one if there is none or its target is dead.
-    fn flow_of(&mut self, from: &Arrival, now: Instant) -> Result<FlowId, NoFlow> {
+    /// The flow of a client's datagram, which is kept alive; a new one if need be.
+    fn flow_of(&mut self, from: &Arrival, datagram: &[u8], now: Instant) -> Result<FlowId, NoFlow> {
+        match self.is_quic() {
+            true => self.flow_of_connection(from, datagram, now),
+            false => self.flow_of_client(from, now),
+        }
+    }
+
+    /// The flow of a client; a new one if there is none or its target is dead.
+    pub(super) fn flow_of_client(
+        &mut self,
+        from: &Arrival,
+        now: Instant,
+    ) -> Result<FlowId, NoFlow> {
         let key = FlowKey {
             client: from.client,
             own: from.own,
+            lane: None,
         };
         if let Some(id) = self.table.client_spoke(&key, now) {
             if !self.is_to_move(id, from) {
@@ -202,7 +220,7 @@ impl Shell {
                 self.put_back(datagram, now);
                 continue;
             }
-            match self.flow_of(&datagram.from, now) {
+            match self.flow_of(&datagram.from, &datagram.payload, now) {
                 Ok(id) => self.send_held(id, &datagram.payload),
                 Err(NoFlow::Hold(_)) => self.put_back(datagram, now),
                 Err(NoFlow::Refused(reason)) => self.reject(reason, 1),

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use conf::ListenerProtocol;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ use super::batch::Arrival;
 use super::sources::SourcePlace;
 use crate::access_log::{FlowEnd, FlowRecord};
 use crate::context::WorkerContext;
+use crate::l4::quic::{ConnectionIds, Learned};
 use crate::limits::Admission;
 use crate::rules::Action;
 use crate::snapshot::{Listener, Route};
@@ -53,6 +55,8 @@ pub(super) struct Flow {
     /// Where answers go, and from which address.
     pub(super) client: Arrival,
     pub(super) work: Work,
+    /// Where the connection IDs that its target chooses are learned.
+    pub(super) learned: Option<Arc<Learned>>,
     context: Rc<WorkerContext>,
     listener: Arc<Listener>,
     /// The place of the route whose turn it was.
@@ -78,10 +82,18 @@ impl Flow {
     ) -> Self {
         let counters = listener.counters.of(context.worker());
         counters.udp.flows.add(1);
+        let learned = context.with_snapshot(|snapshot| {
+            let group = snapshot.group(self::route(&listener, route)?)?;
+            match &group.connection_ids {
+                Some(ConnectionIds::Learned(table)) => Some(table.clone()),
+                _ => None,
+            }
+        });
         Self {
             socket,
             client,
             work,
+            learned,
             context,
             listener,
             route,
@@ -145,7 +157,10 @@ impl Drop for Flow {
         let time = SystemTime::now();
         let tally = self.route().map_or(&self.listener.unrouted, |r| &r.tally);
         self.context.log().flow(&FlowRecord {
-            transport: "udp",
+            transport: match self.listener.protocol {
+                ListenerProtocol::Quic => "quic",
+                _ => "udp",
+            },
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &tally.group_name,

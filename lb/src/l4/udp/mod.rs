@@ -12,6 +12,7 @@
 
 mod batch;
 mod clients;
+mod connections;
 mod flow;
 mod held;
 mod opening;

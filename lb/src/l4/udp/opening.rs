@@ -5,6 +5,7 @@
 //! Cost: socket, connect and epoll_ctl; two compare-and-swaps for the limits; what choosing costs.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use healthcheck::{PassiveEvent, PassiveFailure};
@@ -21,7 +22,7 @@ use crate::balance::{Origin, Tried};
 use crate::limits::Admission;
 use crate::metrics::RejectReason;
 use crate::rules::Action;
-use crate::snapshot::Route;
+use crate::snapshot::{Listener, Route};
 use crate::target::{Target, WorkKind};
 
 /// Flows that may be evicted for one new one: another worker can take the place that one left.
@@ -62,21 +63,37 @@ impl Shell {
                 Err(Some(hold)) => return Err(NoFlow::Hold(hold)),
                 Err(None) => return Err(no_target),
             };
-            let places = self.places(&key, now)?;
-            match self.connect(&choice.target, now) {
-                Ok(socket) => {
-                    let work = self.context.begin(&choice.target, WorkKind::Flow);
-                    let began = (now, tried.count() as u32);
-                    let (context, way) = (self.context.clone(), (listener.clone(), place));
-                    let flow = Flow::new(socket, *from, work, context, way, places, began);
-                    return self.enter(key, flow, now);
-                }
-                Err(error) => {
-                    let failure = unreachable(&error);
-                    let failure = failure.ok_or(NoFlow::Refused(RejectReason::PortExhaustion))?;
-                    self.report(&choice.target, failure);
-                    tried.add(&choice.target);
-                }
+            let way = (listener.clone(), place);
+            let retries = tried.count() as u32;
+            match self.open_to((&choice.target, way), key, from, (now, retries))? {
+                Some(id) => return Ok(id),
+                None => tried.add(&choice.target),
+            }
+        }
+    }
+
+    /// A flow to this target; `None` when there is no way to it, which is reported.
+    pub(super) fn open_to(
+        &mut self,
+        (target, way): (&Arc<Target>, (Arc<Listener>, usize)),
+        key: FlowKey,
+        from: &Arrival,
+        (now, retries): (Instant, u32),
+    ) -> Result<Option<FlowId>, NoFlow> {
+        let places = self.places(&key, now)?;
+        match self.connect(target, now) {
+            Ok(socket) => {
+                let work = self.context.begin(target, WorkKind::Flow);
+                let context = self.context.clone();
+                let began = (now, retries);
+                let flow = Flow::new(socket, *from, work, context, way, places, began);
+                self.enter(key, flow, now).map(Some)
+            }
+            Err(error) => {
+                let failure = unreachable(&error);
+                let failure = failure.ok_or(NoFlow::Refused(RejectReason::PortExhaustion))?;
+                self.report(target, failure);
+                Ok(None)
             }
         }
     }

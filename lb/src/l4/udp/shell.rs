@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use conf::ListenerProtocol;
 use rustix::event::epoll;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
@@ -194,6 +195,12 @@ impl Shell {
     /// True when no flow may be opened any more.
     pub(super) fn is_refusing(&self) -> bool {
         self.closing.state.get() != Closing::Open
+    }
+
+    /// True when connection IDs tell flows.
+    pub(super) fn is_quic(&self) -> bool {
+        let protocol = self.listener.as_ref().map(|listener| listener.protocol);
+        protocol == Some(ListenerProtocol::Quic)
     }
 
     /// This worker's counters of the listener.

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use healthcheck::SlotId;
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -30,6 +31,9 @@ pub(super) struct FlowKey {
     pub(super) client: SocketAddr,
     /// The address it used, on a wildcard socket.
     pub(super) own: Option<OwnAddress>,
+    /// The target, for flows beside a client's first one: one QUIC client address can have
+    /// connections to several.
+    pub(super) lane: Option<SlotId>,
 }
 
 /// A flow of one table. Never means another flow later.

@@ -12,6 +12,7 @@ use rustix::event::{Timespec, epoll};
 use tokio::time::Instant;
 
 use super::batch::{Batch, WIDTH};
+use super::connections::learn;
 use super::shell::{ROUNDS, Shell, buffers};
 use super::table::FlowId;
 use crate::access_log::FlowEnd;
@@ -78,7 +79,11 @@ impl Shell {
             Ok(received) => {
                 for index in first..first + received {
                     batch.address_to(index, &flow.client);
-                    flow.count_out(batch.payload(index).len());
+                    let payload = batch.payload(index);
+                    if let Some(learned) = &flow.learned {
+                        learn(learned, payload, flow.work.target().slot(), now);
+                    }
+                    flow.count_out(payload.len());
                 }
                 let done = self
                     .table

@@ -1,5 +1,7 @@
 //! Flows over real loopback sockets, with health played.
 
+mod quic;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -170,6 +170,7 @@ impl World {
         let key = FlowKey {
             client: client(index),
             own: None,
+            lane: None,
         };
         let known = self.tables[worker].client_spoke(&key, self.now);
         self.turns += 1;
@@ -383,6 +384,7 @@ fn a_flood_of_forged_sources_leaves_answered_flows_nearly_half_of_the_room() {
     let key = |n: u32| FlowKey {
         client: SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 9)),
         own: None,
+        lane: None,
     };
     for n in 0..100 {
         let id = table.insert(key(n), n, false, now);
