@@ -242,6 +242,7 @@ impl Section {
                 "service",
                 "tls",
                 "command",
+                "proxy-protocol-out",
                 "interval",
                 "fast-interval",
                 "timeout",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
     Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
-    ListenerProtocol, MinimumHealthy, Place, Policy, Profile, RecordType, SetData, Sni,
-    Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, load_text, render_human,
+    ListenerProtocol, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType, SetData,
+    Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -351,6 +351,11 @@ fn everything_that_can_be_written() {
     };
     let greeters = &config.target_groups[7].health_check.kind;
     assert_eq!(greeters, &TargetHealthCheckKind::Tcp(greeting));
+    let proxy = |group: usize| config.target_groups[group].health_check.proxy_protocol_out;
+    assert_eq!(
+        (proxy(6), proxy(7)),
+        (ProxyProtocol::Off, ProxyProtocol::V2)
+    );
     let kind = |group: usize| &config.target_groups[group].health_check.kind;
     let udp = UdpCheck {
         send: b"ping".to_vec(),

@@ -84,10 +84,10 @@ impl Case {
     }
 }
 
-/// nginx with a port for each way of HTTP; the ports: http, https, h2, h2c.
-fn nginx(folder: &Path) -> (Program, [u16; 4]) {
-    let ports = [free_port(), free_port(), free_port(), free_port()];
-    let [http, https, h2, h2c] = ports;
+/// nginx with a port for each way of HTTP; the ports: http, https, h2, h2c, proxied.
+fn nginx(folder: &Path) -> (Program, [u16; 5]) {
+    let ports: [u16; 5] = std::array::from_fn(|_| free_port());
+    let [http, https, h2, h2c, proxied] = ports;
     let names = "subjectAltName=DNS:app.test";
     let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     let made = Command::new("openssl")
@@ -111,7 +111,7 @@ fn nginx(folder: &Path) -> (Program, [u16; 4]) {
             ssl_protocols TLSv1.2 TLSv1.3; default_type text/plain; gzip on; gzip_min_length 0;
             server {{
                 listen {IP}:{http}; listen {IP}:{https} ssl; listen {IP}:{h2} ssl http2;
-                listen {IP}:{h2c} http2;
+                listen {IP}:{h2c} http2; listen {IP}:{proxied} proxy_protocol;
                 location / {{ return 200 "hay needle hay\n"; }}
                 location /moved {{ return 302 /; }}
             }}
@@ -173,7 +173,7 @@ server.serve_forever()
 fn real_servers_pass_by_their_own_protocols_and_fail_by_them() {
     let folder = Folder::new("probed");
     let path = |name: &str| folder.path().join(name);
-    let (nginx, [http, https, h2, h2c]) = nginx(folder.path());
+    let (nginx, [http, https, h2, h2c, proxied]) = nginx(folder.path());
     let (redis_port, prometheus_port, dns) = (free_port(), free_port(), free_port());
     let redis = Program::start(Command::new("redis-server").args([
         "--bind",
@@ -280,6 +280,16 @@ fn real_servers_pass_by_their_own_protocols_and_fail_by_them() {
             "answered ",
         ),
     ];
+    // nginx demands the header there, and refuses to talk without it.
+    let proxied = [
+        ("proxy-v1", "v1", "HTTP/1.1 200 OK"),
+        ("proxy-v2", "v2", "HTTP/1.1 200 OK"),
+    ]
+    .map(|(name, version, seen)| {
+        let check = format!("path = \"/\", proxy-protocol-out = \"{version}\"");
+        case(name, proxied, check, seen)
+    });
+    let cases: Vec<_> = cases.into_iter().chain(proxied).collect();
     let groups: String = cases.iter().map(Case::config).collect();
     let pointsman = Pointsman::start(&format!(
         "{groups}\n[dns]\nbind = \"{IP}:{dns}\"\n[[zone]]\nname = \"example.test\"\n"

@@ -48,6 +48,24 @@ impl GroupProtocol {
     }
 }
 
+/// The PROXY protocol header that a connection begins with (haproxy.org, proxy-protocol.txt).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ProxyProtocol {
+    /// None.
+    #[default]
+    Off,
+    /// Version 1, a line of text.
+    V1,
+    /// Version 2, binary.
+    V2,
+}
+
+impl ProxyProtocol {
+    /// Every one with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("off", Self::Off), ("v1", Self::V1), ("v2", Self::V2)];
+}
+
 /// How a target is chosen among the eligible ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {

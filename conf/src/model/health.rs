@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
+use super::ProxyProtocol;
+
 /// Codes that count as success: inclusive ranges (ELB `Matcher.HttpCode`, `Matcher.GrpcCode`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matcher {
@@ -29,6 +31,8 @@ pub struct TargetHealthCheck {
     pub kind: TargetHealthCheckKind,
     /// Port to probe; `None` = the target's own (ELB `traffic-port`).
     pub port: Option<u16>,
+    /// What probes over TCP begin with: a header that says that nobody's connection is passed on.
+    pub proxy_protocol_out: ProxyProtocol,
     /// From one probe's start to the next one's.
     pub interval: Duration,
     /// The same while results differ from the state, or none is decided: at most `interval`, and

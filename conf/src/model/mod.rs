@@ -24,7 +24,9 @@ pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use dns::{Dns, Fallthrough, Zone};
 pub use dns_service::{Cookies, DnsService, RateLimit};
-pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
+pub use group::{
+    Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, ProxyProtocol, Target, TargetGroup,
+};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -55,7 +56,7 @@ impl Stopwatch {
         limits: &Limits,
     ) -> Result<TcpStream, Observation> {
         let limit = limits.connect.min(limits.total);
-        match timeout_at(self.started + limit, open(plan.address)).await {
+        match timeout_at(self.started + limit, open(plan)).await {
             Ok(Ok(stream)) => {
                 let now = Instant::now();
                 self.phases.connect = Some(now - self.started);
@@ -157,18 +158,22 @@ fn is_alert(error: &io::Error) -> bool {
     matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
-/// Connects; dropping the stream resets the connection.
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+/// Connects, and writes what connections begin with; dropping the stream resets the connection.
+async fn open(plan: &ProbePlan) -> io::Result<TcpStream> {
+    let address = plan.address;
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_zero_linger()?;
-    let stream = socket.connect(address).await?;
+    let mut stream = socket.connect(address).await?;
     // On loopback a connect to a closed port of the ephemeral range now and then gets that very
     // port as its own and reaches itself (TCP simultaneous open): nobody listens there.
     if stream.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    if !plan.preface.is_empty() {
+        stream.write_all(plan.preface).await?;
     }
     Ok(stream)
 }

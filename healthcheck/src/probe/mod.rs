@@ -23,7 +23,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher};
+use conf::{
+    AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher, ProxyProtocol,
+};
 use conf::{TargetHealthCheck, TargetHealthCheckKind, TcpCheck, UdpCheck};
 
 use crate::Observation;
@@ -131,6 +133,8 @@ pub(crate) enum ProbeKind {
 pub(crate) struct ProbePlan {
     /// Where to connect.
     pub(crate) address: SocketAddr,
+    /// What the connection begins with; empty as a rule.
+    preface: &'static [u8],
     /// What to do there.
     pub(crate) kind: ProbeKind,
     /// How long it may take.
@@ -160,6 +164,7 @@ impl ProbePlan {
         };
         Self {
             address,
+            preface: preface(check.proxy_protocol_out),
             kind,
             limits: Limits::of(check.timeout),
             protocol: check.kind.as_str(),
@@ -181,10 +186,22 @@ impl ProbePlan {
         };
         Self {
             address,
+            preface: b"",
             kind,
             limits,
             protocol: endpoint.protocol(),
         }
+    }
+}
+
+/// The header of a connection that is nobody's but the sender's own: targets that demand a header
+/// take it, and use the connection's addresses (proxy-protocol.txt sections 2.1 and 2.2).
+fn preface(version: ProxyProtocol) -> &'static [u8] {
+    match version {
+        ProxyProtocol::Off => b"",
+        ProxyProtocol::V1 => b"PROXY UNKNOWN\r\n",
+        // Version 2, LOCAL; no address family, no bytes of addresses.
+        ProxyProtocol::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
     }
 }
 

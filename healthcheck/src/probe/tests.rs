@@ -19,6 +19,7 @@ fn listener() -> (tokio::net::TcpListener, SocketAddr) {
 
 fn check(kind: TargetHealthCheckKind, timeout: Duration) -> TargetHealthCheck {
     TargetHealthCheck {
+        proxy_protocol_out: ProxyProtocol::Off,
         kind,
         port: None,
         interval: Duration::from_secs(5),

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{answer, answering, assert_seen, file, listener, locally, probed, service};
@@ -220,6 +220,43 @@ async fn what_is_not_tls_is_told() {
         let (closed, address) = listener();
         drop(closed);
         assert_seen(&probed(tls, address).await, Unhealthy, "connection refused");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn proxy_headers_come_before_everything_else() {
+    const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    const V1: &[u8] = b"PROXY UNKNOWN\r\n";
+    let authority = Authority::new("ours");
+    let check = authority.check("https");
+    locally(async {
+        for (version, header) in [("v1", V1), ("v2", V2)] {
+            let tls = acceptor(authority.sign(&["127.0.0.1"], |_| ()), "");
+            let address = service(move |mut stream| {
+                let tls = tls.clone();
+                async move {
+                    let mut first = vec![0; header.len()];
+                    stream.read_exact(&mut first).await.unwrap();
+                    assert_eq!(first, header);
+                    let stream = tls.accept(stream).await.unwrap();
+                    answer(stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+                }
+            });
+            let check = format!("{check}\nproxy-protocol-out = \"{version}\"");
+            assert_seen(&probed(&check, address).await, Healthy, "HTTP/1.1 200 OK");
+            let bytes = service(move |mut stream| async move {
+                let mut first = vec![0; header.len()];
+                stream.read_exact(&mut first).await.unwrap();
+                assert_eq!(first, header);
+                stream.write_all(b"ready\n").await.unwrap();
+                let _gone = stream.read(&mut [0; 16]).await;
+            });
+            let check = format!(
+                "protocol = \"tcp\"\nreceive = \"ready\"\nproxy-protocol-out = \"{version}\""
+            );
+            assert_seen(&probed(&check, bytes).await, Healthy, "answered: ready");
+        }
     })
     .await;
 }

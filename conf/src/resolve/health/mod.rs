@@ -21,12 +21,16 @@ use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader, Scope};
 use crate::{
-    Diagnostic, GroupProtocol, Profile, Span, TargetHealthCheck, TargetHealthCheckKind, TcpCheck,
+    Diagnostic, GroupProtocol, Profile, ProxyProtocol, Span, TargetHealthCheck,
+    TargetHealthCheckKind, TcpCheck,
 };
 
 /// How long a UDP check that nobody wrote waits for an ICMP error: a new target is used only after
 /// that long a silence, and on a network of one's own such errors take milliseconds.
 const SILENCE: Duration = Duration::from_millis(500);
+
+/// The key of every probe over TCP that asks the service itself.
+const PROXY: &str = "proxy-protocol-out";
 
 /// What a probe speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +65,12 @@ impl Protocol {
     /// The keys that mean something to it, beside those of every probe.
     fn keys(self) -> Vec<&'static str> {
         match self {
-            Self::Tcp => vec!["send", "receive"],
-            Self::Tls => tls::KEYS.to_vec(),
-            Self::Http | Self::H2c => http::KEYS.to_vec(),
-            Self::Https | Self::H2 => [&http::KEYS[..], &tls::KEYS[..]].concat(),
+            Self::Tcp => vec!["send", "receive", PROXY],
+            Self::Tls => [&tls::KEYS[..], &[PROXY]].concat(),
+            Self::Http | Self::H2c => [&http::KEYS[..], &[PROXY]].concat(),
+            Self::Https | Self::H2 => [&http::KEYS[..], &tls::KEYS[..], &[PROXY]].concat(),
             Self::Udp => vec!["send", "receive"],
-            Self::Grpc => [&grpc::KEYS[..], &tls::KEYS[..]].concat(),
+            Self::Grpc => [&grpc::KEYS[..], &tls::KEYS[..], &[PROXY]].concat(),
             Self::Agent => vec!["send"],
             Self::Exec => vec!["command"],
         }
@@ -131,11 +135,16 @@ pub(super) fn of_targets(
     let title = format!("the health check of {title}");
     let mut reader = Reader::new(scope, table, Section::TargetHealthCheck, title);
     let protocol = target_protocol(&mut reader, owner);
+    let proxy_protocol_out = match protocol.keys().contains(&PROXY) {
+        true => (reader.choice(PROXY, &ProxyProtocol::WORDS)).value_or(ProxyProtocol::Off),
+        false => ProxyProtocol::Off,
+    };
     let kind = target_kind(&mut reader, protocol, owner);
     let timing = timing::read(&mut reader, protocol, owner, numbers);
     let check = TargetHealthCheck {
         kind,
         port: port(&mut reader),
+        proxy_protocol_out,
         interval: timing.interval,
         fast_interval: timing.fast_interval,
         timeout: timing.timeout,
@@ -164,6 +173,7 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
             _ => TargetHealthCheckKind::Tcp(TcpCheck::default()),
         },
         port: None,
+        proxy_protocol_out: ProxyProtocol::Off,
         interval,
         fast_interval: interval,
         timeout: match protocol {

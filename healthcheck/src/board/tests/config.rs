@@ -62,6 +62,7 @@ impl ConfigText {
             unhealthy_state_routing: one(),
             dns_failover: one(),
             health_check: TargetHealthCheck {
+                proxy_protocol_out: conf::ProxyProtocol::Off,
                 kind: TargetHealthCheckKind::Tcp(conf::TcpCheck::default()),
                 port: None,
                 interval: Duration::from_secs(5),
