@@ -23,6 +23,7 @@ pub(crate) enum Section {
     TargetGroup,
     Target,
     MinimumHealthy,
+    Stickiness,
     ConnectionId,
     TargetHealthCheck,
     HealthCheck,
@@ -43,7 +44,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -59,6 +60,7 @@ impl Section {
         Self::TargetGroup,
         Self::Target,
         Self::MinimumHealthy,
+        Self::Stickiness,
         Self::ConnectionId,
         Self::TargetHealthCheck,
         Self::HealthCheck,
@@ -116,6 +118,7 @@ impl Section {
             Self::TargetGroup => "[[target-group]]",
             Self::Target => "an entry of `targets`",
             Self::ConnectionId => "`connection-id`",
+            Self::Stickiness => "`stickiness`",
             Self::MinimumHealthy => "a threshold such as `unhealthy-state-routing`",
             Self::TargetHealthCheck => "[target-group.health-check]",
             Self::HealthCheck => "[[health-check]]",
@@ -206,6 +209,7 @@ impl Section {
                 "protocol",
                 "algorithm",
                 "connection-id",
+                "stickiness",
                 "targets",
                 "deregistration-delay",
                 "hold",
@@ -223,6 +227,7 @@ impl Section {
                 "backup",
                 "server-id",
             ],
+            Self::Stickiness => &["type", "duration"],
             Self::ConnectionId => &["mode", "length", "nonce-length", "rotation", "key"],
             Self::MinimumHealthy => &["count", "percentage"],
             Self::TargetHealthCheck => &[

@@ -134,6 +134,8 @@ pub struct GroupSettings {
     pub response_timeout: Duration,
     /// Ends flows with the deregistration delay and on probed unhealthiness.
     pub connection_termination: bool,
+    /// A client address keeps its target, whatever the algorithm.
+    pub sticky_by_source: bool,
     /// How QUIC connections keep their target.
     pub connection_id: Option<conf::ConnectionId>,
 }

@@ -94,6 +94,18 @@ pub(super) const LATER: &[LaterWords] = &[
         "use `least-connections`, which counts requests in flight for `http` groups",
     ),
     later(
+        Stickiness,
+        "type",
+        &[
+            "lb-cookie",
+            "app-cookie",
+            "source-ip-dest-ip",
+            "source-ip-dest-ip-proto",
+        ],
+        "a client's requests would go to any target, not to the one it had",
+        "use `source-ip`, in a group that is not `http`",
+    ),
+    later(
         TargetHealthCheck,
         "protocol",
         &["quic", "icmp"],

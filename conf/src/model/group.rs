@@ -160,6 +160,8 @@ pub struct TargetGroup {
     pub protocol: GroupProtocol,
     /// How a target is chosen.
     pub algorithm: Algorithm,
+    /// A client address keeps its target, whatever the algorithm (NLB `source_ip`).
+    pub sticky_by_source: bool,
     /// How QUIC connections keep their target; of `quic` groups only.
     pub connection_id: Option<ConnectionId>,
     /// In the order of the file; no address twice.

@@ -8,6 +8,7 @@ use super::connection_id;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
+use super::stickiness;
 use crate::document::{Kind, Value};
 use crate::section::Section;
 use crate::tree::{Choice, Reader, Scope};
@@ -66,6 +67,7 @@ fn group(
     let algorithm = reader.choice("algorithm", &algorithms);
     let (algorithm, connection_id) =
         connection_id::read(&mut reader, protocol, algorithm, &targets);
+    let sticky_by_source = stickiness::by_source(&mut reader, protocol);
     let termination = reader.flag("connection-termination");
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
@@ -79,6 +81,7 @@ fn group(
         protocol: protocol?,
         algorithm,
         connection_id,
+        sticky_by_source,
         targets,
         deregistration_delay,
         hold,

@@ -19,6 +19,7 @@ mod private;
 mod process;
 mod record;
 mod sets;
+mod stickiness;
 mod transfer;
 
 use crate::cross;

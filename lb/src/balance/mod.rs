@@ -126,7 +126,9 @@ impl Tier<'_> {
     fn picker(&self, known: &[Option<&Picker>]) -> Picker {
         let role = |m: &&Member| m.weight > 0 && (self.role)(m);
         let registered = self.members.iter().filter(role);
-        if let Some(key) = Key::of(self.settings.algorithm, self.settings.protocol) {
+        let sticky = self.settings.sticky_by_source.then_some(Key::Source);
+        let key = Key::of(self.settings.algorithm, self.settings.protocol);
+        if let Some(key) = sticky.or(key) {
             let known = known.iter().flatten().filter_map(|picker| match picker {
                 Picker::Hashed(hashed) => Some(hashed),
                 _ => None,

@@ -50,6 +50,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(60),
         connection_termination: true,
+        sticky_by_source: false,
         connection_id: None,
     };
     Group::new(settings, members, fail_open, None)

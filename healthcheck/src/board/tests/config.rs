@@ -52,6 +52,7 @@ impl ConfigText {
             span: self.span,
             protocol: GroupProtocol::Tcp,
             algorithm: Algorithm::RoundRobin,
+            sticky_by_source: false,
             connection_id: None,
             targets,
             deregistration_delay: Duration::from_secs(30),

@@ -330,6 +330,31 @@ async fn probed_unhealthiness_ends_flows_as_configured() {
 }
 
 #[tokio::test]
+async fn a_sticky_source_keeps_its_target_over_flows() {
+    let (one, first) = bound("127.0.0.1:0").await;
+    let (two, second) = bound("127.0.0.1:0").await;
+    let key = "stickiness = { type = \"source-ip\" }";
+    let rig = Rig::start(4, &config("127.0.0.1:0", &[first, second], "", key)).await;
+    let mut used = [0; 2];
+    for host in 1..20 {
+        let mut seen = None;
+        for _ in 0..4 {
+            let (client, _) = bound(&format!("127.0.0.{host}:0")).await;
+            client.send_to(b"hello", rig.address(0)).await.unwrap();
+            let (mut heard, mut other) = ([0; 8], [0; 8]);
+            let target = tokio::select! {
+                _ = one.recv(&mut heard) => 0,
+                _ = two.recv(&mut other) => 1,
+            };
+            assert_eq!(*seen.get_or_insert(target), target, "127.0.0.{host}");
+            used[target] += 1;
+        }
+    }
+    assert!(used.iter().all(|count| *count > 0), "{used:?}");
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn both_transports_share_a_port() {
     let (target, address) = bound("127.0.0.1:0").await;
     let text = format!(
