@@ -41,6 +41,7 @@ class BadTraffic:
             "http mutated": self.http_mutated,
             "http held": self.http_held,
             "tcp noise": self.tcp_noise,
+            "datagrams": self.datagrams,
             "dns udp": self.dns_udp,
             "dns tcp": self.dns_tcp,
         }
@@ -116,6 +117,21 @@ class BadTraffic:
         while self.count(TCP_RATE):
             port = self.ports[rng.choice(("tcp", "bulk"))]
             self.talk(rng, port, [malformed.noise(rng, 20_000)])
+
+    def datagrams(self, rng: random.Random) -> None:
+        """Noise and broken QUIC from many addresses, at the udp and the quic listener."""
+        while self.count(UDP_RATE):
+            datagram = malformed.noise(rng, 3000)
+            if rng.randrange(2):
+                seed = rng.choice(malformed.QUIC_SEEDS)
+                datagram = malformed.mutate(rng, seed, malformed.QUIC_TOKENS)
+            host = rng.choice(("127.0.0.1", "127.0.0.2"))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                try:
+                    udp.bind((f"127.0.9.{rng.randint(1, 254)}", 0))
+                    udp.sendto(datagram, (host, self.ports["udp"]))
+                except OSError:
+                    continue
 
     def dns_udp(self, rng: random.Random) -> None:
         """Packets: noise, broken queries, odd but whole queries."""

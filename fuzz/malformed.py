@@ -47,6 +47,14 @@ HTTP_TOKENS = (
     b"%00%2e%2e/",
     b"\xff\xfe",
 )
+QUIC_SEEDS = (
+    b"\xc3\0\0\0\1\x08\1\2\3\4\5\6\7\x08\4\x09\x09\x09\x09" + b"x" * 1200,
+    b"\x41\0\x11\x22\x33\x44\x55\x66\x77\x88\1\2\3\4\5\6\7rest",
+    b"\x0912345678Q043rest",
+    b"\xc3Q046\x5012345678rest",
+    b"\x80\0\0\0\0\4abcd\4efgh\0\0\0\1",
+)
+QUIC_TOKENS = (b"\0\0\0\1", b"\0\0\0\0", b"Q046", b"\xff", b"\x14" + b"i" * 20)
 DNS_TOKENS = (
     b"\xc0\x0c",
     b"\xc0\x00",
