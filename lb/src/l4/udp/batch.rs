@@ -23,9 +23,13 @@ use std::ptr::NonNull;
 
 use libc::{c_void, iovec, mmsghdr, sockaddr_storage, socklen_t};
 
-use names::{address, own_address, write_address, write_own_address};
+use names::{
+    address, forget_segment_size, own_address, segment_size, write_address, write_own_address,
+    write_segment_size,
+};
 
 pub(crate) use names::receive_own_address;
+pub(super) use names::receive_segments;
 pub(super) use own_address::OwnAddress;
 
 /// Datagrams per batch. Most of what batching gives comes with 16; twice that lets one syscall
@@ -35,7 +39,7 @@ pub(crate) const WIDTH: usize = 32;
 /// Room for one datagram: a UDP payload is at most 65,507 bytes over IPv4 and 65,527 over IPv6.
 const DATAGRAM_LEN: usize = 64 * 1024;
 
-/// Room for one packet-info control message of either family.
+/// Room for one packet-info control message of either family and one with a segment size.
 const CONTROL_LEN: usize = 64;
 
 /// Control messages must be aligned as `cmsghdr` is.
@@ -48,6 +52,8 @@ struct Storage {
     parts: [iovec; WIDTH],
     peers: [sockaddr_storage; WIDTH],
     controls: [Control; WIDTH],
+    /// What a payload is made of: datagrams of so many bytes, the last one perhaps shorter; 0 = one.
+    segments: [u16; WIDTH],
     payloads: [[u8; DATAGRAM_LEN]; WIDTH],
 }
 
@@ -97,7 +103,7 @@ impl Batch {
     }
 
     /// Points the header of one place at its buffers and makes it ready to receive; on a connected
-    /// socket nobody need be told who sent it or to which address.
+    /// socket nobody need be told who sent it.
     fn link(&mut self, index: usize, connected: bool) {
         assert!(index < WIDTH, "places are counted by this file only");
         let storage = self.storage.as_ptr();
@@ -112,16 +118,15 @@ impl Batch {
             (*header).msg_iov = part;
             (*header).msg_iovlen = 1;
             (*header).msg_flags = 0;
+            (*header).msg_control = (&raw mut (*storage).controls[index]).cast::<c_void>();
+            (*header).msg_controllen = CONTROL_LEN as _;
+            (*storage).segments[index] = 0;
             if connected {
                 (*header).msg_name = std::ptr::null_mut();
                 (*header).msg_namelen = 0;
-                (*header).msg_control = std::ptr::null_mut();
-                (*header).msg_controllen = 0 as _;
             } else {
                 (*header).msg_name = (&raw mut (*storage).peers[index]).cast::<c_void>();
                 (*header).msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
-                (*header).msg_control = (&raw mut (*storage).controls[index]).cast::<c_void>();
-                (*header).msg_controllen = CONTROL_LEN as _;
             }
         }
     }
@@ -144,7 +149,17 @@ impl Batch {
         socket: BorrowedFd<'_>,
         most: usize,
     ) -> io::Result<usize> {
-        self.receive_linked(socket, most, true)
+        let first = self.used;
+        let received = self.receive_linked(socket, most, true)?;
+        for index in first..self.used {
+            // SAFETY: `index` is in range; a read of a control buffer whose length the kernel set.
+            unsafe {
+                let storage = self.storage.as_ptr();
+                let header = &raw const (*storage).headers[index].msg_hdr;
+                (*storage).segments[index] = segment_size(header);
+            }
+        }
+        Ok(received)
     }
 
     fn receive_linked(
@@ -188,6 +203,18 @@ impl Batch {
         }
     }
 
+    /// The datagrams that a payload is made of: one, or several that came as one because their
+    /// sender sent them so and the socket asked for it.
+    pub(super) fn datagrams(&self, index: usize) -> impl ExactSizeIterator<Item = &[u8]> {
+        let payload = self.payload(index);
+        // SAFETY: `payload` has checked the index; a plain read.
+        let segment = unsafe { (*self.storage.as_ptr()).segments[index] };
+        match usize::from(segment) {
+            segment if segment > 0 && payload.len() > segment => payload.chunks(segment),
+            _ => payload.chunks(DATAGRAM_LEN),
+        }
+    }
+
     /// Where a datagram received on a listening socket came from; `None` when it cannot be
     /// answered: cut off, from port 0, of an unknown family.
     pub(super) fn arrival(&self, index: usize) -> Option<Arrival> {
@@ -220,7 +247,11 @@ impl Batch {
             let control = (&raw mut (*storage).controls[index]).cast::<c_void>();
             (*header).msg_control = control;
             (*header).msg_controllen = CONTROL_LEN as _;
-            let length = to.own.map_or(0, |own| write_own_address(header, own));
+            let mut length = to.own.map_or(0, |own| write_own_address(header, own));
+            let segment = (*storage).segments[index];
+            if segment > 0 && len > usize::from(segment) {
+                length += write_segment_size(header, length, segment);
+            }
             (*header).msg_controllen = length as _;
             if length == 0 {
                 (*header).msg_control = std::ptr::null_mut();
@@ -270,6 +301,31 @@ impl Batch {
             )
         };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl Batch {
+    /// Sends the datagrams of one payload, addressed before, one by one: where the way out takes no
+    /// segments, or not of that size. How many the kernel took.
+    pub(super) fn send_apart(&mut self, socket: BorrowedFd<'_>, index: usize) -> usize {
+        let lengths: Vec<usize> = self.datagrams(index).map(<[u8]>::len).collect();
+        let (mut taken, mut offset) = (0, 0);
+        for length in lengths {
+            // SAFETY: `datagrams` has checked the index; offset and length are within the payload;
+            // the control data are cut to what stands before the segment size, if anything does.
+            let sent = unsafe {
+                let storage = self.storage.as_ptr();
+                let header = &raw mut (*storage).headers[index].msg_hdr;
+                forget_segment_size(header);
+                let payload = (&raw mut (*storage).payloads[index]).cast::<u8>();
+                (*storage).parts[index].iov_base = payload.add(offset).cast::<c_void>();
+                (*storage).parts[index].iov_len = length;
+                libc::sendmsg(socket.as_raw_fd(), header, libc::MSG_DONTWAIT)
+            };
+            taken += usize::from(sent >= 0);
+            offset += length;
+        }
+        taken
     }
 }
 

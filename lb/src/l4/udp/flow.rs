@@ -13,7 +13,7 @@ use conf::ListenerProtocol;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::Instant;
 
-use super::batch::Arrival;
+use super::batch::{Arrival, receive_segments};
 use super::sources::SourcePlace;
 use crate::access_log::{FlowEnd, FlowRecord};
 use crate::context::WorkerContext;
@@ -37,6 +37,8 @@ pub(super) fn route(listener: &Listener, place: usize) -> Option<&Route> {
 pub(super) fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::UDP))?;
+    // Kernels before 5.0 know no such thing, and all works without.
+    let _ = receive_segments(&socket);
     socket.connect(&target.into())?;
     Ok(socket.into())
 }

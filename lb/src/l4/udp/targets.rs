@@ -77,17 +77,18 @@ impl Shell {
         let (first, wanted) = (batch.len(), batch.room().min(PER_FLOW));
         match batch.receive_connected(flow.socket.as_fd(), wanted) {
             Ok(received) => {
+                let mut spoken = 0;
                 for index in first..first + received {
                     batch.address_to(index, &flow.client);
-                    let payload = batch.payload(index);
-                    if let Some(learned) = &flow.learned {
-                        learn(learned, payload, flow.work.target().slot(), now);
+                    for datagram in batch.datagrams(index) {
+                        if let Some(learned) = &flow.learned {
+                            learn(learned, datagram, flow.work.target().slot(), now);
+                        }
+                        flow.count_out(datagram.len());
+                        spoken += 1;
                     }
-                    flow.count_out(payload.len());
                 }
-                let done = self
-                    .table
-                    .target_spoke(id, received as u32, &lifetimes, now);
+                let done = self.table.target_spoke(id, spoken, &lifetimes, now);
                 if done {
                     self.end(id, FlowEnd::Answered);
                 } else if received == wanted {
@@ -114,7 +115,12 @@ impl Shell {
                 Ok(sent) if sent > 0 => next += sent,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => {
-                    dropped += 1;
+                    let all = batch.datagrams(next).len();
+                    let taken = match all {
+                        0 | 1 => 0,
+                        _ => batch.send_apart(socket, next),
+                    };
+                    dropped += all.max(1) as u64 - taken as u64;
                     next += 1;
                 }
             }

@@ -131,6 +131,71 @@ pub(super) unsafe fn write_own_address(header: *mut libc::msghdr, own: OwnAddres
     }
 }
 
+/// The size of the datagrams that came as one; 0 for one alone.
+///
+/// # Safety
+/// `header` must be one the kernel filled in, its control buffer alive.
+pub(super) unsafe fn segment_size(header: *const libc::msghdr) -> u16 {
+    // SAFETY: by the contract the CMSG macros walk a well-formed buffer; UDP_GRO holds an int.
+    unsafe {
+        let control = libc::CMSG_FIRSTHDR(header);
+        if control.is_null()
+            || ((*control).cmsg_level, (*control).cmsg_type) != (libc::SOL_UDP, libc::UDP_GRO)
+        {
+            return 0;
+        }
+        let size = libc::CMSG_DATA(control).cast::<c_int>().read_unaligned();
+        u16::try_from(size).unwrap_or(0)
+    }
+}
+
+/// Writes the size of the datagrams that the kernel is to make of the payload, `at` so many bytes
+/// into the control data; the length of what was written.
+///
+/// # Safety
+/// `header` must have a writable control buffer with room for the message at that place, where the
+/// one before it ends.
+pub(super) unsafe fn write_segment_size(header: *mut libc::msghdr, at: usize, size: u16) -> usize {
+    // SAFETY: by the contract there is room; messages end at the alignment of the next one.
+    unsafe {
+        let len = size_of::<u16>() as u32;
+        let control = (*header).msg_control.cast::<u8>().add(at);
+        let control = control.cast::<libc::cmsghdr>();
+        (*control).cmsg_level = libc::SOL_UDP;
+        (*control).cmsg_type = libc::UDP_SEGMENT;
+        (*control).cmsg_len = libc::CMSG_LEN(len) as _;
+        libc::CMSG_DATA(control).cast::<u16>().write_unaligned(size);
+        libc::CMSG_SPACE(len) as usize
+    }
+}
+
+/// Takes a segment size out of the end of control data.
+///
+/// # Safety
+/// `header`'s control data must have been written by the functions of this file.
+pub(super) unsafe fn forget_segment_size(header: *mut libc::msghdr) {
+    // SAFETY: by the contract the CMSG macros walk a well-formed buffer.
+    unsafe {
+        let first = libc::CMSG_FIRSTHDR(header);
+        if first.is_null() {
+            return;
+        }
+        if (*first).cmsg_level == libc::SOL_UDP {
+            (*header).msg_control = std::ptr::null_mut();
+            (*header).msg_controllen = 0 as _;
+        } else {
+            let len = (*first).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+            (*header).msg_controllen = libc::CMSG_SPACE(len as u32) as _;
+        }
+    }
+}
+
+/// Lets datagrams of one size that were sent as one come as one: of bulk, one system call carries
+/// dozens.
+pub(in crate::l4::udp) fn receive_segments(socket: &impl AsRawFd) -> io::Result<()> {
+    switch_on(socket, libc::SOL_UDP, libc::UDP_GRO)
+}
+
 /// Has the kernel tell the address each datagram was sent to.
 pub(crate) fn receive_own_address(socket: &impl AsRawFd, ipv6: bool) -> io::Result<()> {
     let (level, option) = if ipv6 {
@@ -138,6 +203,10 @@ pub(crate) fn receive_own_address(socket: &impl AsRawFd, ipv6: bool) -> io::Resu
     } else {
         (libc::IPPROTO_IP, libc::IP_PKTINFO)
     };
+    switch_on(socket, level, option)
+}
+
+fn switch_on(socket: &impl AsRawFd, level: c_int, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
     // SAFETY: the option takes an int, of which the length is given.
     let result = unsafe {

@@ -88,3 +88,67 @@ fn batches_keep_order_and_connected_sockets_tell_refusals() {
     let error = batch.receive(flow.as_fd(), WIDTH).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
+
+/// What was sent as one comes as one, and goes on as the datagrams it was made of.
+#[test]
+fn segments_travel_as_one() {
+    for (bind, apart) in [
+        ("127.0.0.1:0", false),
+        ("127.0.0.1:0", true),
+        ("[::1]:0", false),
+    ] {
+        let (flow, inlet) = bound(bind);
+        receive_segments(&flow).unwrap();
+        let (target, address) = bound(bind);
+        flow.connect(address).unwrap();
+        target.connect(inlet).unwrap();
+        let segment: libc::c_int = 1200;
+        set_segment(&target, segment);
+        let sent: Vec<u8> = (0..5000u32).map(|n| n as u8).collect();
+        target.send(&sent).unwrap();
+        let mut batch = Batch::new();
+        assert_eq!(batch.receive_connected(flow.as_fd(), WIDTH).unwrap(), 1);
+        let lengths: Vec<_> = batch.datagrams(0).map(<[u8]>::len).collect();
+        assert_eq!(lengths, [1200, 1200, 1200, 1200, 200]);
+        let (client, to) = bound(bind);
+        let wildcard = if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+        let (listener, _) = bound(wildcard);
+        let own = match to.ip() {
+            std::net::IpAddr::V4(ip) => OwnAddress::v4(ip),
+            std::net::IpAddr::V6(ip) => OwnAddress::v6(ip, 0),
+        };
+        let arrival = Arrival {
+            client: to,
+            own: Some(own),
+        };
+        batch.address_to(0, &arrival);
+        if apart {
+            assert_eq!(batch.send_apart(listener.as_fd(), 0), 5);
+        } else {
+            assert_eq!(batch.send(listener.as_fd(), 0, 1).unwrap(), 1);
+        }
+        let mut heard = Vec::new();
+        for length in lengths {
+            let mut buffer = [0; 2000];
+            let (len, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!((len, from.ip()), (length, to.ip()));
+            heard.extend_from_slice(&buffer[..len]);
+        }
+        assert_eq!(heard, sent);
+    }
+}
+
+/// Has the kernel cut what `socket` sends.
+fn set_segment(socket: &UdpSocket, segment: libc::c_int) {
+    // SAFETY: the option takes an int, of which the length is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            (&raw const segment).cast::<c_void>(),
+            size_of::<libc::c_int>() as socklen_t,
+        )
+    };
+    assert_eq!(result, 0);
+}
