@@ -6,7 +6,7 @@
 use conf::{Config, Diagnostic};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::binds;
+use super::{Bind, Transport, binds};
 use crate::l4::MAX_PIPES;
 
 /// Descriptors for everything that is not counted apart: standard streams, logs, event queues,
@@ -93,16 +93,22 @@ impl Descriptors {
     }
 
     fn check_sockets(&self, config: &Config, workers: usize) -> Option<Diagnostic> {
-        let binds = binds(config).len();
+        let binds = binds(config);
+        // Each socket for datagrams has an event queue for its flows beside it.
+        let one = |bind: &Bind<'_>| match bind.key.transport {
+            Transport::Tcp => 1,
+            Transport::Udp => 2,
+        };
+        let sockets: usize = binds.iter().map(one).sum();
         let targets: usize = config.target_groups.iter().map(|g| g.targets.len()).sum();
         // Each target's probe has one connection at a time.
         let probes = targets.min(config.runtime.max_probes);
-        let needed = binds * workers + probes;
+        let needed = sockets * workers + probes;
         if needed <= self.sockets {
             return None;
         }
         let message = format!(
-            "{binds} addresses on {workers} workers and {probes} probes at once need {needed} file \
+            "{sockets} sockets on {workers} workers and {probes} probes at once need {needed} file \
              descriptors, but {} are set aside",
             self.sockets
         );

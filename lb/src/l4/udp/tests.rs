@@ -212,13 +212,16 @@ async fn flows_of_a_suspect_target_move_before_they_lose_a_datagram() {
 #[tokio::test]
 async fn flows_end_unreplied_idle_or_answered() {
     let (target, address) = bound("127.0.0.1:0").await;
-    let keys = "udp-unreplied-timeout = \"100ms\"\nudp-idle-timeout = \"300ms\"";
+    let keys = "udp-unreplied-timeout = \"100ms\"";
     let mut rig = Rig::start(2, &config("127.0.0.1:0", &[address], keys, "")).await;
     let silent = client(rig.address(0)).await;
     silent.send(b"anybody?").await.unwrap();
     let (_, late) = receive(&target).await;
     until(|| ended(&rig, "unreplied") == 1.0).await;
     target.send_to(b"too late", late).await.unwrap();
+    let keys = "udp-idle-timeout = \"100ms\"";
+    rig.reload(&config("127.0.0.1:0", &[address], keys, ""))
+        .await;
     let idle = client(rig.address(0)).await;
     let first = exchange(&idle, &target, b"hello").await;
     until(|| ended(&rig, "idle-timeout") == 1.0).await;
