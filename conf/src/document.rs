@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     String(String),
     /// Saturated beyond 128 bits, which no range of ours reaches.
     Integer(i128),
-    Float,
+    Float(f64),
     Boolean(bool),
     Datetime,
     Array(Vec<Value>),
@@ -45,7 +45,7 @@ impl Kind {
         match self {
             Self::String(_) | Self::Broken => "a string",
             Self::Integer(_) => "an integer",
-            Self::Float => "a fraction",
+            Self::Float(_) => "a fraction",
             Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date",
             Self::Array(_) => "a list",
@@ -194,7 +194,7 @@ impl Builder<'_> {
         let kind = match value.get_ref() {
             DeValue::String(text) => self.string(text, span),
             DeValue::Integer(number) => Kind::Integer(integer(number.as_str(), number.radix())),
-            DeValue::Float(_) => Kind::Float,
+            DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(flag) => Kind::Boolean(*flag),
             DeValue::Datetime(_) => Kind::Datetime,
             DeValue::Array(items) => Kind::Array(self.array(items)),

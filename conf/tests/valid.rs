@@ -445,10 +445,10 @@ fn everything_that_can_be_written() {
         by_name("site").cidr_collection.unwrap(),
         conf::CollectionIdx(0)
     );
-    assert_eq!(config.networks[0].place, state);
+    assert_eq!(config.networks[0].whereabouts.place, state);
     let dns = config.dns.as_ref().unwrap();
     assert_eq!(
-        dns.home.unwrap().country.unwrap(),
+        dns.home.unwrap().place.country.unwrap(),
         Country::parse("DE").unwrap()
     );
     let senders: Vec<String> = dns.ecs.iter().map(ToString::to_string).collect();

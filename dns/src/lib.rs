@@ -32,6 +32,7 @@ pub use load::{
     ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,
     Zones, load_zones,
 };
+pub use location::built_in_date as country_table_date;
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
 pub use policy::Reason;
 pub use server::tcp::TcpWorker;

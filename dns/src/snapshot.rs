@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 
 use crate::guard::Guard;
 use crate::name::Name;
-use crate::policy::{self, Decisions, Plan};
+use crate::policy::{self, Decisions, Plan, Witness};
 use crate::transfer::Outgoing;
 use crate::wire::{Full, Response};
 use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
@@ -72,11 +72,11 @@ impl Snapshot {
     /// nothing to answer.
     pub(crate) fn write(
         &self,
-        record: RoutedIdx,
-        class: u32,
+        (record, class): (RoutedIdx, u32),
         response: &mut Response<'_>,
         owner: usize,
         draw: &mut SmallRng,
+        witness: &mut impl Witness,
     ) -> Result<(), Full> {
         let mut writer = policy::Writer {
             zones: &self.zones,
@@ -84,6 +84,7 @@ impl Snapshot {
             response,
             owner,
             draw,
+            witness,
         };
         writer.record(record, class, 0)
     }

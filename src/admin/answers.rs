@@ -45,7 +45,7 @@ impl<'a> Asker<'a> {
             Policy::Simple | Policy::Failover => 1,
             Policy::Weighted | Policy::Multivalue => DRAWS,
             // Their sets may lead to records that draw.
-            Policy::Geolocation | Policy::IpBased => {
+            Policy::Geolocation | Policy::IpBased | Policy::Latency | Policy::Geoproximity => {
                 (MAX_QUESTIONS / clients.len().max(1)).clamp(1, DRAWS)
             }
         };

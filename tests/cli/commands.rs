@@ -118,10 +118,13 @@ fn exit_codes_tell_usage_from_configuration_from_failure() {
 #[test]
 fn version_is_the_package_s_in_both_forms() {
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(
-        stdout(&output(&["version"])),
-        format!("pointsman {version}\n")
-    );
+    let said = stdout(&output(&["version"]));
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some(format!("pointsman {version}").as_str()));
+    let date = lines
+        .next()
+        .and_then(|line| line.strip_prefix("country table of 20"));
+    assert_eq!(date.map(str::len), Some(8), "{said}");
     let json: Value = serde_json::from_slice(&output(&["version", "--json"]).stdout).unwrap();
     assert_eq!(json["version"], version);
 }

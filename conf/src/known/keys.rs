@@ -32,7 +32,6 @@ const NO_LOG: &str = "nothing would be written there";
 #[rustfmt::skip]
 pub(super) const LATER: &[LaterKey] = &[
     // The top level.
-    later(Root, "region", &[], NO_LOCATION, REMOVE),
     later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
     later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Root, "routing-control", &[Empty], "the switch would not exist", "drain targets with `pointsman drain`"),
@@ -123,13 +122,8 @@ pub(super) const LATER: &[LaterKey] = &[
     later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "domain-name", &[], "the name would not be looked up", "use `address`, and `host` for the Host header"),
     // [[network]]
-    later(Network, "region", &[], NO_LOCATION, REMOVE),
-    later(Network, "coordinates", &[], NO_LOCATION, REMOVE),
     later(Network, "availability-zone", &[], "its clients would get targets of all availability zones", REMOVE),
-    later(Place, "region", &[], NO_LOCATION, REMOVE),
-    later(Place, "coordinates", &[], NO_LOCATION, REMOVE),
     // [dns]
-    later(Dns, "geo-database", &[], NO_LOCATION, REMOVE),
     later(Dns, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
     later(Dns, "tls-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
@@ -145,13 +139,9 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Record, "all-down", &[], "when all sets are unhealthy all count as healthy, as in Route 53", REMOVE),
     later(Record, "panic-threshold", &[Number(0)], "unhealthy sets would be left out until none is healthy", REMOVE),
     later(Record, "sticky", &[Flag(false), Word("off")], "the same client would get another set each time", REMOVE),
-    later(Record, "max-answers", &[Number(8)], "up to 8 sets would be answered", "remove it: 8 is what multivalue answers"),
     later(Record, "ttl-min", &[], "the TTL would not change with health", "use `ttl`"),
     later(Record, "ttl-max", &[], "the TTL would not change with health", "use `ttl`"),
     // sets = [{ … }]
-    later(Set, "region", &[], NO_LOCATION, REMOVE),
-    later(Set, "coordinates", &[], NO_LOCATION, REMOVE),
-    later(Set, "bias", &[Number(0)], NO_LOCATION, REMOVE),
     later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),
     later(Set, "dial", &[Number(100)], "the set would take all the traffic that is directed to it", "use policy `weighted` with `weight`"),
 ];

@@ -128,13 +128,6 @@ pub(super) const LATER: &[LaterWords] = &[
     ),
     later(
         Record,
-        "policy",
-        &["latency", "geoproximity"],
-        "all clients would get the same answers, wherever they are",
-        "use `geolocation`, `ip-based`, `weighted`, `failover` or `multivalue`",
-    ),
-    later(
-        Record,
         "type",
         &[
             "RRSIG",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{DnsService, Place, Record, Transfer};
+use super::{DnsService, Record, Transfer, Whereabouts};
 use crate::{Span, Spanned};
 
 /// The DNS server.
@@ -24,7 +24,9 @@ pub struct Dns {
     pub tcp_max_connections: usize,
     /// Where clients are that neither a network nor the country table locates: loopback and
     /// private addresses, most of all.
-    pub home: Option<Place>,
+    pub home: Option<Whereabouts>,
+    /// What says where clients are that no network names.
+    pub geo_database: GeoDatabase,
     /// Senders whose EDNS Client Subnet options count (RFC 7871).
     pub ecs: Vec<IpNet>,
     /// What it says of itself, cookies, limits.
@@ -43,6 +45,15 @@ pub enum Fallthrough {
     Parent,
     /// The public zones.
     Public,
+}
+
+/// What says where clients are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeoDatabase {
+    /// The table of countries that is built in.
+    BuiltIn,
+    /// Nothing: only networks and `home` do.
+    Off,
 }
 
 /// One zone.

@@ -7,6 +7,8 @@ use std::fmt;
 
 use ipnet::IpNet;
 
+use super::{Coordinates, RegionIdx};
+
 /// A continent as Route 53 counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Continent {
@@ -147,6 +149,13 @@ impl Subdivision {
     }
 }
 
+impl fmt::Display for Subdivision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.0.map(char::from);
+        write!(f, "{first}{second}")
+    }
+}
+
 /// Where something is, as far as it is known; what is more exact implies what is less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Place {
@@ -189,7 +198,27 @@ impl Place {
     }
 }
 
-/// A `[[network]]`: clients whose place is said, not looked up.
+/// Where clients are, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Whereabouts {
+    /// Continent, country, state.
+    pub place: Place,
+    /// The point they are at or near; without it the middle of the place's people stands for it.
+    pub coordinates: Option<Coordinates>,
+    /// The region they are in, whose coordinates these are.
+    pub region: Option<RegionIdx>,
+}
+
+impl From<Place> for Whereabouts {
+    fn from(place: Place) -> Self {
+        Self {
+            place,
+            ..Self::default()
+        }
+    }
+}
+
+/// A `[[network]]`: clients whose whereabouts are said, not looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Unique among networks.
@@ -197,7 +226,7 @@ pub struct Network {
     /// At least one; none of another network's, host bits zero.
     pub cidrs: Vec<IpNet>,
     /// Where its clients are.
-    pub place: Place,
+    pub whereabouts: Whereabouts,
 }
 
 /// Index of a CIDR collection in [`Config::cidr_collections`](super::Config::cidr_collections).
@@ -232,6 +261,15 @@ pub enum Audience {
     /// Those of a location of the record's collection, by index; `None` is the default set `*`
     /// (policy ip-based).
     CidrLocation(Option<usize>),
+    /// All, those with the least latency to this region first (policy latency).
+    Region(RegionIdx),
+    /// All, the nearest to this point first (policy geoproximity).
+    Near {
+        /// Where the set is.
+        coordinates: Coordinates,
+        /// -99 to 99: distances seem that much shorter (positive) or longer.
+        bias: i8,
+    },
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod listener;
 mod location;
 mod process;
 mod record;
+mod region;
 mod rule;
 mod transfer;
 
@@ -22,7 +23,7 @@ pub use action::{
 };
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use connection_id::{ConnectionId, ServerIdFormat};
-pub use dns::{Dns, Fallthrough, Zone};
+pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, ProxyProtocol, Target, TargetGroup,
@@ -34,12 +35,13 @@ pub use health::{
 pub use listener::{Listener, ListenerIdx, ListenerProtocol, UdpSettings};
 pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
-    Subdivision,
+    Subdivision, Whereabouts,
 };
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };
+pub use region::{Coordinates, Region, RegionIdx};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 
@@ -62,7 +64,9 @@ pub struct Config {
     pub target_groups: Vec<TargetGroup>,
     /// Standalone checks, in the order of the file; [`CheckIdx`] points here.
     pub health_checks: Vec<HealthCheck>,
-    /// Networks whose place is said, in the order of the file.
+    /// AWS's regions, then those of `[[region]]`; [`RegionIdx`] points here.
+    pub regions: Vec<Region>,
+    /// Networks whose whereabouts are said, in the order of the file.
     pub networks: Vec<Network>,
     /// `[[tsig-key]]`.
     pub tsig_keys: Vec<TsigKey>,
@@ -95,6 +99,14 @@ impl Config {
     /// On an index made for another `Config`.
     pub fn health_check(&self, index: CheckIdx) -> &HealthCheck {
         &self.health_checks[index.0]
+    }
+
+    /// The region an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn region(&self, index: RegionIdx) -> &Region {
+        &self.regions[index.0]
     }
 
     /// The CIDR collection an index points at.

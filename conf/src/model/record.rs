@@ -75,17 +75,23 @@ pub enum Policy {
     Geolocation,
     /// By the client's network.
     IpBased,
+    /// By the least latency between the client and a region.
+    Latency,
+    /// By the client's distance, stretched by a bias.
+    Geoproximity,
 }
 
 impl Policy {
     /// Every policy, in the order messages list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Simple,
         Self::Weighted,
         Self::Failover,
         Self::Multivalue,
         Self::Geolocation,
         Self::IpBased,
+        Self::Latency,
+        Self::Geoproximity,
     ];
 
     /// The name in config, API, logs and metrics.
@@ -97,6 +103,8 @@ impl Policy {
             Self::Multivalue => "multivalue",
             Self::Geolocation => "geolocation",
             Self::IpBased => "ip-based",
+            Self::Latency => "latency",
+            Self::Geoproximity => "geoproximity",
         }
     }
 }
@@ -171,6 +179,8 @@ pub struct Record {
     pub policy: Policy,
     /// Whose locations its sets name (ip-based only).
     pub cidr_collection: Option<CollectionIdx>,
+    /// Sets answered at most (multivalue only, else 8).
+    pub max_answers: u8,
     /// TTL in seconds, 0..=2147483647 (RFC 2181 section 8). An alias to a record ignores it.
     pub ttl: u32,
     /// At least one; set ids are unique within the record.

@@ -1,17 +1,25 @@
-//! Which clients a set is for: `location` under policy geolocation, `cidr-location` under ip-based.
+//! Which clients a set is for: `location` under policy geolocation, `cidr-location` under ip-based,
+//! `region` under latency, `region` or `coordinates` with a `bias` under geoproximity.
 //!
-//! No two sets of a record are for the same clients (Route 53).
+//! No two sets of a record are for the same clients, and no two in one region (Route 53).
 
 use std::collections::HashMap;
 
+use super::Names;
 use super::location;
+use super::region;
 use super::sets::SetContext;
+use crate::document::Kind;
 use crate::suggest;
 use crate::tree::Reader;
-use crate::{Audience, Diagnostic, Policy, RecordSet, Span};
+use crate::{Audience, Diagnostic, Policy, RecordSet, Region, Span};
 
 /// Reads a set's audience; `None` when it cannot be used, which is reported.
-pub(super) fn resolve(reader: &mut Reader<'_>, context: &SetContext<'_>) -> Option<Audience> {
+pub(super) fn resolve(
+    reader: &mut Reader<'_>,
+    context: &SetContext<'_>,
+    names: &mut Names,
+) -> Option<Audience> {
     let by_place = matches!(context.policy, Some(Policy::Geolocation) | None);
     let by_network = matches!(context.policy, Some(Policy::IpBased) | None);
     let mut audience = context.policy.map(|_| Audience::Everyone);
@@ -47,7 +55,82 @@ pub(super) fn resolve(reader: &mut Reader<'_>, context: &SetContext<'_>) -> Opti
             "remove it, or use policy `ip-based`",
         );
     }
-    audience
+    match context.policy {
+        Some(Policy::Latency) => latency(reader, names),
+        Some(Policy::Geoproximity) => geoproximity(reader, context.regions, names),
+        Some(_) => {
+            let why = "only latency and geoproximity records choose by where sets are";
+            for key in ["region", "coordinates", "bias"] {
+                reader.misplaced(key, why, "remove it, or use one of these policies");
+            }
+            audience
+        }
+        None => {
+            for key in ["region", "coordinates", "bias"] {
+                reader.take(key);
+            }
+            audience
+        }
+    }
+}
+
+fn latency(reader: &mut Reader<'_>, names: &mut Names) -> Option<Audience> {
+    reader.missing(
+        "region",
+        "it would not be known how far it is from clients",
+        "add `region = \"eu-central-1\"`, a region of AWS or of a [[region]]",
+    );
+    for key in ["coordinates", "bias"] {
+        let why = "latency is to a region";
+        let help = "define a [[region]] there, or use policy `geoproximity`";
+        reader.misplaced(key, why, help);
+    }
+    region::named(reader, names).map(Audience::Region)
+}
+
+fn geoproximity(
+    reader: &mut Reader<'_>,
+    regions: &[Region],
+    names: &mut Names,
+) -> Option<Audience> {
+    let bias = bias(reader);
+    let coordinates = match reader.has("region") {
+        true => {
+            let why = "the region says where the set is";
+            reader.misplaced("coordinates", why, "keep one of them");
+            let region = region::named(reader, names)?;
+            regions.get(region.0).map(|region| region.coordinates)
+        }
+        false => {
+            reader.missing(
+                "coordinates",
+                "it would not be known how far it is from clients",
+                "add `coordinates = [52.5, 13.4]`, or `region = \"eu-central-1\"`",
+            );
+            region::coordinates(reader)
+        }
+    };
+    Some(Audience::Near {
+        coordinates: coordinates?,
+        bias: bias?,
+    })
+}
+
+/// `bias` (Route 53: -99 to 99); `None` when it cannot be used.
+fn bias(reader: &mut Reader<'_>) -> Option<i8> {
+    let Some(value) = reader.take("bias") else {
+        return Some(0);
+    };
+    if let Kind::Integer(bias @ -99..=99) = value.kind {
+        return i8::try_from(bias).ok();
+    }
+    let message = format!(
+        "`bias` of {} is not a number from -99 to 99",
+        reader.title()
+    );
+    let help = "50 makes distances to the set seem half as long, -50 twice";
+    reader.bad_value(value.span, message, help);
+    None
 }
 
 fn cidr_location(reader: &mut Reader<'_>, context: &SetContext<'_>) -> Option<Audience> {
@@ -82,7 +165,8 @@ fn cidr_location(reader: &mut Reader<'_>, context: &SetContext<'_>) -> Option<Au
 pub(super) fn check_unique(record: &Reader<'_>, sets: &[RecordSet]) {
     let mut seen: HashMap<Audience, Span> = HashMap::new();
     for set in sets {
-        if set.audience == Audience::Everyone {
+        // Two sets may be near one point: the set id decides between them.
+        if matches!(set.audience, Audience::Everyone | Audience::Near { .. }) {
             continue;
         }
         let first = *seen.entry(set.audience).or_insert(set.span);

@@ -85,6 +85,8 @@ pub(crate) struct Numbers {
     pub(crate) dns_tcp_max_connections: Limit<u64>,
     /// `weight` of a set (Route 53 `Weight`).
     pub(crate) set_weight: Limit<u64>,
+    /// `max-answers` of a multivalue record (Route 53: 8, fixed).
+    pub(crate) max_answers: Limit<u64>,
 }
 
 /// What rules may hold. Structure and lengths are ELB's in both profiles; `aws` keeps to its quotas
@@ -229,6 +231,7 @@ const LOCAL: Numbers = Numbers {
     dns_tcp_idle_timeout: limit(s(10), ms(100), HOUR, WAIT),
     dns_tcp_max_connections: limit(1000, 1, 1_000_000, "no process may hold so many sockets"),
     set_weight: limit(0, 0, 255, "Route 53 weights have 8 bits"),
+    max_answers: limit(8, 1, 64, "more addresses than a client will ever try"),
 };
 
 const AWS: Numbers = Numbers {
@@ -255,6 +258,7 @@ const AWS: Numbers = Numbers {
     unhealthy_threshold: limit(2, 2, 10, ELB),
     standalone_interval: limit(s(30), s(10), s(30), ROUTE53),
     failure_threshold: limit(3, 1, 10, ROUTE53),
+    max_answers: limit(8, 8, 8, ROUTE53),
     ttl: limit(s(60), s(0), s(2_147_483_647), LOCAL.ttl.why),
     ..LOCAL
 };

@@ -74,6 +74,13 @@ impl<I: Copy> Directory<I> {
         Some(name)
     }
 
+    /// Names that need no declaration, and are never reported as unused.
+    pub(super) fn built_in(&mut self, name: &str, nowhere: Span, index: I) {
+        let entry = (nowhere, Named::At(index), true);
+        self.names.insert(name.to_owned(), entry);
+        self.order.push(name.to_owned());
+    }
+
     /// Says what a declared name stands for; until then it counts as broken.
     pub(super) fn place(&mut self, name: &str, index: I) {
         if let Some((_, named, _)) = self.names.get_mut(name) {

@@ -11,13 +11,14 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, dns_service, location, private, transfer};
+use super::{Definitions, Names, dns_service, location, private, region, transfer};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
 use crate::{
-    Diagnostic, Dns, DnsService, Fallthrough, Place, Serial, Span, Spanned, Transfer, Zone,
+    Diagnostic, Dns, DnsService, Fallthrough, GeoDatabase, Region, Serial, Span, Spanned, Transfer,
+    Whereabouts, Zone,
 };
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
@@ -67,6 +68,7 @@ pub(super) fn resolve(
         tcp_idle_timeout: numbers.dns_tcp_idle_timeout.default,
         tcp_max_connections: whole_or(None, numbers.dns_tcp_max_connections.default),
         home: None,
+        geo_database: GeoDatabase::BuiltIn,
         ecs: BELIEVED
             .iter()
             .filter_map(|cidr| cidr.parse().ok())
@@ -78,6 +80,7 @@ pub(super) fn resolve(
     if let Some(table) = table {
         let mut reader = Reader::new(root.scope(), table, Section::Dns, "[dns]");
         server(&mut reader, numbers, &mut model);
+        model.home = home(&mut reader, definitions.regions, names);
         globs = reader.texts("zone-files");
         reader.finish();
     }
@@ -111,8 +114,8 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
     if let Some(ttl) = ttl(reader, &numbers.ttl) {
         model.ttl = ttl;
     }
-    model.home = home(reader);
     model.service = dns_service::resolve(reader);
+    model.geo_database = geo_database(reader);
     if let Some(senders) = ecs(reader) {
         model.ecs = senders;
     }
@@ -122,12 +125,31 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
 }
 
 /// Where clients are that nothing else locates.
-fn home(reader: &mut Reader<'_>) -> Option<Place> {
+fn home(reader: &mut Reader<'_>, regions: &[Region], names: &mut Names) -> Option<Whereabouts> {
     let table = reader.table("home")?;
-    let mut inner = Reader::new(reader.scope(), table, Section::Place, "`home` of [dns]");
-    let place = location::place(&mut inner);
+    let mut inner = Reader::new(reader.scope(), table, Section::Home, "`home` of [dns]");
+    let whereabouts = region::whereabouts(&mut inner, regions, names);
     inner.finish();
-    place
+    whereabouts
+}
+
+/// What says where clients are.
+fn geo_database(reader: &mut Reader<'_>) -> GeoDatabase {
+    let Some(value) = reader.take("geo-database") else {
+        return GeoDatabase::BuiltIn;
+    };
+    match &value.kind {
+        Kind::Boolean(false) => GeoDatabase::Off,
+        Kind::String(word) if word == "off" => GeoDatabase::Off,
+        _ => {
+            reader.bad_value(
+                value.span,
+                "`geo-database` of [dns] cannot be read".to_owned(),
+                "write `geo-database = false` for none, or leave the key out for the table of countries that is built in",
+            );
+            GeoDatabase::BuiltIn
+        }
+    }
 }
 
 /// Believed senders of ECS; `None` when the file does not say.

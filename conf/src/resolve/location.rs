@@ -10,13 +10,14 @@ use ipnet::IpNet;
 
 use super::Names;
 use super::directory::Directory;
+use super::region;
 use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::suggest;
 use crate::tree::Reader;
 use crate::{
     CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Diagnostic, Network, Place,
-    Profile, Span, Spanned, Subdivision,
+    Profile, Region, Span, Spanned, Subdivision,
 };
 
 /// Longest name of a CIDR location (Route 53 `LocationName`).
@@ -26,26 +27,30 @@ const LOCATION_CHARS: usize = 16;
 type Given = HashMap<IpNet, Span>;
 
 /// Resolves every `[[network]]`.
-pub(super) fn networks(root: &mut Reader<'_>) -> Vec<Network> {
-    let mut names: Directory<()> = Directory::new("network", "[[network]]");
+pub(super) fn networks(
+    root: &mut Reader<'_>,
+    regions: &[Region],
+    names: &mut Names,
+) -> Vec<Network> {
+    let mut own: Directory<()> = Directory::new("network", "[[network]]");
     let mut given = Given::new();
     let mut networks = Vec::new();
     for table in root.tables("network") {
         let mut reader = Reader::new(root.scope(), table, Section::Network, "this network");
-        let name = names.declare(&mut reader);
+        let name = own.declare(&mut reader);
         reader.missing(
             "cidrs",
             "it would not be known whose place is meant",
             "add `cidrs = [\"10.1.0.0/16\"]`",
         );
         let cidrs = cidrs(&mut reader, "cidrs", &mut given);
-        let place = place(&mut reader);
+        let whereabouts = region::whereabouts(&mut reader, regions, names);
         reader.finish();
-        if let (Some(name), Some(place), false) = (name, place, cidrs.is_empty()) {
+        if let (Some(name), Some(whereabouts), false) = (name, whereabouts, cidrs.is_empty()) {
             networks.push(Network {
                 name: name.value.to_owned(),
                 cidrs,
-                place,
+                whereabouts,
             });
         }
     }
@@ -225,7 +230,7 @@ pub(super) fn place(reader: &mut Reader<'_>) -> Option<Place> {
     }
     let both = reader.has("continent") && reader.has("country");
     let continent = code(reader, "continent", Continent::parse, Continent::codes());
-    let country = code(reader, "country", Country::parse, Country::codes());
+    let country = country(reader);
     let subdivision = code(
         reader,
         "subdivision",
@@ -262,6 +267,11 @@ pub(super) fn place(reader: &mut Reader<'_>) -> Option<Place> {
         subdivision,
         ..place
     })
+}
+
+/// A country by the key `country`.
+pub(super) fn country(reader: &mut Reader<'_>) -> Option<Country> {
+    code(reader, "country", Country::parse, Country::codes())
 }
 
 fn code<T>(

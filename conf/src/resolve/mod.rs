@@ -18,6 +18,7 @@ mod location;
 mod private;
 mod process;
 mod record;
+mod region;
 mod sets;
 mod stickiness;
 mod transfer;
@@ -28,7 +29,7 @@ use crate::section::Section;
 use crate::tree::{Reader, Scope};
 use crate::{
     CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, KeyIdx, Listener,
-    ListenerIdx, Network, Profile,
+    ListenerIdx, Network, Profile, Region, RegionIdx,
 };
 use defaults::Numbers;
 use directory::Directory;
@@ -40,6 +41,7 @@ struct Names {
     checks: Directory<CheckIdx>,
     collections: Directory<CollectionIdx>,
     keys: Directory<KeyIdx>,
+    regions: Directory<RegionIdx>,
 }
 
 /// What records refer to, resolved before them.
@@ -48,6 +50,7 @@ struct Definitions<'a> {
     listeners: &'a [Listener],
     collections: &'a [CidrCollection],
     networks: &'a [Network],
+    regions: &'a [Region],
 }
 
 /// Resolves the merged tree.
@@ -64,12 +67,14 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         checks: Directory::new("health check", "[[health-check]]"),
         collections: Directory::new("CIDR collection", "[[cidr-collection]]"),
         keys: Directory::new("TSIG key", "[[tsig-key]]"),
+        regions: Directory::new("region", "[[region]]"),
     };
     let process = process::resolve(&mut reader, numbers);
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
     let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
     let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
-    let networks = location::networks(&mut reader);
+    let regions = region::resolve(&mut reader, &mut names);
+    let networks = location::networks(&mut reader, &regions, &mut names);
     let cidr_collections = location::collections(&mut reader, profile, &mut names);
     let tsig_keys = transfer::keys(&mut reader, &mut names);
     let dns = dns::resolve(
@@ -80,6 +85,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
             listeners: &listeners,
             collections: &cidr_collections,
             networks: &networks,
+            regions: &regions,
         },
     );
     let serves = reader.has("listener") || reader.has("zone");
@@ -97,6 +103,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         listeners,
         target_groups,
         health_checks,
+        regions,
         networks,
         tsig_keys,
         cidr_collections,
@@ -121,6 +128,11 @@ impl Names {
         self.keys.report_unused(
             "no message would be signed or expected to be",
             "name it in `allow-transfer` or `notify` of a zone, or remove it",
+            scope,
+        );
+        self.regions.report_unused(
+            "nobody and nothing would be there",
+            "name it as `region` of a set or of a network, or remove it",
             scope,
         );
         self.collections.report_unused(

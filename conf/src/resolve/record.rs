@@ -121,10 +121,12 @@ fn record(
     let own_ttl = ttl(&mut reader, &numbers.ttl);
     let policy = policy(&mut reader);
     let cidr_collection = cidr_collection(&mut reader, policy, names);
+    let max_answers = max_answers(&mut reader, policy, numbers);
     let context = SetContext {
         types: &types,
         policy,
         listeners: definitions.listeners,
+        regions: definitions.regions,
         collection: cidr_collection.and_then(|index| definitions.collections.get(index.0)),
         numbers,
     };
@@ -144,6 +146,7 @@ fn record(
         types,
         policy,
         cidr_collection,
+        max_answers,
         ttl: own_ttl.unwrap_or(zone.ttl),
         sets,
         span,
@@ -233,6 +236,24 @@ fn cidr_collection(
     }
     let name = reader.text("cidr-collection")?;
     names.collections.find(name, reader.scope())
+}
+
+/// How many sets a multivalue record answers with at most.
+fn max_answers(reader: &mut Reader<'_>, policy: Option<Policy>, numbers: &Numbers) -> u8 {
+    let limit = &numbers.max_answers;
+    if !matches!(policy, Some(Policy::Multivalue) | None) {
+        reader.misplaced(
+            "max-answers",
+            "only multivalue records answer with several sets",
+            "remove it, or use policy `multivalue`",
+        );
+    }
+    let found = match policy {
+        Some(Policy::Multivalue) | None => reader.whole("max-answers", limit),
+        Some(_) => None,
+    };
+    let number = found.map_or(limit.default, |found| found.value);
+    u8::try_from(number).unwrap_or(u8::MAX)
 }
 
 fn is_record_alias(set: &RecordSet) -> bool {

@@ -13,7 +13,7 @@ use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{
     Audience, CheckIdx, CidrCollection, Diagnostic, FailoverRole, Listener, Policy, RecordSet,
-    RecordType, SetData, Span, Spanned,
+    RecordType, Region, SetData, Span, Spanned,
 };
 
 /// Longest set id (Route 53 `SetIdentifier`).
@@ -29,6 +29,7 @@ pub(super) struct SetContext<'a> {
     pub(super) listeners: &'a [Listener],
     /// The collection of an ip-based record; `None` when it cannot be used.
     pub(super) collection: Option<&'a CidrCollection>,
+    pub(super) regions: &'a [Region],
     pub(super) numbers: &'a Numbers,
 }
 
@@ -137,7 +138,7 @@ fn set(
     }
     let id = set_id(&mut reader, record, ids);
     let (weight, failover) = policy_keys(&mut reader, context);
-    let audience = audience::resolve(&mut reader, context);
+    let audience = audience::resolve(&mut reader, context, names);
     let data = data(&mut reader, context, names);
     check_data(&reader, context, data.as_ref());
     let health_check = health_check(&mut reader, names);

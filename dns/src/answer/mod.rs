@@ -18,12 +18,13 @@ use rand::rngs::SmallRng;
 use crate::guard::{Guard, Kind, Verdict as Limit};
 use crate::location::Client;
 use crate::metrics::{Decided, ZoneLabel};
+use crate::policy::Witness;
 use crate::snapshot::Snapshot;
 use crate::transfer::is_transfer;
 use crate::wire::{
     Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse,
 };
-use resolve::Resolver;
+use resolve::{Asked, Resolver};
 
 /// What was answered, for counting.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +100,19 @@ impl Answerer {
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
+        self.answer_before(&mut (), snapshot, packet, source, transport, out)
+    }
+
+    /// The same before a witness.
+    pub(crate) fn answer_before(
+        &mut self,
+        witness: &mut impl Witness,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        source: IpAddr,
+        transport: Transport,
+        out: &mut [u8],
+    ) -> Option<Answered> {
         let sender = Sender {
             address: source,
             transport,
@@ -136,7 +150,7 @@ impl Answerer {
                 let answered = if question.chaos {
                     chaos::answer(&snapshot.guard, frame, &self.name, out)?
                 } else {
-                    self.look_up(snapshot, frame, client, sender, out)?
+                    self.look_up(witness, snapshot, frame, (client, sender), out)?
                 };
                 self.limit(snapshot, sender, frame, answered, out)
             }
@@ -145,15 +159,19 @@ impl Answerer {
 
     fn look_up(
         &mut self,
+        witness: &mut impl Witness,
         snapshot: &Snapshot,
         frame: Frame<'_>,
-        client: Client,
-        sender: Sender,
+        (client, sender): (Client, Sender),
         out: &mut [u8],
     ) -> Option<Answered> {
         let response = frame.begin(limit(sender.transport, frame.edns), out)?;
-        let (qtype, source) = (frame.qtype, sender.address);
-        let mut resolver = Resolver::new(snapshot, response, qtype, client, source, &mut self.draw);
+        let asked = Asked {
+            qtype: frame.qtype,
+            client,
+            source: sender.address,
+        };
+        let mut resolver = Resolver::new(snapshot, response, asked, &mut self.draw, witness);
         let rcode = resolver.resolve(&mut self.name);
         let (zone, decided) = (resolver.zone_label, resolver.decided);
         Some(Answered {

@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 
 use crate::location::{Client, Found};
 use crate::metrics::{Decided, ZoneLabel};
-use crate::policy;
+use crate::policy::{self, Witness};
 use crate::snapshot::Snapshot;
 use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
 use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, SetData};
@@ -33,8 +33,19 @@ enum Step {
     Follow(usize),
 }
 
+/// What is asked, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// The type.
+    pub(super) qtype: u16,
+    /// Who is to be answered: the sender, or the network it names.
+    pub(super) client: Client,
+    /// The packet's sender.
+    pub(super) source: IpAddr,
+}
+
 /// A question being answered.
-pub(super) struct Resolver<'s, 'b> {
+pub(super) struct Resolver<'s, 'b, W> {
     snapshot: &'s Snapshot,
     pub(super) response: Response<'b>,
     qtype: RecordType,
@@ -42,6 +53,7 @@ pub(super) struct Resolver<'s, 'b> {
     /// The packet's sender.
     source: IpAddr,
     draw: &'s mut SmallRng,
+    witness: &'s mut W,
     /// Where the name now looked up stands in the message.
     owner: usize,
     /// DNAMEs already in the answer.
@@ -53,22 +65,22 @@ pub(super) struct Resolver<'s, 'b> {
     pub(super) decided: Option<Decided>,
 }
 
-impl<'s, 'b> Resolver<'s, 'b> {
+impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
     pub(super) fn new(
         snapshot: &'s Snapshot,
         response: Response<'b>,
-        qtype: u16,
-        client: Client,
-        source: IpAddr,
+        asked: Asked,
         draw: &'s mut SmallRng,
+        witness: &'s mut W,
     ) -> Self {
         Self {
             snapshot,
             response,
-            qtype: RecordType(qtype),
-            client,
-            source,
+            qtype: RecordType(asked.qtype),
+            client: asked.client,
+            source: asked.source,
             draw,
+            witness,
             owner: NAME_AT,
             renamed: [None; MAX_CHAIN],
             renames: 0,
@@ -194,8 +206,9 @@ impl<'s, 'b> Resolver<'s, 'b> {
             });
         }
         let (response, owner) = (&mut self.response, self.owner);
+        let decided = (record, value);
         self.snapshot
-            .write(record, value, response, owner, self.draw)
+            .write(decided, response, owner, self.draw, self.witness)
     }
 
     /// ANY is answered by one HINFO record (RFC 8482 section 4.2).

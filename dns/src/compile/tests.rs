@@ -34,6 +34,8 @@ fn config() -> String {
         .unwrap();
     }
     text + r#"
+[dns]
+geo-database = false
 [[network]]
 name = "us"
 cidrs = ["10.1.0.0/16"]
@@ -106,6 +108,22 @@ sets = [
   { id = "a", cidr-location = "a", alias = { record = "places" }, health-check = "c1" },
   { id = "b", cidr-location = "b", values = ["192.0.2.2"], health-check = "c3" },
   { id = "all", cidr-location = "*", alias = { record = "weighted" } },
+]
+[[zone.record]]
+name = "regions"
+type = "A"
+policy = "latency"
+sets = [
+  { id = "us", region = "us-east-1", alias = { record = "failover" } },
+  { id = "eu", region = "eu-west-1", values = ["192.0.2.2"], health-check = "c3" },
+]
+[[zone.record]]
+name = "nearest"
+type = "A"
+policy = "geoproximity"
+sets = [
+  { id = "us", region = "us-east-1", alias = { record = "regions" } },
+  { id = "eu", coordinates = [50, 8], bias = 20, alias = { record = "networks" } },
 ]
 [[zone.record]]
 name = "joined"
@@ -206,7 +224,7 @@ fn what_a_change_does_not_touch_is_shared() {
         .compiled
         .next_snapshot(&first, since, &scene.health, false)
         .unwrap();
-    let same: Vec<bool> = (0..9)
+    let same: Vec<bool> = (0..11)
         .map(|record| {
             let (a, b) = (first.decisions.get(record), next.decisions.get(record));
             std::ptr::eq(a.unwrap(), b.unwrap())
@@ -214,6 +232,8 @@ fn what_a_change_does_not_touch_is_shared() {
         .collect();
     assert_eq!(
         same,
-        [true, true, true, false, true, true, true, true, true]
+        [
+            true, true, true, false, true, true, true, true, true, true, true
+        ]
     );
 }

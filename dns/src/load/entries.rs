@@ -158,6 +158,7 @@ impl Reader<'_> {
             rtype,
             policy: record.policy,
             cidr_collection: record.cidr_collection,
+            max_answers: record.max_answers,
             ttl: record.ttl,
             sets,
             span: record.span,

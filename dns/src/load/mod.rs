@@ -12,10 +12,11 @@ mod zones;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use conf::{Config, Diagnostic, Dns, RecordType, Sources, Span, Zone};
+use conf::{Config, Diagnostic, Dns, GeoDatabase, RecordType, Sources, Span, Zone};
 
 use ipnet::IpNet;
 
+use crate::location;
 use crate::name::Name;
 use crate::zonefile::{self, Problems};
 
@@ -30,6 +31,10 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
     let mut diagnostics = Vec::new();
     let Some(dns) = &config.dns else {
         return (zones, diagnostics);
+    };
+    zones.located = match &dns.geo_database {
+        GeoDatabase::BuiltIn => None,
+        GeoDatabase::Off => Some(location::nothing()),
     };
     let serial = serial_from_time(SystemTime::now());
     let mut origins: HashMap<(Name, Vec<IpNet>), Span> = HashMap::new();

@@ -10,6 +10,7 @@ use conf::{
 
 use ipnet::IpNet;
 
+use crate::location::Located;
 use crate::name::Name;
 
 /// One record with its data in uncompressed wire form.
@@ -34,6 +35,8 @@ pub struct Zones {
     /// The zones. Zones that had errors may be missing or incomplete: serve none of them when an
     /// error was reported.
     pub zones: Vec<ZoneSource>,
+    /// Who is where; `None` for the table that is built in.
+    pub(crate) located: Option<Located>,
 }
 
 /// One zone.
@@ -73,6 +76,8 @@ pub struct RoutedRecord {
     pub policy: Policy,
     /// Whose locations its sets name (ip-based only).
     pub cidr_collection: Option<CollectionIdx>,
+    /// Sets answered at most (multivalue only).
+    pub max_answers: u8,
     /// TTL in seconds, 0..=2147483647.
     pub ttl: u32,
     /// At least one, in the order of the file.

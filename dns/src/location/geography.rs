@@ -1,34 +1,44 @@
-//! Places by address: the longest `[[network]]`, else `dns.home`.
+//! Who is where: the longest `[[network]]`, else the table of addresses, else `dns.home`.
 //!
-//! Made once per configuration generation, when the routed records are resolved.
+//! Made once per configuration generation, when a record first asks for it.
 
-use conf::{Config, Place};
+use std::sync::Arc;
 
-use super::Map;
+use conf::{Config, Whereabouts};
 
-/// Every place that clients are in, and which clients.
+use super::{Located, Map};
+
+/// Where clients are, and which clients.
 #[derive(Debug)]
 pub(crate) struct Geography {
-    /// The places; the map's values point here.
-    pub(crate) places: Vec<Place>,
+    /// Where; the map's values point here.
+    pub(crate) whereabouts: Vec<Whereabouts>,
     /// Who is where.
-    pub(crate) map: Map,
+    pub(crate) map: Arc<Map>,
 }
 
 impl Geography {
-    /// As `config` says.
-    pub(crate) fn new(config: &Config) -> Self {
+    /// As `config` says over what `located` says.
+    pub(crate) fn new(config: &Config, located: &Located) -> Self {
         let home = config.dns.as_ref().and_then(|dns| dns.home);
-        let mut places = vec![home.unwrap_or_default()];
+        let mut whereabouts = located.whereabouts.to_vec();
+        if let Some(nowhere) = whereabouts.first_mut() {
+            *nowhere = home.unwrap_or_default();
+        }
         let mut blocks = Vec::new();
         for network in &config.networks {
-            let value = places.len() as u32;
-            places.push(network.place);
+            let value = whereabouts.len() as u32;
+            whereabouts.push(network.whereabouts);
             blocks.extend(network.cidrs.iter().map(|cidr| (*cidr, value)));
         }
-        Self {
-            map: Map::of_networks(&blocks, 0),
-            places,
-        }
+        let map = match blocks.is_empty() {
+            true => located.map.clone(),
+            false => {
+                let said = Map::of_networks(&blocks, 0);
+                let first_said = |said: u32, found: u32| if said == 0 { found } else { said };
+                Arc::new(said.zip(&located.map, &mut |said, found| first_said(said, found)))
+            }
+        };
+        Self { whereabouts, map }
     }
 }

@@ -50,6 +50,12 @@ impl<A: Address> Levels<A> {
         }
     }
 
+    /// Memory they hold, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let shorter = self.shorter.iter().map(|(_, ranges)| ranges.bytes());
+        shorter.sum::<usize>() + self.full.bytes()
+    }
+
     /// The value for an address of which `length` bits are known.
     pub(super) fn find(&self, address: A, length: u8) -> Found {
         let (value, scope) = self.full.find(address);

@@ -5,12 +5,16 @@
 //! the binary tree of prefixes, neighbours of one value merged, which is the ECS scope.
 //! Cost of a look-up: a binary search; no allocation, no lock.
 
+mod country;
+pub(crate) mod distance;
 mod geography;
 mod levels;
 mod ranges;
 
 use std::net::IpAddr;
 
+pub use country::built_in_date;
+pub(crate) use country::{Located, built_in, nothing};
 pub(crate) use geography::Geography;
 use ipnet::IpNet;
 use levels::Levels;
@@ -72,6 +76,11 @@ impl Map {
             v4: Levels::single(Ranges::of_blocks(v4.into_iter(), outside)),
             v6: Levels::single(Ranges::of_blocks(v6.into_iter(), outside)),
         }
+    }
+
+    /// Memory it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.v4.bytes() + self.v6.bytes()
     }
 
     /// The value for a client.

@@ -40,12 +40,18 @@ macro_rules! address {
 address!(u32);
 address!(u128);
 
+/// Starts between two landmarks. A look-up among hundreds of thousands of ranges first searches the
+/// landmarks, which stay in the nearest cache, then this many starts beside each other.
+const STRIDE: usize = 64;
+
 /// Ranges of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ranges<A> {
     /// Where each range begins; the first at zero.
     starts: Vec<A>,
     values: Vec<u32>,
+    /// Every so many-th start, from the first on.
+    landmarks: Vec<A>,
 }
 
 impl<A: Address> Ranges<A> {
@@ -54,6 +60,7 @@ impl<A: Address> Ranges<A> {
         Self {
             starts: vec![A::ZERO],
             values: vec![value],
+            landmarks: vec![A::ZERO],
         }
     }
 
@@ -78,7 +85,21 @@ impl<A: Address> Ranges<A> {
             open.push((start.after(length), value));
         }
         close(&mut open, &mut ranges, None);
-        ranges
+        ranges.finished()
+    }
+
+    /// To be called when nothing more will be pushed.
+    pub(super) fn finished(mut self) -> Self {
+        self.landmarks = self.starts.iter().step_by(STRIDE).copied().collect();
+        self.starts.shrink_to_fit();
+        self.values.shrink_to_fit();
+        self
+    }
+
+    /// Memory they hold, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let starts = self.starts.len() + self.landmarks.len();
+        starts * size_of::<A>() + self.values.len() * size_of::<u32>()
     }
 
     /// From `start` on, which is not below any start so far, the value is this.
@@ -95,7 +116,11 @@ impl<A: Address> Ranges<A> {
 
     /// The value at an address, and how many leading bits of the address decide it.
     pub(super) fn find(&self, address: A) -> (u32, u8) {
-        let next = self.starts.partition_point(|start| *start <= address);
+        let block = self.landmarks.partition_point(|start| *start <= address);
+        let from = block.saturating_sub(1) * STRIDE;
+        let until = self.starts.len().min(from + STRIDE);
+        let near = self.starts.get(from..until).unwrap_or_default();
+        let next = from + near.partition_point(|start| *start <= address);
         let at = next.saturating_sub(1);
         // The shortest prefix that holds neither the address below the range nor the one above it.
         let low = self.starts.get(at).filter(|_| at > 0);
@@ -110,6 +135,7 @@ impl<A: Address> Ranges<A> {
         let mut joined = Self {
             starts: Vec::new(),
             values: Vec::new(),
+            landmarks: Vec::new(),
         };
         let (mut mine, mut theirs) = (self.each().peekable(), other.each().peekable());
         let (mut left, mut right) = (0, 0);
@@ -127,7 +153,7 @@ impl<A: Address> Ranges<A> {
             }
             joined.push(start, join(left, right));
         }
-        joined
+        joined.finished()
     }
 
     /// Every range: its start and its value.

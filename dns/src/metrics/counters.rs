@@ -34,7 +34,7 @@ const TYPES: [RecordType; 17] = [
     RecordType::ANY,
 ];
 const TYPE_PLACES: usize = TYPES.len() + 1;
-const POLICIES: [Policy; 6] = Policy::ALL;
+const POLICIES: [Policy; 8] = Policy::ALL;
 /// Upper bounds of the duration's buckets in seconds.
 pub(crate) const DURATION_BOUNDS: [f64; 10] = [
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,

@@ -2,7 +2,7 @@
 
 use conf::FailoverRole;
 
-use super::{Choice, Member, Outcome, Reason};
+use super::{Choice, Member, Reason};
 
 /// The set that answers.
 pub(super) fn choose(members: &[&Member]) -> (Choice, Reason) {
@@ -13,7 +13,7 @@ pub(super) fn choose(members: &[&Member]) -> (Choice, Reason) {
         (_, Some(secondary)) if secondary.healthy => (secondary, Reason::Standby),
         (Some(primary), _) => (primary, Reason::AllUnhealthy),
         (None, Some(secondary)) => (secondary, Reason::AllUnhealthy),
-        (None, None) => return (Choice::One(Outcome::Nothing), Reason::NoAnswer),
+        (None, None) => return (Choice::NOTHING, Reason::NoAnswer),
     };
-    (Choice::One(member.outcome.clone()), reason)
+    (Choice::One(member.pick()), reason)
 }

@@ -11,10 +11,12 @@ mod alias;
 mod failover;
 mod located;
 pub(crate) mod multivalue;
+mod order;
 mod plan;
 mod routes;
 pub(crate) mod simple;
 mod weighted;
+mod witness;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use rand::rngs::SmallRng;
 
 pub(crate) use plan::Plan;
 pub(crate) use routes::Routes;
+pub(crate) use witness::Witness;
 
 use crate::location::{Client, Found};
 use crate::wire::{Blob, Full, Response};
@@ -80,15 +83,39 @@ pub(crate) enum Outcome {
     Record(RoutedIdx, u32),
 }
 
+/// A set that answers, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pick {
+    /// The set's place in its record; [`NO_SET`] for none.
+    set: u16,
+    outcome: Outcome,
+}
+
+/// Stands for no set.
+const NO_SET: u16 = u16::MAX;
+
 /// How the outcome is chosen per query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// Always this one.
-    One(Outcome),
+    One(Pick),
     /// By weight; each entry holds the sum of the weights up to and including its own.
-    Weighted(Box<[(u32, Outcome)]>),
-    /// Up to eight of these.
-    Some(Box<[Outcome]>),
+    Weighted(Box<[(u32, Pick)]>),
+    /// So many of these.
+    Some {
+        /// The sets to draw from.
+        picks: Box<[Pick]>,
+        /// How many answer at most.
+        most: u8,
+    },
+}
+
+impl Choice {
+    /// No answer.
+    const NOTHING: Self = Self::One(Pick {
+        set: NO_SET,
+        outcome: Outcome::Nothing,
+    });
 }
 
 /// A routed record under one health table.
@@ -119,12 +146,29 @@ struct Case {
 /// A set as a policy sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
+    set: u16,
     healthy: bool,
     /// A listener that has left DNS: not even a last resort while anything else is there.
     withdrawn: bool,
     weight: u8,
     role: Option<FailoverRole>,
     outcome: Outcome,
+}
+
+impl Member {
+    fn pick(&self) -> Pick {
+        Pick {
+            set: self.set,
+            outcome: self.outcome.clone(),
+        }
+    }
+}
+
+/// What a record says of choosing, beside its sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    policy: Policy,
+    max_answers: u8,
 }
 
 impl Decision {
@@ -153,24 +197,26 @@ impl Case {
     /// Nothing to answer.
     const NOTHING: Self = Self {
         reason: Reason::NoAnswer,
-        choice: Choice::One(Outcome::Nothing),
+        choice: Choice::NOTHING,
         healthy: false,
         withdrawn: false,
     };
 
     /// Decides from the sets that are for the clients, the most exact first.
-    fn new(policy: Policy, members: &[Member]) -> Self {
+    fn new(rules: Rules, members: &[Member]) -> Self {
         let withdrawn = !members.is_empty() && members.iter().all(|member| member.withdrawn);
         let present: Vec<&Member> = members
             .iter()
             .filter(|member| withdrawn || !member.withdrawn)
             .collect();
-        let (choice, reason) = match policy {
+        let (choice, reason) = match rules.policy {
             Policy::Simple => simple::choose(&present),
             Policy::Weighted => weighted::choose(&present),
             Policy::Failover => failover::choose(&present),
-            Policy::Multivalue => multivalue::choose(&present),
-            Policy::Geolocation | Policy::IpBased => located::choose(&present),
+            Policy::Multivalue => multivalue::choose(&present, rules.max_answers),
+            Policy::Geolocation | Policy::IpBased | Policy::Latency | Policy::Geoproximity => {
+                located::choose(&present)
+            }
         };
         let empty = present
             .iter()
@@ -196,7 +242,7 @@ impl Decisions {
 }
 
 /// Writes the answer of a routed record.
-pub(crate) struct Writer<'w, 'b> {
+pub(crate) struct Writer<'w, 'b, W> {
     /// Where fixed RRsets are.
     pub(crate) zones: &'w ZoneTable,
     /// Where routed ones are.
@@ -207,9 +253,11 @@ pub(crate) struct Writer<'w, 'b> {
     pub(crate) owner: usize,
     /// The source of draws.
     pub(crate) draw: &'w mut SmallRng,
+    /// Who is told of each choice.
+    pub(crate) witness: &'w mut W,
 }
 
-impl Writer<'_, '_> {
+impl<W: Witness> Writer<'_, '_, W> {
     /// Draws from `record`'s decision for a class of its clients and writes the outcome.
     ///
     /// # Errors
@@ -226,16 +274,20 @@ impl Writer<'_, '_> {
         let Some(decision) = self.decisions.get(record) else {
             return Ok(());
         };
+        self.witness.decided(record, class);
         match &decision.case(class).choice {
-            Choice::One(outcome) => self.outcome(outcome, depth),
+            Choice::One(pick) => self.pick(pick, depth),
             Choice::Weighted(entries) => match weighted::draw(entries, self.draw) {
-                Some(outcome) => self.outcome(outcome, depth),
+                Some((pick, point)) => {
+                    self.witness.drew(point);
+                    self.pick(pick, depth)
+                }
                 None => Ok(()),
             },
-            Choice::Some(outcomes) => {
-                for index in multivalue::draw(outcomes.len(), self.draw) {
-                    if let Some(outcome) = outcomes.get(index) {
-                        self.outcome(outcome, depth)?;
+            Choice::Some { picks, most } => {
+                for index in multivalue::draw(picks.len(), usize::from(*most), self.draw) {
+                    if let Some(pick) = picks.get(index) {
+                        self.pick(pick, depth)?;
                     }
                 }
                 Ok(())
@@ -243,8 +295,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome, depth: usize) -> Result<(), Full> {
-        match outcome {
+    fn pick(&mut self, pick: &Pick, depth: usize) -> Result<(), Full> {
+        self.witness.picked(pick.set);
+        match &pick.outcome {
             Outcome::Nothing => Ok(()),
             Outcome::Values(blob) => self.blob(blob),
             Outcome::Fixed(blob) => {
@@ -252,7 +305,7 @@ impl Writer<'_, '_> {
                 simple::write(self.response, view, self.owner, self.draw)
             }
             Outcome::Some(blobs) => {
-                for index in multivalue::draw(blobs.len(), self.draw) {
+                for index in multivalue::draw(blobs.len(), multivalue::MAX_ANSWERS, self.draw) {
                     if let Some(blob) = blobs.get(index) {
                         self.blob(blob)?;
                     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use conf::{Audience, CidrCollection, Place};
+use conf::{Audience, CidrCollection, Whereabouts};
 use ipnet::IpNet;
 
 use crate::location::{Client, Found, Geography, Map};
@@ -52,22 +52,30 @@ impl Plan {
         samples.map(|(address, _)| address).collect()
     }
 
-    /// By the sets' places.
-    pub(super) fn of_places(audiences: &[Audience], places: &mut Places<'_>) -> Self {
+    /// By where clients are: `order` says which sets are for those who are there, the first choice
+    /// first.
+    pub(super) fn of_whereabouts(
+        places: &mut Places<'_>,
+        order: impl Fn(&Whereabouts) -> Vec<usize>,
+    ) -> Self {
         let mut classes = Interned::default();
-        let geography = places.geography;
-        let by_place: Vec<u32> = geography
-            .places
-            .iter()
-            .map(|place| classes.number(Class::of(applicable(audiences, *place))))
+        let geography = places.geography();
+        let whereabouts = geography.whereabouts.iter();
+        let by_place: Vec<u32> = whereabouts
+            .map(|there| classes.number(Class::of(order(there))))
             .collect();
-        let map = places.maps.entry(by_place).or_insert_with_key(|by_place| {
-            let class = |place: u32| by_place.get(place as usize).copied().unwrap_or(EVERYONE);
-            Arc::new(geography.map.map(&mut |place| class(place)))
-        });
-        Self {
-            map: map.clone(),
-            classes: classes.all,
+        match places.map(&by_place) {
+            Some(map) => Self {
+                map,
+                classes: classes.all,
+            },
+            None => {
+                let class = |number: &u32| classes.all.get(*number as usize).cloned();
+                Self {
+                    map: geography.map.clone(),
+                    classes: by_place.iter().filter_map(class).collect(),
+                }
+            }
         }
     }
 
@@ -167,32 +175,51 @@ impl Class {
     }
 }
 
-/// The sets for clients of a place, the most exact first.
-fn applicable(audiences: &[Audience], place: Place) -> Vec<usize> {
-    let mut sets = Vec::new();
-    let mut around = place;
-    loop {
-        let wanted = Audience::Place(around);
-        sets.extend(audiences.iter().position(|audience| *audience == wanted));
-        if around == Place::default() {
-            return sets;
-        }
-        around = around.wider();
-    }
-}
+/// Memory in bytes that maps of places may hold. Beyond it a record looks places up in the map that
+/// all share: right answers still, with scopes as narrow as that map's.
+const MAPS_BYTES: usize = 64 << 20;
 
-/// Maps of places, shared by records that tell the same clients apart.
+/// Maps of places, shared by records that tell the same clients apart. The geography is made when
+/// the first record asks for it: most configurations need none.
 pub(super) struct Places<'g> {
-    geography: &'g Geography,
+    make: &'g dyn Fn() -> Geography,
+    geography: Option<Arc<Geography>>,
     maps: HashMap<Vec<u32>, Arc<Map>>,
+    bytes: usize,
 }
 
 impl<'g> Places<'g> {
-    pub(super) fn new(geography: &'g Geography) -> Self {
+    pub(super) fn new(make: &'g dyn Fn() -> Geography) -> Self {
         Self {
-            geography,
+            make,
+            geography: None,
             maps: HashMap::new(),
+            bytes: 0,
         }
+    }
+
+    fn geography(&mut self) -> Arc<Geography> {
+        let make = self.make;
+        self.geography
+            .get_or_insert_with(|| Arc::new(make()))
+            .clone()
+    }
+
+    /// The map that leads clients to the class of where they are; `None` when there is no room.
+    fn map(&mut self, by_place: &[u32]) -> Option<Arc<Map>> {
+        if let Some(map) = self.maps.get(by_place) {
+            return Some(map.clone());
+        }
+        let class = |place: u32| by_place.get(place as usize).copied().unwrap_or(EVERYONE);
+        let map = self.geography().map.map(&mut |place| class(place));
+        self.bytes += map.bytes();
+        if self.bytes > MAPS_BYTES {
+            self.bytes -= map.bytes();
+            return None;
+        }
+        let map = Arc::new(map);
+        self.maps.insert(by_place.to_vec(), map.clone());
+        Some(map)
     }
 }
 

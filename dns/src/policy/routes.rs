@@ -7,26 +7,28 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use conf::{Audience, CheckIdx, CidrCollection, Config, FailoverRole, Policy};
+use conf::{Audience, CheckIdx, CidrCollection, Config, FailoverRole, Policy, Region};
 use healthcheck::{Changes, CheckId, GroupId, HealthTable, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
+use super::order::{self, Candidate};
 use super::plan::{Class, Places, Plan};
-use super::{Case, Decision, Decisions, Member, Outcome};
+use super::{Case, Decision, Decisions, Member, Outcome, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
-use crate::location::Geography;
+use crate::location::{self, Geography};
 use crate::wire::Blob;
 use crate::zone::{BlobPlace, RoutedIdx, SetData, ZoneTable};
 
 #[derive(Debug)]
 struct Route {
-    policy: Policy,
+    rules: Rules,
     sets: Vec<RouteSet>,
     plan: Option<Arc<Plan>>,
 }
 
 #[derive(Debug)]
 struct RouteSet {
+    id: Box<str>,
     weight: u8,
     role: Option<FailoverRole>,
     audience: Audience,
@@ -74,6 +76,7 @@ impl Routes {
             for record in &zone.routed {
                 let sets = record.sets.iter();
                 let sets = sets.map(|set| RouteSet {
+                    id: set.id.as_str().into(),
                     weight: set.weight,
                     role: set.failover,
                     audience: set.audience,
@@ -85,7 +88,10 @@ impl Routes {
                     data: context.data(zone_index, record, &set.data),
                 });
                 routes.records.push(Route {
-                    policy: record.policy,
+                    rules: Rules {
+                        policy: record.policy,
+                        max_answers: record.max_answers,
+                    },
                     sets: sets.collect(),
                     plan: None,
                 });
@@ -96,27 +102,29 @@ impl Routes {
         let collections: Vec<_> = records
             .map(|record| record.cidr_collection.map(|at| config.cidr_collection(at)))
             .collect();
-        routes.plan(&Geography::new(config), &collections);
+        let geography = || {
+            let located = zones.located.clone().unwrap_or_else(location::built_in);
+            Geography::new(config, &located)
+        };
+        routes.plan(&geography, &collections, &config.regions);
         routes
     }
 
     /// Makes every record's plan, aliases after what they lead to.
-    fn plan(&mut self, geography: &Geography, collections: &[Option<&CidrCollection>]) {
+    fn plan(
+        &mut self,
+        geography: &dyn Fn() -> Geography,
+        collections: &[Option<&CidrCollection>],
+        regions: &[Region],
+    ) {
         let mut places = Places::new(geography);
         for &record in &self.order {
             let index = record as usize;
             let Some(route) = self.records.get(index) else {
                 continue;
             };
-            let audiences: Vec<Audience> = route.sets.iter().map(|set| set.audience).collect();
             let collection = collections.get(index).copied().flatten();
-            let own = match (route.policy, collection) {
-                (Policy::Geolocation, _) => Some(Plan::of_places(&audiences, &mut places)),
-                (Policy::IpBased, Some(collection)) => {
-                    Some(Plan::of_collection(&audiences, collection))
-                }
-                _ => None,
-            };
+            let own = route.own_plan(&mut places, collection, regions);
             let sets = route.sets.iter().enumerate();
             let targets = sets.filter_map(|(set, RouteSet { data, .. })| match data {
                 RouteData::Record(target) => {
@@ -278,17 +286,59 @@ impl Routes {
 }
 
 impl Route {
+    /// How its own policy tells clients apart, if it does.
+    fn own_plan(
+        &self,
+        places: &mut Places<'_>,
+        collection: Option<&CidrCollection>,
+        regions: &[Region],
+    ) -> Option<Plan> {
+        let candidates: Vec<Candidate<'_>> = self
+            .sets
+            .iter()
+            .map(|set| Candidate {
+                id: &set.id,
+                audience: set.audience,
+            })
+            .collect();
+        let candidates = candidates.as_slice();
+        Some(match self.rules.policy {
+            Policy::Geolocation => {
+                Plan::of_whereabouts(places, |there| order::by_place(candidates, there))
+            }
+            Policy::Latency => Plan::of_whereabouts(places, |there| {
+                order::by_latency(candidates, there, regions)
+            }),
+            Policy::Geoproximity => {
+                Plan::of_whereabouts(places, |there| order::by_distance(candidates, there))
+            }
+            Policy::IpBased => {
+                let audiences: Vec<Audience> = self.sets.iter().map(|set| set.audience).collect();
+                Plan::of_collection(&audiences, collection?)
+            }
+            Policy::Simple | Policy::Weighted | Policy::Failover | Policy::Multivalue => {
+                return None;
+            }
+        })
+    }
+
     fn decide(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Decision {
         let case = |class: &Class| {
             let member = |index: usize| {
                 let set = self.sets.get(index)?;
-                Some(set.member(class.of_target(index), decisions, health, withdrawn))
+                Some(set.member(
+                    index as u16,
+                    class.of_target(index),
+                    decisions,
+                    health,
+                    withdrawn,
+                ))
             };
             let members: Vec<Member> = match &class.sets {
                 Some(sets) => sets.iter().copied().filter_map(member).collect(),
                 None => (0..self.sets.len()).filter_map(member).collect(),
             };
-            Case::new(self.policy, &members)
+            Case::new(self.rules, &members)
         };
         let everyone = [Class::default()];
         let classes = match &self.plan {
@@ -297,7 +347,7 @@ impl Route {
         };
         let mut cases = classes.iter().map(case);
         Decision {
-            policy: self.policy,
+            policy: self.rules.policy,
             plan: self.plan.clone(),
             first: cases.next().unwrap_or(Case::NOTHING),
             others: cases.collect(),
@@ -309,6 +359,7 @@ impl RouteSet {
     /// The set as its policy sees it, for clients that are of `class` in the record it leads to.
     fn member(
         &self,
+        number: u16,
         class: u32,
         decisions: &Decisions,
         health: &HealthTable,
@@ -341,6 +392,7 @@ impl RouteSet {
             RouteData::Record(record) => Outcome::Record(*record, class),
         };
         Member {
+            set: number,
             healthy: !withdrawn && checked && target_healthy,
             withdrawn,
             weight: self.weight,

@@ -6,20 +6,20 @@
 use rand::RngCore;
 use rand::rngs::SmallRng;
 
-use super::{Choice, Member, Outcome, Reason};
+use super::{Choice, Member, Reason};
 use crate::wire::{BlobView, Full, Response, Section};
 
 /// The only set.
 pub(super) fn choose(members: &[&Member]) -> (Choice, Reason) {
     let Some(member) = members.first() else {
-        return (Choice::One(Outcome::Nothing), Reason::NoAnswer);
+        return (Choice::NOTHING, Reason::NoAnswer);
     };
     let reason = if member.healthy {
         Reason::Healthy
     } else {
         Reason::AllUnhealthy
     };
-    (Choice::One(member.outcome.clone()), reason)
+    (Choice::One(member.pick()), reason)
 }
 
 /// Writes an RRset into the answer section from a random start.

@@ -8,7 +8,7 @@
 use rand::rngs::SmallRng;
 
 use super::simple::below;
-use super::{Choice, Member, Outcome, Reason};
+use super::{Choice, Member, Pick, Reason};
 
 /// The table for these sets.
 pub(super) fn choose(members: &[&Member]) -> (Choice, Reason) {
@@ -27,26 +27,26 @@ pub(super) fn choose(members: &[&Member]) -> (Choice, Reason) {
             return (table(&chosen), reason);
         }
     }
-    (Choice::One(Outcome::Nothing), Reason::NoAnswer)
+    (Choice::NOTHING, Reason::NoAnswer)
 }
 
 fn table(members: &[&Member]) -> Choice {
     if let [only] = members {
-        return Choice::One(only.outcome.clone());
+        return Choice::One(only.pick());
     }
     let alike = members.iter().all(|member| member.weight == 0);
     let mut sum = 0;
     let entries = members.iter().map(|member| {
         sum += if alike { 1 } else { u32::from(member.weight) };
-        (sum, member.outcome.clone())
+        (sum, member.pick())
     });
     Choice::Weighted(entries.collect())
 }
 
-/// An outcome by weight.
-pub(super) fn draw<'e>(entries: &'e [(u32, Outcome)], draw: &mut SmallRng) -> Option<&'e Outcome> {
+/// A pick by weight, and the point drawn below the sum of all weights.
+pub(super) fn draw<'e>(entries: &'e [(u32, Pick)], draw: &mut SmallRng) -> Option<(&'e Pick, u32)> {
     let (total, _) = entries.last()?;
     let point = below(draw, *total as usize) as u32;
     let index = entries.partition_point(|(sum, _)| *sum <= point);
-    entries.get(index).map(|(_, outcome)| outcome)
+    entries.get(index).map(|(_, pick)| (pick, point))
 }

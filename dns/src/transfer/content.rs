@@ -262,7 +262,7 @@ impl Resting<'_> {
 
 fn is_for_all(set: &RoutedSet) -> bool {
     match set.audience {
-        conf::Audience::Everyone => true,
+        conf::Audience::Everyone | conf::Audience::Region(_) | conf::Audience::Near { .. } => true,
         conf::Audience::Place(place) => place == conf::Place::default(),
         conf::Audience::CidrLocation(location) => location.is_none(),
     }

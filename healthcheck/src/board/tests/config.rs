@@ -164,6 +164,7 @@ impl ConfigText {
             listeners: Vec::new(),
             target_groups: Vec::new(),
             health_checks: Vec::new(),
+            regions: Vec::new(),
             networks: Vec::new(),
             tsig_keys: Vec::new(),
             cidr_collections: Vec::new(),
