@@ -11,11 +11,41 @@ range before can be halved; the distance so halved, seven bits a byte, lowest fi
 where more follow; and a byte, the country, counted from 1 (0: none). A range ends where the next
 begins; before the first there is no country. The halving byte is left out for IPv4.
 """
+import ipaddress
 import struct
 import sys
 import time
 
 import maxminddb
+
+
+# Addresses that are nowhere (RFC 6890 and its registries); the registries' data name some of them.
+NOWHERE = [
+    ipaddress.ip_network(block)
+    for block in (
+        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 "
+        "192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 "
+        "224.0.0.0/3 ::/3 2001::/32 2001:db8::/32 2002::/16 3fff::/20 4000::/2 8000::/1"
+    ).split()
+]
+
+
+def somewhere(networks, version):
+    """The same without what is nowhere."""
+    holes = sorted(
+        (int(block.network_address), int(block.broadcast_address))
+        for block in NOWHERE
+        if block.version == version
+    )
+    for first, last, country in networks:
+        for hole_first, hole_last in holes:
+            if hole_last < first or hole_first > last:
+                continue
+            if hole_first > first:
+                yield first, hole_first - 1, country
+            first = hole_last + 1
+        if first <= last:
+            yield first, last, country
 
 
 def ranges(networks):
@@ -68,7 +98,7 @@ def main():
     # IPv4 stands below ::/96 in the tree and is read as IPv4; mapped addresses are asked for as such.
     countries = sorted({country for _, _, country in v4 + v6})
     number_of = {country: at for at, country in enumerate(countries, 1)} | {None: 0}
-    v4, v6 = ranges(sorted(v4)), ranges(sorted(v6))
+    v4, v6 = ranges(somewhere(sorted(v4), 4)), ranges(somewhere(sorted(v6), 6))
     date = time.strftime("%Y%m%d", time.gmtime(reader.metadata().build_epoch))
     v4 = [entry for entry in v4 if entry[0] < 2**32]
     v6 = [entry for entry in v6 if entry[0] < 2**128]
