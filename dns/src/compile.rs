@@ -19,6 +19,8 @@ use crate::zone::{self, ZoneTable};
 /// One configuration generation's zones and routes, before health.
 #[derive(Debug, Clone)]
 pub struct Compiled {
+    /// What it was made from; `None` for nothing.
+    pub(crate) config: Option<Arc<Config>>,
     pub(crate) config_generation: u64,
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) routes: Arc<Routes>,
@@ -66,13 +68,13 @@ impl Compiled {
         let labels = ZoneLabels::default();
         let before = nothing.snapshot(&HealthTable::default(), false);
         let kept = Kept::new(config, &mut zones, &before, labels, 0);
-        Self::after(kept, config, &zones, generation, slots)
+        Self::after(kept, &Arc::new(config.clone()), &zones, generation, slots)
     }
 
     /// The same, with what goes on from the generation before.
     pub(crate) fn after(
         kept: Kept<'_>,
-        config: &Config,
+        config: &Arc<Config>,
         zones: &Zones,
         generation: u64,
         slots: &SlotMap,
@@ -86,6 +88,7 @@ impl Compiled {
         let table = zone::build(zones, Some(previous), |id| labels.label(id));
         let routes = Routes::new(config, zones, slots, &table);
         Self {
+            config: Some(config.clone()),
             config_generation: generation,
             zones: Arc::new(table),
             routes: Arc::new(routes),
@@ -98,6 +101,7 @@ impl Compiled {
     pub(crate) fn empty() -> Self {
         let table = zone::build(&Zones::default(), None, |_| crate::metrics::ZoneLabel::NONE);
         Self {
+            config: None,
             config_generation: 0,
             zones: Arc::new(table),
             routes: Arc::default(),

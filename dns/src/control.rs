@@ -12,6 +12,7 @@ use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::compile::Compiled;
+use crate::explain::Explainer;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
 use crate::metrics::Counters;
 use crate::server::bind::Sockets;
@@ -142,7 +143,13 @@ impl Control {
         self.retired.push(old);
     }
 
-    fn now_at(&mut self, health: &HealthTable) {
+    fn now_at(&mut self, health: &Arc<HealthTable>) {
+        self.shared.explainer.store(Arc::new(Explainer {
+            compiled: self.compiled.clone(),
+            snapshot: self.shared.snapshot.load_full(),
+            health: health.clone(),
+            withdrawn: self.withdrawn,
+        }));
         self.since = health.generation();
         self.applied.send_replace(self.since);
     }

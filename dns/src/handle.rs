@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::compile::{Compiled, Kept};
 use crate::control::{Acknowledge, Command, Control};
+use crate::explain::Explainer;
 use crate::load::Zones;
 use crate::metrics::{self, Counters, ZoneLabels};
 use crate::server::bind::{self, Sockets};
@@ -57,6 +58,8 @@ pub(crate) struct Status {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// The same with what it was made from, for explanations.
+    pub(crate) explainer: ArcSwap<Explainer>,
     pub(crate) status: ArcSwap<Status>,
     pub(crate) labels: ArcSwap<ZoneLabels>,
     pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
@@ -104,9 +107,15 @@ fn start_with(
     acknowledge: Acknowledge,
 ) -> (Dns, Control, Vec<TcpWorker>) {
     let compiled = Compiled::empty();
-    let snapshot = compiled.snapshot(&HealthTable::default(), false);
+    let snapshot = Arc::new(compiled.snapshot(&HealthTable::default(), false));
     let shared = Arc::new(Shared {
-        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        snapshot: Arc::new(ArcSwap::new(snapshot.clone())),
+        explainer: ArcSwap::from_pointee(Explainer {
+            compiled: compiled.clone(),
+            snapshot,
+            health: Arc::default(),
+            withdrawn: false,
+        }),
         status: ArcSwap::default(),
         labels: ArcSwap::default(),
         counters: ArcSwap::default(),
@@ -221,6 +230,11 @@ impl Dns {
     /// The snapshot being served, for asking it what it would answer.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
+    }
+
+    /// What is served with all that it follows from, for asking why.
+    pub fn explainer(&self) -> Arc<Explainer> {
+        self.shared.explainer.load_full()
     }
 
     /// Takes the own listeners out of DNS, for good: aliases to them count as unhealthy, and where

@@ -4,15 +4,18 @@
 //! and `healthcheck`, never the balancer.
 
 mod answer;
+pub mod cases;
 mod clock;
 mod compile;
 mod control;
+pub mod explain;
 mod guard;
 mod handle;
 mod load;
 mod location;
 mod metrics;
 mod name;
+mod offline;
 mod policy;
 pub mod rdata;
 mod server;
@@ -34,6 +37,7 @@ pub use load::{
 };
 pub use location::built_in_date as country_table_date;
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
+pub use offline::{Offline, UnknownHealth};
 pub use policy::Reason;
 pub use server::tcp::TcpWorker;
 pub use snapshot::Snapshot;

@@ -18,7 +18,7 @@ use crate::wire::{Full, Response};
 use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
 
 /// Everything answers come from at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) zones: Arc<ZoneTable>,
     pub(crate) decisions: Decisions,

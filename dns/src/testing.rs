@@ -1,30 +1,31 @@
 //! What the crate's tests share: a scene made from configuration text, queries, answers as text.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::SystemTime;
 
-use conf::{Config, RecordType};
-use healthcheck::{
-    CheckHealth, CheckId, GroupHealth, GroupId, HealthTable, OperatorState, Signal, SlotId,
-    SlotMap, Source, TargetHealth, TargetState,
-};
+use conf::RecordType;
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_proto::rr::{RData, Record};
 use ipnet::IpNet;
 
-use crate::{Compiled, Name, Snapshot, Zones, load_zones};
+use crate::{Name, Offline, Snapshot, Zones, load_zones};
 
-/// A configuration, its zones, its slots and the health of all of them.
+/// A configuration without a process, and its zones.
 pub(crate) struct Scene {
-    pub(crate) config: Arc<Config>,
     pub(crate) zones: Zones,
-    pub(crate) slots: Arc<SlotMap>,
-    pub(crate) compiled: Compiled,
-    pub(crate) health: Arc<HealthTable>,
+    offline: Offline,
+}
+
+impl Deref for Scene {
+    type Target = Offline;
+
+    fn deref(&self) -> &Offline {
+        &self.offline
+    }
 }
 
 impl Scene {
@@ -38,17 +39,10 @@ impl Scene {
             .filter(|problem| problem.severity == conf::Severity::Error)
             .collect();
         assert!(errors.is_empty(), "{errors:?}");
-        let slots = slots_of(&loaded.config);
-        let compiled = Compiled::new(&loaded.config, &zones, 1, &slots);
-        let mut scene = Self {
-            config: Arc::new(loaded.config),
+        Self {
+            offline: Offline::new(Arc::new(loaded.config), &zones),
             zones,
-            slots: Arc::new(slots),
-            compiled,
-            health: Arc::default(),
-        };
-        scene.set(&[]);
-        scene
+        }
     }
 
     /// Zones from zone-file text, nothing else.
@@ -69,86 +63,15 @@ impl Scene {
         scene
     }
 
-    /// Publishes health: what is named is as said, everything else is healthy. Names are checks
-    /// (`up`, `down`), and targets as `group/address` (`healthy`, `unhealthy`, `draining`,
-    /// `initial`, `weight-0`). Groups follow from their targets.
+    /// Publishes health, as [`Offline::set`].
     pub(crate) fn set(&mut self, said: &[(&str, &str)]) {
-        let mut next = self.health.next();
-        let word = |name: &str| said.iter().find(|(n, _)| *n == name).map(|(_, word)| *word);
-        for check in &self.config.health_checks {
-            let id = self.slots.check(&check.name).unwrap();
-            let health = CheckHealth {
-                healthy: word(&check.name) != Some("down"),
-                description: Arc::from(""),
-                since: SystemTime::UNIX_EPOCH,
-            };
-            next.check(id, Some(health));
-        }
-        for group in &self.config.target_groups {
-            let mut rollup = GroupHealth::default();
-            for target in &group.targets {
-                let (slot, _) = self.slots.target(&group.name, target.address).unwrap();
-                let health = target_health(word(&format!("{}/{}", group.name, target.address)));
-                rollup.registered += 1;
-                rollup.healthy += u32::from(health.state == TargetState::Healthy);
-                rollup.initial += u32::from(health.state == TargetState::Initial);
-                next.target(slot, Some(health));
-            }
-            let count = |n: u32| n as usize;
-            let met = |floor: conf::MinimumHealthy| {
-                floor.is_met(count(rollup.healthy), count(rollup.registered))
-            };
-            rollup.fail_open = !met(group.unhealthy_state_routing);
-            rollup.dns_healthy = met(group.dns_failover) && rollup.registered > 0;
-            let id = self.slots.group(&group.name).unwrap();
-            next.group(id, Some(rollup));
-        }
-        self.health = next.publish();
+        self.offline.set(said).unwrap();
     }
 
     /// The snapshot under the health last set.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.compiled.snapshot(&self.health, false)
     }
-}
-
-fn target_health(word: Option<&str>) -> TargetHealth {
-    let state = match word {
-        None | Some("healthy" | "weight-0") => TargetState::Healthy,
-        Some("unhealthy") => TargetState::Unhealthy,
-        Some("draining") => TargetState::Draining,
-        Some("initial") => TargetState::Initial,
-        Some(other) => panic!("{other:?} is no state of a target"),
-    };
-    TargetHealth {
-        state,
-        reason: None,
-        source: Source::Probe,
-        operator: OperatorState::Ready,
-        weight: if word == Some("weight-0") { 0 } else { 1 },
-        registered: true,
-        probed_unhealthy: state == TargetState::Unhealthy,
-        deadline: None,
-        description: Arc::from(""),
-        since: SystemTime::UNIX_EPOCH,
-    }
-}
-
-fn slots_of(config: &Config) -> SlotMap {
-    let mut slots = SlotMap::new(1);
-    let mut next = 0..;
-    for (index, group) in (0..).zip(&config.target_groups) {
-        slots.insert_group(&group.name, GroupId(index));
-        for target in &group.targets {
-            let slot = SlotId(next.next().unwrap());
-            let signal = Arc::new(Signal::default());
-            slots.insert_target(&group.name, target.address, slot, signal);
-        }
-    }
-    for (index, check) in (0..).zip(&config.health_checks) {
-        slots.insert_check(&check.name, CheckId(index));
-    }
-    slots
 }
 
 /// A query packet without EDNS.

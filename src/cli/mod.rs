@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod dns;
 mod init;
 mod operate;
 mod outcome;
@@ -91,6 +92,11 @@ enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Ask what the DNS server would answer
+    #[command(subcommand)]
+    Dns(dns::DnsCommand),
+    /// Check tables of expected DNS answers against a configuration, without serving it
+    Test(dns::Test),
     /// Make the running process read its configuration file again
     Reload {
         #[command(flatten)]
@@ -176,6 +182,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             weight,
             remote,
         } => operate::weight(&remote, &group, target, weight),
+        Command::Dns(dns::DnsCommand::Answer(options)) => dns::answer(&options),
+        Command::Test(options) => dns::test(&options),
         Command::Reload { remote, json } => operate::reload(&remote, json),
         Command::Version { json } => version::run(json),
     }
@@ -199,7 +207,7 @@ mod tests {
             shown,
             [
                 "demo", "run", "check", "init", "quick", "status", "drain", "undrain", "weight",
-                "reload", "version"
+                "dns", "test", "reload", "version"
             ]
         );
     }

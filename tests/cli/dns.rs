@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use crate::harness::{PATIENCE, Process, Service, eventually, http_over};
+use serde_json::Value;
+
+use crate::harness::{PATIENCE, Process, Service, eventually, http_over, output, stderr, stdout};
 
 /// Asks for A records; the addresses answered.
 fn ask(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
@@ -73,4 +75,91 @@ fn own_listeners_leave_dns_when_the_shutdown_begins() {
     eventually("the listener has left", || {
         (ask(server, "www.example.test") == [Ipv4Addr::new(192, 0, 2, 2)]).then_some(())
     });
+}
+
+#[test]
+fn answers_are_explained_by_the_running_process_and_counted_nowhere() {
+    let one = Service::start("one");
+    let process = start(&one);
+    process.wait_for_state("app", one.http, "healthy");
+    let admin = format!("http://{}", process.admin_tcp());
+    let ask = |arguments: &[&str]| {
+        let all = [
+            &["dns", "answer", "www.example.test"],
+            arguments,
+            &["--admin", &admin],
+        ];
+        output(&all.concat())
+    };
+    process.succeed(&["drain", "app", &one.http.to_string()]);
+    let said = stdout(&ask(&[]));
+    assert!(said.contains("www.example.test. 10 A 192.0.2.2"), "{said}");
+    assert!(
+        said.contains("   a  unhealthy") && said.contains("-> b  healthy"),
+        "{said}"
+    );
+    process.succeed(&["undrain", "app", &one.http.to_string()]);
+    let json: Value = serde_json::from_slice(&ask(&["--json"]).stdout).unwrap();
+    assert_eq!(json["answers"][0]["data"], "127.0.0.1");
+    assert_eq!(json["steps"][0]["chosen"][0], "a");
+    assert_eq!(ask(&["--from", "x"]).status.code(), Some(64));
+    let metrics = crate::harness::get(process.admin_tcp(), "/metrics").body;
+    let counted = metrics
+        .lines()
+        .find(|l| l.starts_with("pointsman_dns_policy_decisions_total{"));
+    assert_eq!(counted, None);
+}
+
+#[test]
+fn files_are_asked_and_tables_run_without_a_process() {
+    let folder = std::env::temp_dir().join(format!("pointsman-table-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let config = file(
+        "p.toml",
+        "[[health-check]]\nname = \"a\"\ntype = \"tcp\"\naddress = \"192.0.2.9:80\"\n\
+         [[zone]]\nname = \"example.test\"\n[[zone.record]]\nname = \"www\"\ntype = \"A\"\n\
+         policy = \"failover\"\nsets = [\n\
+         { id = \"p\", failover = \"primary\", values = [\"192.0.2.1\"], health-check = \"a\" },\n\
+         { id = \"s\", failover = \"secondary\", values = [\"192.0.2.2\"] } ]\n",
+    );
+    let said = stdout(&output(&[
+        "dns",
+        "answer",
+        "www.example.test",
+        "-c",
+        &config,
+        "--down",
+        "a",
+    ]));
+    assert!(said.contains("www.example.test. 10 A 192.0.2.2"), "{said}");
+    assert!(said.contains("check `a` is down"), "{said}");
+    let unknown = output(&[
+        "dns",
+        "answer",
+        "www.example.test",
+        "-c",
+        &config,
+        "--down",
+        "b",
+    ]);
+    assert_eq!(unknown.status.code(), Some(64));
+    let good = "config p.toml\n? www.example.test A\n= 192.0.2.1\nhealth a=down\n= 192.0.2.2\n";
+    let good = output(&["test", &file("good.txt", good)]);
+    assert_eq!(stdout(&good), "2 expectations, all met\n");
+    let bad = output(&[
+        "test",
+        &file("bad.txt", "? www.example.test A\n= 192.0.2.2\n"),
+        "-c",
+        &config,
+    ]);
+    assert_eq!(bad.status.code(), Some(1));
+    let line = "bad.txt:2: www.example.test. A from 127.0.0.1: 192.0.2.1 came: 192.0.2.1:100";
+    assert!(stdout(&bad).trim_end().ends_with(line), "{}", stdout(&bad));
+    assert!(stderr(&bad).contains("1 of 1 expectations"));
+    std::fs::remove_dir_all(&folder).unwrap();
 }

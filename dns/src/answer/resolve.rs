@@ -198,6 +198,9 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         let Found { value, scope } = decision.class_of(client);
         let scope = if node.zone().private { 0 } else { scope };
         self.response.scope = self.response.scope.max(scope);
+        if decision.plan.is_some() {
+            self.witness.located(Found { value, scope });
+        }
         if self.decided.is_none() {
             self.decided = Some(Decided {
                 zone: node.zone().label,

@@ -2,15 +2,18 @@
 //!
 //! Made once per configuration generation, when a record first asks for it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use conf::{Config, Whereabouts};
+use conf::{Config, Place, Whereabouts};
 
 use super::{Located, Map};
 
 /// Where clients are, and which clients.
 #[derive(Debug)]
 pub(crate) struct Geography {
+    /// How many of the whereabouts are the table's, nowhere included; networks follow.
+    from_table: usize,
     /// Where; the map's values point here.
     pub(crate) whereabouts: Vec<Whereabouts>,
     /// Who is where.
@@ -22,6 +25,7 @@ impl Geography {
     pub(crate) fn new(config: &Config, located: &Located) -> Self {
         let home = config.dns.as_ref().and_then(|dns| dns.home);
         let mut whereabouts = located.whereabouts.to_vec();
+        let from_table = whereabouts.len();
         if let Some(nowhere) = whereabouts.first_mut() {
             *nowhere = home.unwrap_or_default();
         }
@@ -39,6 +43,35 @@ impl Geography {
                 Arc::new(said.zip(&located.map, &mut |said, found| first_said(said, found)))
             }
         };
-        Self { whereabouts, map }
+        Self {
+            from_table,
+            whereabouts,
+            map,
+        }
+    }
+
+    /// What says so of a value of the map, for people.
+    pub(crate) fn source(&self, value: usize, config: &Config) -> String {
+        let network = value.checked_sub(self.from_table);
+        match network.and_then(|at| config.networks.get(at)) {
+            Some(network) => format!("network `{}`", network.name),
+            None if value > 0 => "the country table".to_owned(),
+            None if config.dns.as_ref().is_some_and(|dns| dns.home.is_some()) => {
+                "dns.home".to_owned()
+            }
+            None => "nothing".to_owned(),
+        }
+    }
+
+    /// The lowest address that is in a place and nowhere more exact, if any.
+    pub(crate) fn address_in(&self, place: Place) -> Option<IpAddr> {
+        let is_there = |value: u32| {
+            let found = self.whereabouts.get(value as usize);
+            found.is_some_and(|found| found.place == place)
+        };
+        let mut samples = self.map.samples().into_iter();
+        samples
+            .find(|(_, value)| is_there(*value))
+            .map(|(at, _)| at)
     }
 }

@@ -18,6 +18,7 @@ use crate::wire::Blob;
 /// An alias to a listener.
 #[derive(Debug)]
 pub(super) struct ListenerAlias {
+    pub(super) listener: ListenerIdx,
     /// Every group of its actions.
     pub(super) groups: Vec<GroupId>,
     addresses: Outcome,
@@ -32,10 +33,12 @@ impl ListenerAlias {
         rtype: RecordType,
         ttl: u32,
     ) -> Self {
-        let listener = config.listener(listener);
+        let at = listener;
+        let listener = config.listener(at);
         let groups = listener.groups().into_iter();
         let rdatas = distinct(listener.advertise.iter().copied(), rtype);
         Self {
+            listener: at,
             groups: groups
                 .filter_map(|group| slots.group(&config.group(group).name))
                 .collect(),
@@ -59,6 +62,7 @@ impl ListenerAlias {
 /// An alias to a target group.
 #[derive(Debug)]
 pub(super) struct GroupAlias {
+    pub(super) at: GroupIdx,
     /// The group.
     pub(super) group: Option<GroupId>,
     /// Its targets.
@@ -85,7 +89,8 @@ impl GroupAlias {
         rtype: RecordType,
         ttl: u32,
     ) -> Self {
-        let group = config.group(group);
+        let at = group;
+        let group = config.group(at);
         let targets = group.targets.iter().filter_map(|target| {
             let (slot, _) = slots.target(&group.name, target.address)?;
             Some(GroupTarget {
@@ -95,6 +100,7 @@ impl GroupAlias {
             })
         });
         Self {
+            at,
             group: slots.group(&group.name),
             targets: targets.collect(),
             rtype,

@@ -8,6 +8,7 @@
 //! Cost of a query: a draw and a walk over at most a few dozen weights; no allocation, no lock.
 
 mod alias;
+mod describe;
 mod failover;
 mod located;
 pub(crate) mod multivalue;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use conf::{FailoverRole, Policy};
 use rand::rngs::SmallRng;
 
+pub(crate) use describe::{Background, DescribedSet};
 pub(crate) use plan::Plan;
 pub(crate) use routes::Routes;
 pub(crate) use witness::Witness;
@@ -180,6 +182,14 @@ impl Decision {
         }
     }
 
+    /// The sum of the weights drawn from, where a draw decides.
+    pub(crate) fn weights(&self, class: u32) -> Option<u32> {
+        match &self.case(class).choice {
+            Choice::Weighted(entries) => entries.last().map(|(sum, _)| *sum),
+            Choice::One(_) | Choice::Some { .. } => None,
+        }
+    }
+
     /// Why it is what it is for a class of clients.
     pub(crate) fn reason(&self, class: u32) -> Reason {
         self.case(class).reason
@@ -274,7 +284,7 @@ impl<W: Witness> Writer<'_, '_, W> {
         let Some(decision) = self.decisions.get(record) else {
             return Ok(());
         };
-        self.witness.decided(record, class);
+        self.witness.decided(record, class, depth);
         match &decision.case(class).choice {
             Choice::One(pick) => self.pick(pick, depth),
             Choice::Weighted(entries) => match weighted::draw(entries, self.draw) {
@@ -296,7 +306,7 @@ impl<W: Witness> Writer<'_, '_, W> {
     }
 
     fn pick(&mut self, pick: &Pick, depth: usize) -> Result<(), Full> {
-        self.witness.picked(pick.set);
+        self.witness.picked(pick.set, depth);
         match &pick.outcome {
             Outcome::Nothing => Ok(()),
             Outcome::Values(blob) => self.blob(blob),
@@ -320,6 +330,3 @@ impl<W: Witness> Writer<'_, '_, W> {
         simple::write(self.response, blob.view(), self.owner, self.draw)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,31 +33,43 @@ pub(super) fn by_place(candidates: &[Candidate<'_>], whereabouts: &Whereabouts) 
     }
 }
 
-/// All sets, the least latency first. Clients in a set's own region are nearest to it; where nothing
-/// is known of the client the set ids decide.
+/// All sets, the least latency first. Where nothing is known of the client the set ids decide.
 pub(super) fn by_latency(
     candidates: &[Candidate<'_>],
     whereabouts: &Whereabouts,
     regions: &[Region],
 ) -> Vec<usize> {
-    ranked(candidates, |audience| match audience {
-        Audience::Region(region) if whereabouts.region == Some(region) => 0.0,
-        Audience::Region(region) => regions.get(region.0).map_or(f64::INFINITY, |region| {
-            apart(whereabouts, region.coordinates, modelled_rtt)
-        }),
-        _ => f64::INFINITY,
+    ranked(candidates, |audience| {
+        rtt_ms(audience, whereabouts, regions)
     })
 }
 
 /// All sets, the nearest first as biases make it seem.
 pub(super) fn by_distance(candidates: &[Candidate<'_>], whereabouts: &Whereabouts) -> Vec<usize> {
-    ranked(candidates, |audience| match audience {
+    ranked(candidates, |audience| distance_km(audience, whereabouts))
+}
+
+/// Milliseconds between clients and a set's region; infinite when they are not known. Clients in the
+/// region itself are nearest to it.
+pub(super) fn rtt_ms(audience: Audience, whereabouts: &Whereabouts, regions: &[Region]) -> f64 {
+    match audience {
+        Audience::Region(region) if whereabouts.region == Some(region) => 0.0,
+        Audience::Region(region) => regions.get(region.0).map_or(f64::INFINITY, |region| {
+            apart(whereabouts, region.coordinates, modelled_rtt)
+        }),
+        _ => f64::INFINITY,
+    }
+}
+
+/// Kilometres between clients and a set as its bias makes them seem; infinite when not known.
+pub(super) fn distance_km(audience: Audience, whereabouts: &Whereabouts) -> f64 {
+    match audience {
         Audience::Near { coordinates, bias } => biased(
             apart(whereabouts, coordinates, Coordinates::distance_km),
             bias,
         ),
         _ => f64::INFINITY,
-    })
+    }
 }
 
 fn apart(

@@ -198,6 +198,11 @@ impl<'g> Places<'g> {
         }
     }
 
+    /// The geography, if any record asked for it.
+    pub(super) fn made(self) -> Option<Arc<Geography>> {
+        self.geography
+    }
+
     fn geography(&mut self) -> Arc<Geography> {
         let make = self.make;
         self.geography

@@ -7,7 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use conf::{Audience, CheckIdx, CidrCollection, Config, FailoverRole, Policy, Region};
+use conf::{
+    Audience, CheckIdx, CidrCollection, CollectionIdx, Config, FailoverRole, Policy, RecordType,
+    Region,
+};
 use healthcheck::{Changes, CheckId, GroupId, HealthTable, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
@@ -16,29 +19,33 @@ use super::plan::{Class, Places, Plan};
 use super::{Case, Decision, Decisions, Member, Outcome, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
 use crate::location::{self, Geography};
+use crate::name::Name;
 use crate::wire::Blob;
 use crate::zone::{BlobPlace, RoutedIdx, SetData, ZoneTable};
 
 #[derive(Debug)]
-struct Route {
-    rules: Rules,
-    sets: Vec<RouteSet>,
+pub(super) struct Route {
+    pub(super) owner: Name,
+    pub(super) rtype: RecordType,
+    pub(super) collection: Option<CollectionIdx>,
+    pub(super) rules: Rules,
+    pub(super) sets: Vec<RouteSet>,
     plan: Option<Arc<Plan>>,
 }
 
 #[derive(Debug)]
-struct RouteSet {
-    id: Box<str>,
-    weight: u8,
-    role: Option<FailoverRole>,
-    audience: Audience,
-    check: Option<CheckId>,
-    evaluate: bool,
-    data: RouteData,
+pub(super) struct RouteSet {
+    pub(super) id: Box<str>,
+    pub(super) weight: u8,
+    pub(super) role: Option<FailoverRole>,
+    pub(super) audience: Audience,
+    pub(super) check: Option<(CheckId, CheckIdx)>,
+    pub(super) evaluate: bool,
+    pub(super) data: RouteData,
 }
 
 #[derive(Debug)]
-enum RouteData {
+pub(super) enum RouteData {
     Values(Arc<Blob>),
     Listener(ListenerAlias),
     Group(GroupAlias),
@@ -51,7 +58,9 @@ enum RouteData {
 /// Every routed record of a configuration generation.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    records: Vec<Route>,
+    pub(super) records: Vec<Route>,
+    /// Where clients are, if any record asks.
+    pub(crate) geography: Option<Arc<Geography>>,
     /// Aliases after what they lead to.
     order: Vec<RoutedIdx>,
     /// Each record's position in `order`.
@@ -88,6 +97,9 @@ impl Routes {
                     data: context.data(zone_index, record, &set.data),
                 });
                 routes.records.push(Route {
+                    owner: record.owner.clone(),
+                    rtype: record.rtype,
+                    collection: record.cidr_collection,
                     rules: Rules {
                         policy: record.policy,
                         max_answers: record.max_answers,
@@ -138,6 +150,7 @@ impl Routes {
                 route.plan = plan;
             }
         }
+        self.geography = places.made();
     }
 
     /// Decides every record.
@@ -220,7 +233,7 @@ impl Routes {
         for (index, route) in self.records.iter().enumerate() {
             let record = index as RoutedIdx;
             for set in &route.sets {
-                if let Some(check) = set.check {
+                if let Some((check, _)) = set.check {
                     self.by_check.entry(check).or_default().push(record);
                 }
                 match &set.data {
@@ -324,20 +337,7 @@ impl Route {
 
     fn decide(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Decision {
         let case = |class: &Class| {
-            let member = |index: usize| {
-                let set = self.sets.get(index)?;
-                Some(set.member(
-                    index as u16,
-                    class.of_target(index),
-                    decisions,
-                    health,
-                    withdrawn,
-                ))
-            };
-            let members: Vec<Member> = match &class.sets {
-                Some(sets) => sets.iter().copied().filter_map(member).collect(),
-                None => (0..self.sets.len()).filter_map(member).collect(),
-            };
+            let members = self.members(class, decisions, health, withdrawn);
             Case::new(self.rules, &members)
         };
         let everyone = [Class::default()];
@@ -353,11 +353,42 @@ impl Route {
             others: cases.collect(),
         }
     }
+
+    /// A class of its clients.
+    pub(super) fn class(&self, number: u32) -> Class {
+        let classes = self.plan.as_ref().map(|plan| plan.classes.as_slice());
+        let found = classes.and_then(|classes| classes.get(number as usize));
+        found.cloned().unwrap_or_default()
+    }
+
+    /// The sets as the policy sees them for a class of its clients, the first choice first.
+    pub(super) fn members(
+        &self,
+        class: &Class,
+        decisions: &Decisions,
+        health: &HealthTable,
+        withdrawn: bool,
+    ) -> Vec<Member> {
+        let member = |index: usize| {
+            let set = self.sets.get(index)?;
+            Some(set.member(
+                index as u16,
+                class.of_target(index),
+                decisions,
+                health,
+                withdrawn,
+            ))
+        };
+        match &class.sets {
+            Some(sets) => sets.iter().copied().filter_map(member).collect(),
+            None => (0..self.sets.len()).filter_map(member).collect(),
+        }
+    }
 }
 
 impl RouteSet {
     /// The set as its policy sees it, for clients that are of `class` in the record it leads to.
-    fn member(
+    pub(super) fn member(
         &self,
         number: u16,
         class: u32,
@@ -373,7 +404,7 @@ impl RouteSet {
             RouteData::Listener(_) => withdrawn,
             _ => target.is_some_and(|target| target.withdrawn),
         };
-        let check = self.check.and_then(|check| health.check(check));
+        let check = self.check.and_then(|(check, _)| health.check(check));
         let checked = check.is_none_or(|check| check.healthy);
         let target_healthy = match &self.data {
             _ if !self.evaluate => true,
@@ -409,8 +440,9 @@ struct Context<'c> {
 }
 
 impl Context<'_> {
-    fn check(&self, check: CheckIdx) -> Option<CheckId> {
-        self.slots.check(&self.config.health_check(check).name)
+    fn check(&self, check: CheckIdx) -> Option<(CheckId, CheckIdx)> {
+        let id = self.slots.check(&self.config.health_check(check).name)?;
+        Some((id, check))
     }
 
     fn data(&self, zone: usize, record: &RoutedRecord, data: &RoutedData) -> RouteData {

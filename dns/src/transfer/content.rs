@@ -215,7 +215,11 @@ impl Resting<'_> {
             Policy::Geolocation | Policy::IpBased => {
                 sets.filter(|set| is_for_all(set)).take(1).collect()
             }
-            _ => sets.take(1).collect(),
+            // A client of whom nothing is known gets the first by set id.
+            Policy::Latency | Policy::Geoproximity => {
+                sets.min_by_key(|set| &set.id).into_iter().collect()
+            }
+            Policy::Simple => sets.take(1).collect(),
         };
         let data = chosen
             .into_iter()

@@ -8,6 +8,7 @@ mod dns_query;
 mod http;
 mod probe;
 mod quic;
+mod table;
 mod zone_file;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::response(),
         http::chunked(),
         quic::body(),
+        table::body(),
         probe::http(),
         probe::words(),
     ]

@@ -4,6 +4,7 @@
 //! `limit` (1 to 1000, else 100), `after` (the key of the last item seen) and `q` (a part of the
 //! key). docs/openapi.json describes it all, and a test holds that file to these routes.
 
+mod answer;
 mod checks;
 mod generation;
 pub(super) mod groups;
@@ -45,6 +46,7 @@ pub(super) fn router() -> Router<Shared> {
         .route("/zones", get(zones::list))
         .route("/zones/{id}", get(zones::item))
         .route("/zones/{id}/records", get(zones::records))
+        .route("/dns/answer", get(answer::show))
         .route("/generation", get(generation::show))
         .route("/reload", post(operate::reload))
 }
