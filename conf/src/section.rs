@@ -27,6 +27,8 @@ pub(crate) enum Section {
     ConnectionId,
     TargetHealthCheck,
     HealthCheck,
+    RoutingControl,
+    SafetyRule,
     Network,
     Region,
     Home,
@@ -46,7 +48,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -66,6 +68,8 @@ impl Section {
         Self::ConnectionId,
         Self::TargetHealthCheck,
         Self::HealthCheck,
+        Self::RoutingControl,
+        Self::SafetyRule,
         Self::Network,
         Self::Region,
         Self::Home,
@@ -126,6 +130,8 @@ impl Section {
             Self::MinimumHealthy => "a threshold such as `unhealthy-state-routing`",
             Self::TargetHealthCheck => "[target-group.health-check]",
             Self::HealthCheck => "[[health-check]]",
+            Self::RoutingControl => "[[routing-control]]",
+            Self::SafetyRule => "[[safety-rule]]",
             Self::Network => "[[network]]",
             Self::Region => "[[region]]",
             Self::Home => "`home`",
@@ -157,6 +163,8 @@ impl Section {
                 "listener",
                 "target-group",
                 "health-check",
+                "routing-control",
+                "safety-rule",
                 "network",
                 "region",
                 "cidr-collection",
@@ -278,8 +286,20 @@ impl Section {
                 "children",
                 "health-threshold",
                 "target-group",
+                "routing-control",
                 "disabled",
                 "inverted",
+            ],
+            Self::RoutingControl => &["name", "initial"],
+            Self::SafetyRule => &[
+                "name",
+                "type",
+                "asserted-controls",
+                "gating-controls",
+                "target-controls",
+                "threshold",
+                "inverted",
+                "wait-period",
             ],
             Self::Network => &[
                 "name",

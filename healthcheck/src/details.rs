@@ -200,6 +200,17 @@ pub(crate) fn check_outlook(
     )
 }
 
+/// What would change the state of a check that looks at a routing control.
+pub(crate) fn control_outlook(control: &str, on: bool, inverted: bool) -> String {
+    let state = if on == inverted {
+        "healthy"
+    } else {
+        "unhealthy"
+    };
+    let to = if on { "off" } else { "on" };
+    format!("It becomes {state} when routing control `{control}` is turned {to}.")
+}
+
 /// Whole milliseconds.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -6,6 +6,8 @@
 
 mod allocation;
 mod board;
+mod control;
+mod control_store;
 mod details;
 mod machine;
 mod memory;
@@ -21,7 +23,10 @@ mod state;
 mod store;
 mod table;
 
-pub use board::{Board, BoardHandle, BoardSettings, Prepared, UnknownTarget, start};
+pub use board::{
+    Board, BoardHandle, BoardSettings, ControlOutcome, Prepared, UnknownTarget, start,
+};
+pub use control::{ControlChange, ControlError, ControlStatus, SafetyRuleStatus};
 pub use details::{CheckDetails, ObservationDetails, TargetDetails};
 pub use memory::MemorySettings;
 pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};

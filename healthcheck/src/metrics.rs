@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
 
 use crate::{HealthTable, Observation, Phases, ReasonCode, TargetState};
 
@@ -19,6 +19,10 @@ const DURATION: &str = "pointsman_health_check_duration_seconds";
 const LATENCY: &str = "pointsman_health_check_phase_seconds";
 /// 1 for a healthy standalone check, 0 for an unhealthy one.
 const CHECK_HEALTHY: &str = "pointsman_health_check_healthy";
+/// 1 for a routing control that is on.
+const CONTROL: &str = "pointsman_routing_control_on";
+/// Changes of routing controls that a safety rule refused.
+const REFUSALS: &str = "pointsman_safety_rule_refusals_total";
 /// Changes of state.
 const TRANSITIONS: &str = "pointsman_health_transitions_total";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
@@ -32,6 +36,8 @@ pub(crate) struct Metrics {
     duration: HistogramVec,
     latency: HistogramVec,
     transitions: IntCounterVec,
+    controls: IntGaugeVec,
+    refusals: IntCounterVec,
 }
 
 impl Metrics {
@@ -46,6 +52,12 @@ impl Metrics {
         let latency = "How long connecting, TLS and the first byte took a health check's probes.";
         let latency = HistogramOpts::new(LATENCY, latency).buckets(BUCKETS.to_vec());
         let transitions = Opts::new(TRANSITIONS, "Changes of a target's health state.");
+        let controls = Opts::new(
+            CONTROL,
+            "1 for a routing control that is on, 0 for one that is off.",
+        );
+        let refusals = "Changes of routing controls that a safety rule refused.";
+        let refusals = Opts::new(REFUSALS, refusals);
         Self {
             duration: HistogramVec::new(duration, &["protocol", "result"])
                 .expect("a valid histogram"),
@@ -53,6 +65,8 @@ impl Metrics {
                 .expect("a valid histogram"),
             transitions: IntCounterVec::new(transitions, &["target_group", "to", "reason"])
                 .expect("a valid counter"),
+            controls: IntGaugeVec::new(controls, &["routing_control"]).expect("a valid gauge"),
+            refusals: IntCounterVec::new(refusals, &["safety_rule"]).expect("a valid counter"),
         }
     }
 
@@ -105,11 +119,30 @@ impl Metrics {
         }
     }
 
+    /// A routing control is on, or off.
+    pub(crate) fn control(&self, control: &str, on: bool) {
+        let gauge = self.controls.with_label_values(&[control]);
+        gauge.set(i64::from(on));
+    }
+
+    /// A safety rule refused a change.
+    pub(crate) fn refused(&self, rule: &str) {
+        self.refusals.with_label_values(&[rule]).inc();
+    }
+
+    /// The routing control is gone: so is its series.
+    pub(crate) fn forget_control(&self, control: &str) {
+        // Fails only for one that never was.
+        let _absent = self.controls.remove_label_values(&[control]);
+    }
+
     /// Everything, with the states of `table`.
     pub(crate) fn collect(&self, table: &HealthTable) -> Vec<MetricFamily> {
         let mut families = self.duration.collect();
         families.extend(self.latency.collect());
         families.extend(self.transitions.collect());
+        families.extend(self.controls.collect());
+        families.extend(self.refusals.collect());
         families.push(target_health(table));
         families.push(check_health(table));
         families.retain(|family| !family.get_metric().is_empty());

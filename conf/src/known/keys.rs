@@ -34,8 +34,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // The top level.
     later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
     later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
-    later(Root, "routing-control", &[Empty], "the switch would not exist", "drain targets with `pointsman drain`"),
-    later(Root, "safety-rule", &[Empty], "nothing would guard the switches", REMOVE),
     later(Root, "etcd", &[Empty], "this process would share neither configuration nor health with others", "remove it; each process reads its own file"),
     later(Root, "oidc", &[Empty], "nobody would be asked to log in", "keep the admin surface on loopback"),
     later(Root, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
@@ -117,7 +115,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // [[health-check]]
     later(HealthCheck, "regions", &[Empty], "the address would be probed from here only", REMOVE),
     later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
-    later(HealthCheck, "routing-control", &[], "the switch would not exist", REMOVE),
     later(HealthCheck, "metric", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),
     later(HealthCheck, "domain-name", &[], "the name would not be looked up", "use `address`, and `host` for the Host header"),

@@ -120,13 +120,6 @@ pub(super) const LATER: &[LaterWords] = &[
         "use a check of an address, of a target group, or `calculated`",
     ),
     later(
-        HealthCheck,
-        "type",
-        &["routing-control", "recovery-control"],
-        "the switch would not exist",
-        "use `disabled` and `inverted`, which a reload changes",
-    ),
-    later(
         Record,
         "type",
         &[

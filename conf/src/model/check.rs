@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{GroupIdx, TlsCheck};
+use super::{ControlIdx, GroupIdx, TlsCheck};
 use crate::Span;
 
 /// Index of a check in [`Config::health_checks`](crate::Config::health_checks).
@@ -41,6 +41,8 @@ pub enum HealthCheckKind {
     },
     /// A target group: healthy when it meets its `dns-failover`.
     TargetGroup(GroupIdx),
+    /// A switch: healthy while it is on (Route 53 `RECOVERY_CONTROL`).
+    RoutingControl(ControlIdx),
 }
 
 impl HealthCheckKind {
@@ -50,6 +52,7 @@ impl HealthCheckKind {
             Self::Endpoint(endpoint) => endpoint.protocol(),
             Self::Calculated { .. } => "calculated",
             Self::TargetGroup(_) => "target-group",
+            Self::RoutingControl(_) => "routing-control",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod action;
 mod check;
 mod connection_id;
+mod control;
 mod dns;
 mod dns_service;
 mod group;
@@ -23,6 +24,7 @@ pub use action::{
 };
 pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use connection_id::{ConnectionId, ServerIdFormat};
+pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, RateLimit};
 pub use group::{
@@ -64,6 +66,10 @@ pub struct Config {
     pub target_groups: Vec<TargetGroup>,
     /// Standalone checks, in the order of the file; [`CheckIdx`] points here.
     pub health_checks: Vec<HealthCheck>,
+    /// Switches, in the order of the file; [`ControlIdx`] points here.
+    pub routing_controls: Vec<RoutingControl>,
+    /// What guards the switches, in the order of the file.
+    pub safety_rules: Vec<SafetyRule>,
     /// AWS's regions, then those of `[[region]]`; [`RegionIdx`] points here.
     pub regions: Vec<Region>,
     /// Networks whose whereabouts are said, in the order of the file.
@@ -107,6 +113,14 @@ impl Config {
     /// On an index made for another `Config`.
     pub fn region(&self, index: RegionIdx) -> &Region {
         &self.regions[index.0]
+    }
+
+    /// The routing control an index points at.
+    ///
+    /// # Panics
+    /// On an index made for another `Config`.
+    pub fn routing_control(&self, index: ControlIdx) -> &RoutingControl {
+        &self.routing_controls[index.0]
     }
 
     /// The CIDR collection an index points at.

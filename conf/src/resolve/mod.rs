@@ -7,6 +7,7 @@ mod address;
 mod alias;
 mod audience;
 mod connection_id;
+mod control;
 mod defaults;
 mod directory;
 mod dns;
@@ -28,8 +29,8 @@ use crate::document::Table;
 use crate::section::Section;
 use crate::tree::{Reader, Scope};
 use crate::{
-    CheckIdx, CidrCollection, CollectionIdx, Config, Diagnostic, GroupIdx, KeyIdx, Listener,
-    ListenerIdx, Network, Profile, Region, RegionIdx,
+    CheckIdx, CidrCollection, CollectionIdx, Config, ControlIdx, Diagnostic, GroupIdx, KeyIdx,
+    Listener, ListenerIdx, Network, Profile, Region, RegionIdx,
 };
 use defaults::Numbers;
 use directory::Directory;
@@ -39,6 +40,7 @@ struct Names {
     groups: Directory<GroupIdx>,
     listeners: Directory<ListenerIdx>,
     checks: Directory<CheckIdx>,
+    controls: Directory<ControlIdx>,
     collections: Directory<CollectionIdx>,
     keys: Directory<KeyIdx>,
     regions: Directory<RegionIdx>,
@@ -65,12 +67,14 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         groups: Directory::new("target group", "[[target-group]]"),
         listeners: Directory::new("listener", "[[listener]]"),
         checks: Directory::new("health check", "[[health-check]]"),
+        controls: Directory::new("routing control", "[[routing-control]]"),
         collections: Directory::new("CIDR collection", "[[cidr-collection]]"),
         keys: Directory::new("TSIG key", "[[tsig-key]]"),
         regions: Directory::new("region", "[[region]]"),
     };
     let process = process::resolve(&mut reader, numbers);
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
+    let routing_controls = control::controls(&mut reader, &mut names);
     let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
     let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
     let regions = region::resolve(&mut reader, &mut names);
@@ -92,6 +96,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     if !serves && dns.as_ref().is_none_or(|dns| !dns.wants_zones) {
         nothing_to_serve(&reader);
     }
+    let safety_rules = control::rules(&mut reader, profile, &routing_controls, &mut names);
     reader.finish();
     names.report_unused(scope);
     let config = Config {
@@ -103,6 +108,8 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         listeners,
         target_groups,
         health_checks,
+        routing_controls,
+        safety_rules,
         regions,
         networks,
         tsig_keys,
@@ -123,6 +130,11 @@ impl Names {
         self.checks.report_unused(
             "it would be probed, and decide nothing",
             "name it as `health-check` of a set or among the `children` of a calculated one, or remove it",
+            scope,
+        );
+        self.controls.report_unused(
+            "nothing would follow when it is turned",
+            "name it as `routing-control` of a health check or in a safety rule, or remove it",
             scope,
         );
         self.keys.report_unused(

@@ -1,7 +1,7 @@
 //! Standalone checks: brought in line with a configuration, fed with results, and the ones that
 //! follow from others worked out before each publication.
 //!
-//! Order matters: group roll-ups first, then checks of groups, then calculated ones, whose children
+//! Order matters: group roll-ups first, then checks of groups and of controls, then calculated ones, whose children
 //! are never calculated themselves. All of it happens within one publication, so that no reader
 //! sees a parent disagree with its children.
 
@@ -126,9 +126,9 @@ impl Core {
                 .map(|(&id, _)| id)
                 .collect()
         };
-        let groups = ids(|basis| matches!(basis, Basis::Group(_)));
+        let leaves = ids(|basis| matches!(basis, Basis::Group(_) | Basis::Control(_)));
         let parents = ids(|basis| matches!(basis, Basis::Children { .. }));
-        for id in groups.into_iter().chain(parents) {
+        for id in leaves.into_iter().chain(parents) {
             self.refresh_check(id);
         }
     }
@@ -156,6 +156,11 @@ impl Core {
                 }
                 None => (false, "no target group".into()),
             },
+            Basis::Control(control) => {
+                let on = self.controls.is_on(control);
+                let state = if on { "on" } else { "off" };
+                (on, format!("routing control `{control}` is {state}").into())
+            }
         }
     }
 }
@@ -198,6 +203,10 @@ fn basis(check: &HealthCheck, before: Option<Basis>, prepared: &Prepared) -> Bas
             // Every group of a prepared configuration has an id.
             Basis::Group(prepared.slots.group(name).map_or(u32::MAX, |id| id.0))
         }
+        HealthCheckKind::RoutingControl(control) => {
+            let name = &prepared.config.routing_control(*control).name;
+            Basis::Control(name.as_str().into())
+        }
     }
 }
 
@@ -220,6 +229,8 @@ pub(super) fn groups_looked_at(config: &Config) -> impl Iterator<Item = GroupIdx
     let looking = config.health_checks.iter().filter(|check| !check.disabled);
     looking.filter_map(|check| match check.kind {
         HealthCheckKind::TargetGroup(group) => Some(group),
-        HealthCheckKind::Endpoint(_) | HealthCheckKind::Calculated { .. } => None,
+        HealthCheckKind::Endpoint(_)
+        | HealthCheckKind::Calculated { .. }
+        | HealthCheckKind::RoutingControl(_) => None,
     })
 }

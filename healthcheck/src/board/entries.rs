@@ -207,6 +207,8 @@ pub(super) enum Basis {
     Children { ids: Vec<u32>, threshold: usize },
     /// A target group's roll-up.
     Group(u32),
+    /// A routing control: healthy while it is on.
+    Control(Arc<str>),
 }
 
 /// A check with probes of its own.
@@ -223,7 +225,7 @@ impl CheckEntry {
     pub(super) fn probed(&self) -> Option<&ProbedCheck> {
         match &self.basis {
             Basis::Probed(probed) => Some(probed),
-            Basis::Children { .. } | Basis::Group(_) => None,
+            Basis::Children { .. } | Basis::Group(_) | Basis::Control(_) => None,
         }
     }
 
@@ -231,7 +233,7 @@ impl CheckEntry {
     pub(super) fn probed_mut(&mut self) -> Option<&mut ProbedCheck> {
         match &mut self.basis {
             Basis::Probed(probed) => Some(probed),
-            Basis::Children { .. } | Basis::Group(_) => None,
+            Basis::Children { .. } | Basis::Group(_) | Basis::Control(_) => None,
         }
     }
 

@@ -11,9 +11,11 @@ use conf::Config;
 use prometheus::proto::MetricFamily;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::controls::Turned;
 use crate::allocation::{Acknowledgements, Ticket};
 use crate::metrics::Metrics;
 use crate::{CheckDetails, GroupStatus, HealthTable, OperatorState, PassiveEvent, Plane, Reporter};
+use crate::{ControlChange, ControlError, ControlOutcome, ControlStatus, SafetyRuleStatus};
 use crate::{SlotMap, TargetDetails};
 
 /// A target that is not registered.
@@ -57,6 +59,8 @@ pub(super) enum Command {
     Weight(TargetName, Option<u16>, oneshot::Sender<Option<u64>>),
     Target(TargetName, oneshot::Sender<Option<TargetDetails>>),
     Check(String, oneshot::Sender<Option<CheckDetails>>),
+    Turn(ControlChange, oneshot::Sender<Turned>),
+    Controls(oneshot::Sender<(Vec<ControlStatus>, Vec<SafetyRuleStatus>)>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -171,6 +175,24 @@ impl BoardHandle {
     pub async fn check_details(&self, check: &str) -> Option<CheckDetails> {
         let name = check.to_owned();
         self.ask(|reply| Command::Check(name, reply)).await?
+    }
+
+    /// Turns routing controls, all that are named or none. Returns when that is saved.
+    ///
+    /// # Errors
+    /// What is unknown, which safety rules refuse it, or that this process cannot do it now.
+    pub async fn turn(&self, change: ControlChange) -> Result<ControlOutcome, ControlError> {
+        let turned = self.ask(|reply| Command::Turn(change, reply)).await;
+        let (mut outcome, saved) = turned.unwrap_or(Err(ControlError::Ended))?;
+        if let Some(saved) = saved {
+            outcome.saved = saved.await.unwrap_or(false);
+        }
+        Ok(outcome)
+    }
+
+    /// Every routing control, by name, and every safety rule, in the order of the file.
+    pub async fn controls(&self) -> (Vec<ControlStatus>, Vec<SafetyRuleStatus>) {
+        self.ask(Command::Controls).await.unwrap_or_default()
     }
 
     /// Every group with its targets, of one table.

@@ -6,6 +6,7 @@
 //! published once. Nothing here blocks, and no lock is held: the task is the lock.
 
 mod checks;
+mod controls;
 mod entries;
 mod handle;
 mod keeper;
@@ -15,12 +16,14 @@ mod publication;
 mod reload;
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+pub use controls::ControlOutcome;
 pub use handle::{BoardHandle, Prepared, UnknownTarget};
 
 use crate::allocation::{Acknowledgements, Allocation};
@@ -28,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::probe::{Network, Probe};
 use crate::schedule::Schedule;
 use crate::{HealthTable, MemorySettings, Observation, PassiveEvent, SlotId};
+use controls::Controls;
 use entries::{CheckEntry, GroupEntry, TargetEntry, TargetKey};
 use handle::Command;
 use keeper::Keeper;
@@ -48,6 +52,8 @@ pub struct BoardSettings {
     pub seed: u64,
     /// Where health outlives the process; `None` = nowhere.
     pub memory: Option<MemorySettings>,
+    /// The file that keeps routing controls as they were turned; `None` = nothing does.
+    pub controls: Option<PathBuf>,
 }
 
 impl Default for BoardSettings {
@@ -55,6 +61,7 @@ impl Default for BoardSettings {
         Self {
             seed: rand::random(),
             memory: None,
+            controls: None,
         }
     }
 }
@@ -132,6 +139,7 @@ impl Board {
             delays: BTreeSet::new(),
             publication: Publication::new(self.table),
             metrics: self.metrics,
+            controls: Controls::start(self.settings.controls),
             keeper: (self.settings.memory.as_ref())
                 .map(|settings| Keeper::start(settings, Instant::now())),
         };
@@ -179,6 +187,7 @@ struct Core {
     delays: BTreeSet<(Instant, SlotId)>,
     publication: Publication,
     metrics: Arc<Metrics>,
+    controls: Controls,
     keeper: Option<Keeper>,
 }
 
@@ -186,7 +195,11 @@ impl Core {
     /// Ends every probe and saves a last time.
     async fn end(mut self) {
         let last = self.last_memory();
+        let controls = self.controls.take_store();
         drop(self);
+        if let Some(store) = controls {
+            store.finish().await;
+        }
         if let Some((keeper, memory)) = last {
             keeper.finish(memory).await;
         }

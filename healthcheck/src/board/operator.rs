@@ -6,9 +6,10 @@
 use tokio::time::Instant;
 
 use super::Core;
+use super::entries::Basis;
 use super::handle::{Command, TargetName};
 use super::publication::Urgency;
-use crate::details::{check_outlook, milliseconds, target_outlook};
+use crate::details::{check_outlook, control_outlook, milliseconds, target_outlook};
 use crate::schedule::ProbeKey;
 use crate::{CheckDetails, CheckId, SlotId, TargetDetails};
 
@@ -35,6 +36,12 @@ impl Core {
             }
             Command::Check(name, reply) => {
                 let _unheard = reply.send(self.check_details(&name));
+            }
+            Command::Turn(change, reply) => {
+                let _unheard = reply.send(self.turn(&change));
+            }
+            Command::Controls(reply) => {
+                let _unheard = reply.send(self.controls.status());
             }
             Command::Shutdown(reply) => drop(reply),
         }
@@ -108,11 +115,16 @@ impl Core {
             contrary: probed.map(|probed| probed.machine.contrary()),
             observations: probed.map_or_else(Vec::new, |probed| probed.probing.details(now)),
             next_probe_ms: self.next_probe(ProbeKey::Check(CheckId(id)), now),
-            next: check_outlook(
-                probed.map(|probed| &probed.machine),
-                entry.disabled,
-                entry.inverted,
-            ),
+            next: match &entry.basis {
+                Basis::Control(control) if !entry.disabled => {
+                    control_outlook(control, self.controls.is_on(control), entry.inverted)
+                }
+                _ => check_outlook(
+                    probed.map(|probed| &probed.machine),
+                    entry.disabled,
+                    entry.inverted,
+                ),
+            },
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod checks;
 mod config;
+mod controls;
 mod memory;
 mod script;
 mod slots;

@@ -38,16 +38,20 @@ enum Kind {
     Https,
     Calculated,
     TargetGroup,
+    RoutingControl,
 }
 
 impl Kind {
     /// Every word, and whether it demands a search string, as Route 53's `str-match` ones do.
-    const WORDS: [(&'static str, (Self, bool)); 7] = [
+    const WORDS: [(&'static str, (Self, bool)); 9] = [
         ("tcp", (Self::Tcp, false)),
         ("http", (Self::Http, false)),
         ("https", (Self::Https, false)),
         ("calculated", (Self::Calculated, false)),
         ("target-group", (Self::TargetGroup, false)),
+        ("routing-control", (Self::RoutingControl, false)),
+        // Route 53's word for it.
+        ("recovery-control", (Self::RoutingControl, false)),
         ("http-str-match", (Self::Http, true)),
         ("https-str-match", (Self::Https, true)),
     ];
@@ -59,6 +63,7 @@ impl Kind {
             Self::Https => [&PROBE_KEYS[..], &HTTP_KEYS, &TLS_KEYS].concat(),
             Self::Calculated => vec!["children", "health-threshold"],
             Self::TargetGroup => vec!["target-group"],
+            Self::RoutingControl => vec!["routing-control"],
         }
     }
 
@@ -69,15 +74,24 @@ impl Kind {
             Self::Https => "an https probe does not read it",
             Self::Calculated => "a calculated check looks at other checks",
             Self::TargetGroup => "it looks at the group's targets, which have probes of their own",
+            Self::RoutingControl => "it looks at a switch that people turn",
         }
     }
 }
 
 /// What to do about a key that means nothing to the type.
 fn takers(key: &str) -> String {
+    // Route 53's other words for a kind come after ours.
+    let first = |kind| {
+        Kind::WORDS
+            .iter()
+            .position(|(_, (other, _))| *other == kind)
+    };
     let words = Kind::WORDS
         .iter()
-        .filter(|(_, (_, wants_string))| !wants_string);
+        .enumerate()
+        .filter(|(place, (_, (kind, _)))| first(*kind) == Some(*place))
+        .map(|(_, word)| word);
     let takers: Vec<_> = words
         .filter(|(_, (kind, _))| kind.keys().contains(&key))
         .map(|(word, _)| format!("`{word}`"))
@@ -154,7 +168,7 @@ fn kind<'t>(
     reader.missing(
         "type",
         "it would not be known what to look at",
-        "add `type = \"http\"`, `\"https\"`, `\"tcp\"`, `\"calculated\"` or `\"target-group\"`",
+        "add `type = \"http\"`, `\"https\"`, `\"tcp\"`, `\"calculated\"`, `\"target-group\"` or `\"routing-control\"`",
     );
     let (kind, wants_string) = match reader.choice("type", &Kind::WORDS) {
         Choice::Is(found) => found.value,
@@ -189,6 +203,13 @@ fn kind<'t>(
             let group = reader.text("target-group");
             let group = group.and_then(|name| names.groups.find(name, reader.scope()));
             group.map(HealthCheckKind::TargetGroup)
+        }
+        Kind::RoutingControl => {
+            let help = "add `routing-control = \"…\"`";
+            reader.missing("routing-control", "there would be nothing to look at", help);
+            let control = reader.text("routing-control");
+            let control = control.and_then(|name| names.controls.find(name, reader.scope()));
+            control.map(HealthCheckKind::RoutingControl)
         }
     };
     let own = kind.keys();

@@ -164,6 +164,8 @@ impl ConfigText {
             listeners: Vec::new(),
             target_groups: Vec::new(),
             health_checks: Vec::new(),
+            routing_controls: Vec::new(),
+            safety_rules: Vec::new(),
             regions: Vec::new(),
             networks: Vec::new(),
             tsig_keys: Vec::new(),

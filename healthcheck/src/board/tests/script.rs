@@ -192,7 +192,11 @@ pub(super) async fn remembering<P: Probe + 'static>(
     prober: Arc<P>,
     test: impl AsyncFnOnce(&Running, &P),
 ) {
-    let settings = BoardSettings { seed: 7, memory };
+    let settings = BoardSettings {
+        seed: 7,
+        memory,
+        controls: None,
+    };
     let (board, handle) = start_with(settings, prober.clone());
     let local = LocalSet::new();
     let running = Running {
