@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::api::Status;
+use super::api::controls::{self, ControlReport, ControlState, RuleReport};
 use super::api::groups::{self, GroupReport};
 use super::api::listeners::{self, ListenerReport};
 use super::api::targets::{self, TargetReport};
@@ -28,12 +29,14 @@ const MAX_ROWS: usize = 200;
 /// The handler.
 pub(super) async fn show(State(admin): State<Shared>) -> Response {
     let view = admin.view();
-    let page = render(&admin, &view);
+    let (controls, rules) = controls::reports(&admin, &view).await;
+    let controls = control_section(&controls, &rules);
+    let page = render(&admin, &view, &controls);
     let headers = [(header::CONTENT_SECURITY_POLICY, POLICY)];
     (headers, Html(page)).into_response()
 }
 
-fn render(admin: &Admin, view: &View) -> String {
+fn render(admin: &Admin, view: &View, controls: &str) -> String {
     let groups = groups::reports(admin, view);
     let mut body = heading(admin, view);
     body.push_str(&listener_table(&listeners::reports(admin, view, &groups)));
@@ -43,6 +46,7 @@ fn render(admin: &Admin, view: &View) -> String {
             &targets::reports(admin, view, group),
         ));
     }
+    body.push_str(controls);
     for zone in &view.zones {
         let records = zone.records.iter().take(MAX_ROWS);
         let records = zones::record_reports(admin, view, records);
@@ -157,6 +161,39 @@ fn group_section(group: &GroupReport, targets: &[TargetReport]) -> String {
         check.interval,
         table(&columns, rows),
     )
+}
+
+fn control_section(controls: &[ControlReport], rules: &[RuleReport]) -> String {
+    if controls.is_empty() {
+        return String::new();
+    }
+    let rows = controls.iter().map(|control| {
+        let state = match control.state {
+            ControlState::On => badge(Status::Ok, "on"),
+            ControlState::Off => badge(Status::Warning, "off"),
+        };
+        [
+            escape(&control.name),
+            state,
+            escape(&control.since),
+            escape(&control.safety_rules.join(", ")),
+            escape(&control.used_by.join(", ")),
+        ]
+    });
+    let columns = ["control", "state", "since", "guarded by", "used by"];
+    let controls = table(&columns, rows);
+    let rows = rules.iter().map(|rule| {
+        let met = match rule.met {
+            true => badge(Status::Ok, "met"),
+            false => badge(Status::Warning, "not met"),
+        };
+        [escape(&rule.name), met, escape(&rule.description)]
+    });
+    let rules = match rules.is_empty() {
+        true => String::new(),
+        false => table(&["safety rule", "met", "asks"], rows),
+    };
+    format!("<section><h2>Routing controls</h2>{controls}{rules}</section>\n")
 }
 
 fn zone_section(zone: &ZoneReport, records: &[RecordReport]) -> String {

@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod control;
 mod dns;
 mod init;
 mod operate;
@@ -97,6 +98,20 @@ enum Command {
     Dns(dns::DnsCommand),
     /// Check tables of expected DNS answers against a configuration, without serving it
     Test(dns::Test),
+    /// List routing controls, or turn some, all at once: `pointsman control eu off us on`
+    Control {
+        /// Which, and how to turn it; several pairs are one change
+        #[arg(value_name = "NAME on|off")]
+        states: Vec<String>,
+        /// Safety rules that are not to be asked
+        #[arg(long = "override", value_name = "RULE")]
+        overrides: Vec<String>,
+        #[command(flatten)]
+        remote: Remote,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the running process read its configuration file again
     Reload {
         #[command(flatten)]
@@ -184,6 +199,12 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         } => operate::weight(&remote, &group, target, weight),
         Command::Dns(dns::DnsCommand::Answer(options)) => dns::answer(&options),
         Command::Test(options) => dns::test(&options),
+        Command::Control {
+            states,
+            overrides,
+            remote,
+            json,
+        } => control::run(&remote, &states, &overrides, json),
         Command::Reload { remote, json } => operate::reload(&remote, json),
         Command::Version { json } => version::run(json),
     }
@@ -207,7 +228,7 @@ mod tests {
             shown,
             [
                 "demo", "run", "check", "init", "quick", "status", "drain", "undrain", "weight",
-                "dns", "test", "reload", "version"
+                "control", "dns", "test", "reload", "version"
             ]
         );
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Remote;
 use super::client::{Client, segment};
 use super::outcome::{Failure, print, print_json};
 use super::table::Table;
+use super::{Remote, control};
 use crate::moment;
 
 /// Items of one page of a list: the most the API gives.
@@ -52,6 +52,8 @@ fn everything(client: &Client) -> Result<Value, Failure> {
         "listeners": list(client, "/api/v1/listeners")?,
         "target-groups": groups,
         "health-checks": list(client, "/api/v1/health-checks")?,
+        "routing-controls": list(client, "/api/v1/routing-controls")?,
+        "safety-rules": list(client, "/api/v1/safety-rules")?,
         "zones": zones,
     }))
 }
@@ -75,7 +77,7 @@ fn add_targets(client: &Client, group: &mut Value) -> Result<(), Failure> {
 }
 
 /// Every item of a list, page by page.
-fn list(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
+pub(super) fn list(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
     let mut all = Vec::new();
     let mut query = format!("?limit={PAGE}");
     loop {
@@ -112,6 +114,11 @@ fn show_everything(all: &Value) -> String {
         text.push_str(&show_group(group));
     }
     text.push_str(&show_checks(items(all, "health-checks")));
+    let controls = items(all, "routing-controls");
+    if !controls.is_empty() {
+        text.push('\n');
+        text.push_str(&control::text(controls, items(all, "safety-rules")));
+    }
     text.push_str(&show_zones(
         items(all, "zones"),
         &generation["addresses"]["dns"],
@@ -302,11 +309,11 @@ fn why(target: &Value) -> String {
     }
 }
 
-fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
     object[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn field<'a>(object: &'a Value, key: &str) -> &'a str {
+pub(super) fn field<'a>(object: &'a Value, key: &str) -> &'a str {
     object[key].as_str().unwrap_or_default()
 }
 
@@ -315,7 +322,7 @@ fn number(object: &Value, key: &str) -> u64 {
 }
 
 /// A field as text; empty when it is null.
-fn cell(object: &Value, key: &str) -> String {
+pub(super) fn cell(object: &Value, key: &str) -> String {
     match &object[key] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -323,7 +330,7 @@ fn cell(object: &Value, key: &str) -> String {
     }
 }
 
-fn texts(list: &Value) -> Vec<String> {
+pub(super) fn texts(list: &Value) -> Vec<String> {
     let all = list.as_array().map_or(&[][..], Vec::as_slice);
     all.iter()
         .filter_map(|text| text.as_str().map(str::to_owned))

@@ -30,6 +30,8 @@ const RELOAD_QUEUE: usize = 8;
 
 /// Where health outlives the process, in the state folder.
 const HEALTH_FILE: &str = "health.json";
+/// Routing controls as they were turned, in the same place.
+const CONTROLS_FILE: &str = "controls.json";
 
 /// Where a process serves, with real ports.
 #[derive(Debug, Clone)]
@@ -168,6 +170,7 @@ fn board_settings(config: &Config) -> BoardSettings {
     });
     BoardSettings {
         memory,
+        controls: Some(config.state_dir.join(CONTROLS_FILE)),
         ..BoardSettings::default()
     }
 }

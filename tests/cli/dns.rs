@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{PATIENCE, Process, Service, eventually, http_over, output, stderr, stdout};
 
 /// Asks for A records; the addresses answered.
-fn ask(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
+pub(crate) fn ask(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
     let mut query = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         query.push(u8::try_from(label.len()).unwrap());

@@ -9,7 +9,9 @@ use crate::harness::{Process, Service, get, http_over, names, post};
 
 fn everything(one: &Service) -> Process {
     let process = Process::start(&format!(
-        "{}[[health-check]]\nname = \"up\"\ntype = \"tcp\"\naddress = \"{}\"\n\
+        "{}[[routing-control]]\nname = \"main\"\n[[safety-rule]]\nname = \"rule\"\n\
+         type = \"assertion\"\nasserted-controls = [\"main\"]\nthreshold = 1\ninverted = true\n\
+         [[health-check]]\nname = \"up\"\ntype = \"tcp\"\naddress = \"{}\"\n\
          [dns]\nbind = \"127.0.0.1:0\"\n[[zone]]\nname = \"example.test\"\n\
          [[zone.record]]\nname = \"app\"\ntype = \"A\"\nalias = {{ target-group = \"app\" }}\n\
          [[zone.record]]\nname = \"api\"\ntype = \"A\"\npolicy = \"failover\"\nsets = [\n\
@@ -33,6 +35,7 @@ fn every_path_of_the_description_answers_as_described() {
         let name = match path.split('/').nth(3) {
             Some("listeners") => "web",
             Some("health-checks") => "up",
+            Some("routing-controls") => "main",
             _ => "app",
         };
         let real = path
@@ -68,6 +71,8 @@ fn every_path_of_the_description_answers_as_described() {
 fn body_for(path: &str) -> &'static str {
     if path.ends_with("/weight") {
         "{\"weight\": 1}"
+    } else if path.ends_with("/routing-controls") {
+        "{\"states\": {\"main\": \"off\"}}"
     } else {
         "{}"
     }

@@ -33,6 +33,8 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         listeners: Vec::new(),
         target_groups: Vec::new(),
         health_checks: Vec::new(),
+        routing_controls: Vec::new(),
+        safety_rules: Vec::new(),
         regions: Vec::new(),
         networks: Vec::new(),
         tsig_keys: Vec::new(),

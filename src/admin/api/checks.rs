@@ -17,7 +17,8 @@ use crate::moment;
 pub(super) struct CheckReport {
     name: String,
     r#type: &'static str,
-    /// What it looks at: an address, `health-check/NAME` or `target-group/NAME`.
+    /// What it looks at: an address, `health-check/NAME`, `target-group/NAME` or
+    /// `routing-control/NAME`.
     watches: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
@@ -80,7 +81,9 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
         let description = health.map_or("", |health| &health.description).to_owned();
         let endpoint = match &check.kind {
             HealthCheckKind::Endpoint(endpoint) => Some(endpoint),
-            HealthCheckKind::Calculated { .. } | HealthCheckKind::TargetGroup(_) => None,
+            HealthCheckKind::Calculated { .. }
+            | HealthCheckKind::TargetGroup(_)
+            | HealthCheckKind::RoutingControl(_) => None,
         };
         let http = endpoint.and_then(|endpoint| endpoint.http.as_ref());
         CheckReport {
@@ -95,7 +98,9 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
                 HealthCheckKind::Calculated {
                     health_threshold, ..
                 } => Some(*health_threshold),
-                HealthCheckKind::Endpoint(_) | HealthCheckKind::TargetGroup(_) => None,
+                HealthCheckKind::Endpoint(_)
+                | HealthCheckKind::TargetGroup(_)
+                | HealthCheckKind::RoutingControl(_) => None,
             },
             disabled: check.disabled,
             inverted: check.inverted,
@@ -127,6 +132,10 @@ fn watches(config: &Config, kind: &HealthCheckKind) -> Vec<String> {
         }
         HealthCheckKind::TargetGroup(group) => {
             vec![format!("target-group/{}", config.group(*group).name)]
+        }
+        HealthCheckKind::RoutingControl(control) => {
+            let name = &config.routing_control(*control).name;
+            vec![format!("routing-control/{name}")]
         }
     }
 }

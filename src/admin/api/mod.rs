@@ -6,6 +6,7 @@
 
 mod answer;
 mod checks;
+pub(super) mod controls;
 mod generation;
 pub(super) mod groups;
 pub(super) mod listeners;
@@ -43,6 +44,12 @@ pub(super) fn router() -> Router<Shared> {
         .route(&verb("weight"), post(operate::weight))
         .route("/health-checks", get(checks::list))
         .route("/health-checks/{name}", get(checks::item))
+        .route(
+            "/routing-controls",
+            get(controls::list).post(controls::change),
+        )
+        .route("/routing-controls/{name}", get(controls::item))
+        .route("/safety-rules", get(controls::rules))
         .route("/zones", get(zones::list))
         .route("/zones/{id}", get(zones::item))
         .route("/zones/{id}/records", get(zones::records))

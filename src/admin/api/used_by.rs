@@ -2,7 +2,7 @@
 //!
 //! Read off the configuration for each answer; objects are few and answers are rare.
 
-use conf::{AliasTarget, CheckIdx, Config, GroupIdx, HealthCheckKind};
+use conf::{AliasTarget, CheckIdx, Config, ControlIdx, GroupIdx, HealthCheckKind};
 use conf::{ListenerIdx, RecordSet, SetData};
 
 /// Users of a target group: `listener/NAME`, `record/ZONE/NAME`, `health-check/NAME`.
@@ -32,9 +32,22 @@ pub(super) fn of_check(config: &Config, check: CheckIdx) -> Vec<String> {
     let mut users = records(config, |set| set.health_check == Some(check));
     let counts = |kind: &HealthCheckKind| match kind {
         HealthCheckKind::Calculated { children, .. } => children.contains(&check),
-        HealthCheckKind::Endpoint(_) | HealthCheckKind::TargetGroup(_) => false,
+        HealthCheckKind::Endpoint(_)
+        | HealthCheckKind::TargetGroup(_)
+        | HealthCheckKind::RoutingControl(_) => false,
     };
     users.extend(checks(config, counts));
+    users
+}
+
+/// Users of a routing control: checks, and safety rules that count or guard it.
+pub(super) fn of_control(config: &Config, control: ControlIdx) -> Vec<String> {
+    let looks = |kind: &HealthCheckKind| *kind == HealthCheckKind::RoutingControl(control);
+    let mut users: Vec<String> = checks(config, looks).collect();
+    let rules = config.safety_rules.iter();
+    let names =
+        rules.filter(|rule| rule.counted.contains(&control) || rule.guarded().contains(&control));
+    users.extend(names.map(|rule| format!("safety-rule/{}", rule.name)));
     users
 }
 
