@@ -216,28 +216,30 @@ impl Switchboard {
                 left.as_secs_f64().max(0.1)
             ));
         }
-        let (after, tense) = match rule.rule.kind {
+        let after = match rule.rule.kind {
             // A gate that is opened in the same change opens for the next one.
-            SafetyRuleKind::Gating(_) => (&[][..], "are"),
-            SafetyRuleKind::Assertion => (turned, "would be"),
+            SafetyRuleKind::Gating(_) => &[][..],
+            SafetyRuleKind::Assertion => turned,
         };
         let on = self.on(rule, after);
         if rule.rule.is_met(on) {
             return None;
         }
-        let (all, limit) = (rule.counted.len(), rule.rule.threshold);
+        let limit = rule.rule.threshold;
         let wanted = match rule.rule.inverted {
-            false => format!("at least {limit} must be"),
-            true => format!("fewer than {limit} must be"),
+            false => format!("at least {limit}"),
+            true => format!("fewer than {limit}"),
         };
-        let whose = match rule.rule.kind {
+        let names: Vec<&str> = rule.counted.iter().map(|name| &**name).collect();
+        let names = names.join(", ");
+        Some(match rule.rule.kind {
             SafetyRuleKind::Gating(_) => {
-                let names: Vec<&str> = rule.counted.iter().map(|name| &**name).collect();
-                format!(" of {} to turn `{guarded}`", names.join(", "))
+                format!("`{guarded}` can be turned while {wanted} of {names} is on; {on} are")
             }
-            SafetyRuleKind::Assertion => String::new(),
-        };
-        Some(format!("{on} of {all} {tense} on; {wanted}{whose}"))
+            SafetyRuleKind::Assertion => {
+                format!("{wanted} of {names} must be on; {on} would be")
+            }
+        })
     }
 
     /// How many of the controls that `rule` counts are on once `turned` are turned.

@@ -56,7 +56,7 @@ fn dns_obeys_when_the_command_returns_and_rules_refuse_the_whole_change() {
     assert_eq!(refused.status.code(), Some(1));
     let said = stderr(&refused);
     assert!(
-        said.contains("safety rule `one-on`: 0 of 2 would be on"),
+        said.contains("safety rule `one-on`: at least 1 of eu, us must be on; 0 would be"),
         "{said}"
     );
     assert!(said.contains("--override"), "{said}");

@@ -226,7 +226,7 @@ fn rule_report(view: &View, rule: &SafetyRule, status: &SafetyRuleStatus) -> Rul
     };
     let whose = counted.join(", ");
     let asks = match rule.kind {
-        SafetyRuleKind::Assertion => format!("{least} of {whose} must stay on"),
+        SafetyRuleKind::Assertion => format!("{least} of {whose} must be on"),
         SafetyRuleKind::Gating(_) => {
             let guarded = guarded.join(", ");
             format!("{guarded} can be turned while {least} of {whose} is on")
