@@ -228,7 +228,7 @@ mod tests {
             shown,
             [
                 "demo", "run", "check", "init", "quick", "status", "drain", "undrain", "weight",
-                "control", "dns", "test", "control", "reload", "version"
+                "dns", "test", "control", "reload", "version"
             ]
         );
     }
