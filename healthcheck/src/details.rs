@@ -71,8 +71,8 @@ pub struct TargetDetails {
 pub struct CheckDetails {
     /// The check.
     pub name: String,
-    /// Where it connects, if it has probes of its own.
-    pub address: Option<SocketAddr>,
+    /// Where it connects, an address or a name with a port, if it has probes of its own.
+    pub address: Option<String>,
     /// Its state.
     pub healthy: bool,
     /// What was last seen.
@@ -98,7 +98,7 @@ pub struct CheckDetails {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ObservationDetails {
-    /// `passed`, `failed` or `void`.
+    /// `passed`, `failed`, `no-data` or `void`.
     pub result: &'static str,
     /// Why it failed, in ELB's words.
     pub reason: Option<ReasonCode>,

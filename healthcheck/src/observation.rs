@@ -20,6 +20,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection, or no HTTP response on it.
     Failed,
+    /// There is no data to judge by (a metric), and the state is to stay as it is.
+    NoData,
     /// This process was at fault (no descriptor or port left, its thread ran late): says nothing
     /// about the target.
     Void,
@@ -31,6 +33,7 @@ impl Outcome {
         match self {
             Self::Passed => "passed",
             Self::CodeMismatch(_) | Self::TimedOut | Self::Failed => "failed",
+            Self::NoData => "no-data",
             Self::Void => "void",
         }
     }
@@ -96,7 +99,7 @@ impl Observation {
     /// ELB's reason code for a probe that failed.
     pub fn reason(&self) -> Option<ReasonCode> {
         match self.outcome {
-            Outcome::Passed | Outcome::Void => None,
+            Outcome::Passed | Outcome::NoData | Outcome::Void => None,
             Outcome::CodeMismatch(_) => Some(ReasonCode::ResponseCodeMismatch),
             Outcome::TimedOut => Some(ReasonCode::Timeout),
             Outcome::Failed => Some(ReasonCode::FailedHealthChecks),
@@ -107,7 +110,7 @@ impl Observation {
     /// the probe passed.
     pub fn explanation(&self) -> Arc<str> {
         match self.outcome {
-            Outcome::Passed | Outcome::Void => self.seen.clone(),
+            Outcome::Passed | Outcome::NoData | Outcome::Void => self.seen.clone(),
             Outcome::CodeMismatch(code) => {
                 format!("Health checks failed with these codes: [{code}]").into()
             }

@@ -115,9 +115,8 @@ pub(super) const LATER: &[LaterKey] = &[
     // [[health-check]]
     later(HealthCheck, "regions", &[Empty], "the address would be probed from here only", REMOVE),
     later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
-    later(HealthCheck, "metric", &[], "no metric would be read", REMOVE),
-    later(HealthCheck, "insufficient-data-health-status", &[], "no metric would be read", REMOVE),
-    later(HealthCheck, "domain-name", &[], "the name would not be looked up", "use `address`, and `host` for the Host header"),
+    later(HealthCheck, "metric", &[], "no CloudWatch would be asked", "use type `metric` with `url` and `query`, which ask a Prometheus server"),
+    later(HealthCheck, "insufficient-data-health-status", &[], "it would not say what counts while there is no data", "use `insufficient-data`"),
     // [[network]]
     later(Network, "availability-zone", &[], "its clients would get targets of all availability zones", REMOVE),
     // [dns]

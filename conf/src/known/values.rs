@@ -115,9 +115,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         HealthCheck,
         "type",
-        &["metric", "cloudwatch-metric"],
-        "no metric would be read",
-        "use a check of an address, of a target group, or `calculated`",
+        &["cloudwatch-metric"],
+        "no CloudWatch would be asked",
+        "use type `metric`, which asks a Prometheus server",
     ),
     later(
         Record,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ControlIdx, GroupIdx, TlsCheck};
+use super::{ControlIdx, GroupIdx, MetricCheck, TlsCheck};
 use crate::Span;
 
 /// Index of a check in [`Config::health_checks`](crate::Config::health_checks).
@@ -43,6 +43,8 @@ pub enum HealthCheckKind {
     TargetGroup(GroupIdx),
     /// A switch: healthy while it is on (Route 53 `RECOVERY_CONTROL`).
     RoutingControl(ControlIdx),
+    /// A metric (Route 53 `CLOUDWATCH_METRIC`).
+    Metric(MetricCheck),
 }
 
 impl HealthCheckKind {
@@ -53,15 +55,39 @@ impl HealthCheckKind {
             Self::Calculated { .. } => "calculated",
             Self::TargetGroup(_) => "target-group",
             Self::RoutingControl(_) => "routing-control",
+            Self::Metric(_) => "metric",
         }
     }
 }
 
-/// An address that is probed.
+/// Where a check connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// There.
+    Address(SocketAddr),
+    /// To the first IPv4 address of a name, which is looked up for each probe (as Route 53 does).
+    Name {
+        /// Without a dot at the end.
+        name: String,
+        /// Not 0.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name { name, port } => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// An address or name that is probed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Where to connect.
-    pub address: SocketAddr,
+    pub destination: Destination,
     /// What is asked there; `None` = a TCP connect within 10 s (Route 53's limit) or `interval`,
     /// whichever is shorter.
     pub http: Option<EndpointHttp>,
@@ -90,7 +116,7 @@ impl Endpoint {
 pub struct EndpointHttp {
     /// Path and query, from `/`.
     pub path: String,
-    /// Host header; `None` = the address (with its port unless it is the protocol's own).
+    /// Host header; `None` = the address or name (with its port unless it is the protocol's own).
     pub host: Option<String>,
     /// Must stand in the first 5120 bytes of the body (Route 53 `SearchString`).
     pub search_string: Option<String>,

@@ -13,6 +13,7 @@ mod group;
 mod health;
 mod listener;
 mod location;
+mod metric;
 mod process;
 mod record;
 mod region;
@@ -22,7 +23,7 @@ mod transfer;
 pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
 };
-pub use check::{CheckIdx, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
+pub use check::{CheckIdx, Destination, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
@@ -39,6 +40,7 @@ pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
     Subdivision, Whereabouts,
 };
+pub use metric::{Comparison, InsufficientData, MetricCheck};
 pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,

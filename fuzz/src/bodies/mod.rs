@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Body> {
         table::body(),
         probe::http(),
         probe::words(),
+        probe::metric(),
     ]
 }
 

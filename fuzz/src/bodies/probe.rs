@@ -1,6 +1,7 @@
-//! What targets answer health checks with: HTTP heads and bodies, gRPC frames, agents' lines.
+//! What targets answer health checks with: HTTP heads and bodies, gRPC frames, agents' lines, and what
+//! a Prometheus server answers.
 
-use healthcheck::answers::{HttpAnswer, agent_line, health_frame, http_answer};
+use healthcheck::answers::{HttpAnswer, agent_line, health_frame, http_answer, metric_answer};
 
 use super::{Body, outcome, seeds};
 
@@ -77,5 +78,26 @@ pub(super) fn words() -> Body {
             let line = String::from_utf8_lossy(input);
             outcome((agent_line(&line), health_frame(input)))
         }),
+    }
+}
+
+pub(super) fn metric() -> Body {
+    Body {
+        name: "probe-metric",
+        seeds: seeds(&[
+            r#"{"status":"success","data":{"resultType":"scalar","result":[1.5,"0.5"]}}"#,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}"#,
+            r#"{"status":"error","errorType":"bad_data","error":"x"}"#,
+        ]),
+        words: &[
+            br#""resultType":"vector""#,
+            br#""resultType":"matrix""#,
+            br#""value":[1,"NaN"]"#,
+            br#""+Inf""#,
+            b"1e999",
+            b"[[[[",
+            b"{}",
+        ],
+        run: Box::new(|input| outcome(metric_answer(input))),
     }
 }

@@ -169,25 +169,20 @@ impl Core {
 /// kind of basis.
 fn basis(check: &HealthCheck, before: Option<Basis>, prepared: &Prepared) -> Basis {
     match &check.kind {
-        HealthCheckKind::Endpoint(endpoint) => {
-            let plan = ProbePlan::for_endpoint(endpoint);
-            let pace = Pace::steady(endpoint.interval);
-            let threshold = endpoint.failure_threshold;
-            let mut probed = match before {
-                Some(Basis::Probed(probed)) => probed,
-                _ => ProbedCheck {
-                    machine: CheckMachine::new(threshold),
-                    probing: Probing::new(plan.clone(), pace),
-                    measure_latency: false,
-                },
-            };
-            probed.machine.set_threshold(threshold);
-            if probed.probing.set(plan, pace) || check.disabled {
-                probed.machine.restart_counts();
-            }
-            probed.measure_latency = endpoint.measure_latency;
-            Basis::Probed(probed)
-        }
+        HealthCheckKind::Endpoint(endpoint) => Basis::Probed(probed(
+            check,
+            before,
+            ProbePlan::for_endpoint(endpoint),
+            endpoint.interval,
+            (endpoint.failure_threshold, endpoint.measure_latency),
+        )),
+        HealthCheckKind::Metric(metric) => Basis::Probed(probed(
+            check,
+            before,
+            ProbePlan::for_metric(metric),
+            metric.interval,
+            (metric.failure_threshold, false),
+        )),
         HealthCheckKind::Calculated {
             children,
             health_threshold,
@@ -208,6 +203,31 @@ fn basis(check: &HealthCheck, before: Option<Basis>, prepared: &Prepared) -> Bas
             Basis::Control(name.as_str().into())
         }
     }
+}
+
+/// A check with probes of its own; `(threshold, measure_latency)`.
+fn probed(
+    check: &HealthCheck,
+    before: Option<Basis>,
+    plan: ProbePlan,
+    interval: Duration,
+    (threshold, measure_latency): (u32, bool),
+) -> ProbedCheck {
+    let pace = Pace::steady(interval);
+    let mut probed = match before {
+        Some(Basis::Probed(probed)) => probed,
+        _ => ProbedCheck {
+            machine: CheckMachine::new(threshold),
+            probing: Probing::new(plan.clone(), pace),
+            measure_latency: false,
+        },
+    };
+    probed.machine.set_threshold(threshold);
+    if probed.probing.set(plan, pace) || check.disabled {
+        probed.machine.restart_counts();
+    }
+    probed.measure_latency = measure_latency;
+    probed
 }
 
 fn child_id(config: &Config, child: CheckIdx, prepared: &Prepared) -> Option<u32> {
@@ -231,6 +251,7 @@ pub(super) fn groups_looked_at(config: &Config) -> impl Iterator<Item = GroupIdx
         HealthCheckKind::TargetGroup(group) => Some(group),
         HealthCheckKind::Endpoint(_)
         | HealthCheckKind::Calculated { .. }
-        | HealthCheckKind::RoutingControl(_) => None,
+        | HealthCheckKind::RoutingControl(_)
+        | HealthCheckKind::Metric(_) => None,
     })
 }

@@ -106,7 +106,7 @@ impl Core {
         let health = &entry.shown;
         Some(CheckDetails {
             name: name.clone(),
-            address: probed.map(|probed| probed.probing.plan.address),
+            address: probed.map(|probed| probed.probing.plan.destination()),
             healthy: health.healthy,
             description: health.description.to_string(),
             since: health.since,

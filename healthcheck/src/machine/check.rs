@@ -52,12 +52,16 @@ impl CheckMachine {
         self.contrary = 0;
     }
 
-    /// Takes a probe's result; true when it changed the state.
+    /// Takes a probe's result; true when it changed the state. Void ones and those without data leave
+    /// the results in a row as they are.
     pub(crate) fn observe(&mut self, observation: &Observation) -> bool {
         if observation.outcome == Outcome::Void {
             return false;
         }
         self.description = observation.seen.clone();
+        if observation.outcome == Outcome::NoData {
+            return false;
+        }
         self.has_data = true;
         if observation.passed() == self.healthy {
             self.contrary = 0;
@@ -90,5 +94,37 @@ impl CheckMachine {
     /// What was last seen.
     pub(crate) fn description(&self) -> Arc<str> {
         self.description.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Phases;
+
+    #[tokio::test(start_paused = true)]
+    async fn without_data_the_state_and_the_results_in_a_row_stay() {
+        let seen = |outcome, seen: &str| Observation {
+            outcome,
+            seen: seen.into(),
+            phases: Phases::default(),
+            agent: None,
+            started: Instant::now(),
+            ended: Instant::now(),
+        };
+        let mut machine = CheckMachine::new(2);
+        assert!(!machine.observe(&seen(Outcome::NoData, "no data")));
+        assert!(machine.healthy() && !machine.has_data());
+        assert_eq!(&*machine.description(), "no data");
+        machine.observe(&seen(Outcome::Failed, "7 is not < 7"));
+        machine.observe(&seen(Outcome::NoData, "no data"));
+        assert!(machine.healthy());
+        assert!(machine.observe(&seen(Outcome::Failed, "7 is not < 7")));
+        for _ in 0..5 {
+            assert!(!machine.observe(&seen(Outcome::NoData, "no data")));
+            assert!(!machine.healthy(), "last known");
+        }
     }
 }

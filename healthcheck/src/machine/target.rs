@@ -269,7 +269,7 @@ impl Machine {
             self.obey_agent(report);
         }
         match observation.outcome {
-            Outcome::Void => MarkChange::None,
+            Outcome::NoData | Outcome::Void => MarkChange::None,
             Outcome::Passed => self.observe_pass(observation),
             _ => {
                 if counted {

@@ -4,7 +4,7 @@
 //! within bounds, the same however it was split. Not part of what other crates build on.
 
 use super::body::{Body, WINDOW};
-use super::{agent, grpc, http};
+use super::{agent, grpc, http, metric};
 
 /// What an HTTP probe made of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,6 +54,19 @@ pub fn http_answer(bytes: &[u8], size: usize) -> HttpAnswer {
 /// Reads an agent's line: whether it passes, if it says so.
 pub fn agent_line(line: &str) -> Option<bool> {
     agent::passes(line)
+}
+
+/// Reads a Prometheus server's answer: a number for what it says.
+pub fn metric_answer(body: &[u8]) -> u8 {
+    let condition = metric::Condition {
+        comparison: conf::Comparison::Less,
+        threshold: 1.0,
+    };
+    match metric::judge(body, condition) {
+        metric::Verdict::Met(_) => 0,
+        metric::Verdict::NotMet(_) => 1,
+        metric::Verdict::NoData(_) => 2,
+    }
 }
 
 /// Reads a gRPC health answer's frame: the serving status.

@@ -60,6 +60,7 @@ pub(super) struct Body {
     framing: State,
     decoder: Decoder,
     coded: usize,
+    max_coded: usize,
 }
 
 #[derive(Debug)]
@@ -89,7 +90,15 @@ impl State {
 impl Body {
     /// A body of which nothing has been read.
     pub(super) fn new(framing: Framing, coding: Coding) -> Self {
-        let window = Window(Vec::new());
+        Self::with_room(framing, coding, WINDOW)
+    }
+
+    /// The same with a window of `room` bytes.
+    pub(super) fn with_room(framing: Framing, coding: Coding, room: usize) -> Self {
+        let window = Window {
+            bytes: Vec::new(),
+            room,
+        };
         Self {
             framing: match framing {
                 Framing::Length(0) => State::Done,
@@ -103,6 +112,7 @@ impl Body {
                 Coding::Deflate => Decoder::Unknown(window),
             },
             coded: 0,
+            max_coded: room.max(MAX_CODED),
         }
     }
 
@@ -170,7 +180,7 @@ impl Body {
 
     /// Decodes what fits into the window; how many bytes were passed, which is all of them.
     fn decode(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = MAX_CODED.saturating_sub(self.coded);
+        let room = self.max_coded.saturating_sub(self.coded);
         let used = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         self.coded += used.len();
         if !used.is_empty() && !self.window_is_full() {
@@ -181,16 +191,17 @@ impl Body {
 
     /// The first bytes, decoded.
     pub(super) fn window(&self) -> &[u8] {
-        &self.decoder.window().0
+        &self.decoder.window().bytes
     }
 
     fn window_is_full(&self) -> bool {
-        self.window().len() >= WINDOW
+        let window = self.decoder.window();
+        window.bytes.len() >= window.room
     }
 
     /// True when more bytes could not change the window.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.framing, State::Done) || self.window_is_full() || self.coded >= MAX_CODED
+        matches!(self.framing, State::Done) || self.window_is_full() || self.coded >= self.max_coded
     }
 
     /// True when the connection's end is the body's.
@@ -213,7 +224,10 @@ impl Decoder {
         if let (Self::Unknown(_), Some(first)) = (&*self, bytes.first()) {
             // Method 8 and a window of at most 32 KiB: zlib's first byte (RFC 1950). In a bare
             // stream these bits would be a stored block with bits of its padding set.
-            let window = Window(Vec::new());
+            let window = Window {
+                bytes: Vec::new(),
+                room: self.window().room,
+            };
             *self = match first & 0x0f == 8 && first >> 4 <= 7 {
                 true => Self::Zlib(ZlibDecoder::new(window)),
                 false => Self::Bare(DeflateDecoder::new(window)),
@@ -240,12 +254,15 @@ impl Decoder {
 
 /// Keeps the first bytes, forgets the others.
 #[derive(Debug)]
-struct Window(Vec<u8>);
+struct Window {
+    bytes: Vec<u8>,
+    room: usize,
+}
 
 impl Write for Window {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = WINDOW - self.0.len();
-        self.0
+        let room = self.room - self.bytes.len();
+        self.bytes
             .extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         Ok(bytes.len())
     }

@@ -43,7 +43,7 @@ pub(crate) struct HttpPlan {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
-    line: String,
+    pub(super) line: String,
     /// Bytes of it, interim heads included.
     pub(super) length: usize,
     pub(super) framing: Framing,
@@ -139,7 +139,7 @@ where
 }
 
 /// Sends the request and reads the response's head; the bytes read beyond it too.
-async fn exchange<S>(
+pub(super) async fn exchange<S>(
     stream: &mut S,
     request: &[u8],
     watch: &mut Stopwatch,

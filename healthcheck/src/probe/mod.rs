@@ -13,18 +13,21 @@ mod fault;
 mod grpc;
 mod http;
 mod http2;
+mod metric;
+mod resolve;
 mod tcp;
 mod tls;
 mod udp;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use conf::{
-    AgentCheck, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher, ProxyProtocol,
+    AgentCheck, Destination, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher,
+    MetricCheck, ProxyProtocol,
 };
 use conf::{TargetHealthCheck, TargetHealthCheckKind, TcpCheck, UdpCheck};
 
@@ -32,6 +35,7 @@ use crate::Observation;
 use grpc::GrpcPlan;
 use http::HttpPlan;
 use http2::Http2Plan;
+use metric::MetricPlan;
 use tls::TlsPlan;
 
 /// Route 53: a TCP check's connect limit.
@@ -60,6 +64,13 @@ pub(crate) struct Network;
 impl Probe for Network {
     fn probe(&self, plan: Arc<ProbePlan>) -> RunningProbe {
         Box::pin(async move {
+            let plan = match &plan.name {
+                None => plan,
+                Some(name) => match resolve::resolve(&plan, name).await {
+                    Ok(plan) => plan,
+                    Err(observation) => return unresolved(&plan, observation),
+                },
+            };
             match &plan.kind {
                 ProbeKind::Tcp(tcp) => tcp::probe(&plan, tcp).await,
                 ProbeKind::Tls(tls) => tls::probe(&plan, tls).await,
@@ -69,8 +80,17 @@ impl Probe for Network {
                 ProbeKind::Grpc(grpc) => grpc::probe(&plan, grpc).await,
                 ProbeKind::Agent(agent) => agent::probe(&plan, agent).await,
                 ProbeKind::Exec(exec) => exec::probe(&plan, exec).await,
+                ProbeKind::Metric(metric) => metric::probe(&plan, metric).await,
             }
         })
+    }
+}
+
+/// What it means that there is no address to ask.
+fn unresolved(plan: &ProbePlan, observation: Observation) -> Observation {
+    match &plan.kind {
+        ProbeKind::Metric(metric) => metric::unasked(metric, observation),
+        _ => observation,
     }
 }
 
@@ -126,13 +146,17 @@ pub(crate) enum ProbeKind {
     Agent(AgentCheck),
     /// Runs a program.
     Exec(ExecCheck),
+    /// Has an expression evaluated.
+    Metric(Box<MetricPlan>),
 }
 
 /// Everything one probe needs, made once per configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProbePlan {
-    /// Where to connect.
+    /// Where to connect; of a name only the port.
     pub(crate) address: SocketAddr,
+    /// Looked up for each probe.
+    name: Option<Box<str>>,
     /// What the connection begins with; empty as a rule.
     preface: &'static [u8],
     /// What to do there.
@@ -164,6 +188,7 @@ impl ProbePlan {
         };
         Self {
             address,
+            name: None,
             preface: preface(check.proxy_protocol_out),
             kind,
             limits: Limits::of(check.timeout),
@@ -173,23 +198,47 @@ impl ProbePlan {
 
     /// The plan for a standalone check's endpoint.
     pub(crate) fn for_endpoint(endpoint: &Endpoint) -> Self {
-        let address = endpoint.address;
+        let (address, name) = place(&endpoint.destination);
         let (kind, limits) = match &endpoint.http {
             None => {
                 let limit = STANDALONE_TCP.min(endpoint.interval);
                 (ProbeKind::Tcp(TcpCheck::default()), Limits::of(limit))
             }
             Some(http) => {
-                let http = ProbeKind::Http(standalone_plan(http, address));
+                let http = ProbeKind::Http(standalone_plan(http, address, name));
                 (http, Limits::STANDALONE)
             }
         };
         Self {
             address,
+            name: name.map(Into::into),
             preface: b"",
             kind,
             limits,
             protocol: endpoint.protocol(),
+        }
+    }
+
+    /// The plan for a metric's server.
+    pub(crate) fn for_metric(check: &MetricCheck) -> Self {
+        let (address, name) = place(&check.server);
+        let tls = check.tls.as_ref();
+        let tls = tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address));
+        Self {
+            address,
+            name: name.map(Into::into),
+            preface: b"",
+            kind: ProbeKind::Metric(MetricPlan::new(check, tls).into()),
+            limits: Limits::of(check.timeout),
+            protocol: "metric",
+        }
+    }
+
+    /// Where it connects, for people.
+    pub(crate) fn destination(&self) -> String {
+        match &self.name {
+            None => self.address.to_string(),
+            Some(name) => format!("{name}:{}", self.address.port()),
         }
     }
 }
@@ -205,11 +254,11 @@ fn preface(version: ProxyProtocol) -> &'static [u8] {
     }
 }
 
-fn standalone_plan(http: &EndpointHttp, address: SocketAddr) -> HttpPlan {
+fn standalone_plan(http: &EndpointHttp, address: SocketAddr, name: Option<&str>) -> HttpPlan {
     let tls = http.tls.as_ref();
     let host = match &http.host {
         Some(host) => host.clone(),
-        None => standalone_host(address, tls.is_some()),
+        None => standalone_host(address, name, tls.is_some()),
     };
     HttpPlan {
         request: http::request("GET", &http.path, &host, &[]),
@@ -253,9 +302,26 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Route 53: the address, with its port unless that is the protocol's own.
-fn standalone_host(address: SocketAddr, is_tls: bool) -> String {
+/// The address, or a place for it, and the name.
+fn place(destination: &Destination) -> (SocketAddr, Option<&str>) {
+    match destination {
+        Destination::Address(address) => (*address, None),
+        Destination::Name { name, port } => {
+            let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
+            (nowhere, Some(name))
+        }
+    }
+}
+
+/// Route 53: the name, or else the address, with its port unless that is the protocol's own.
+fn standalone_host(address: SocketAddr, name: Option<&str>, is_tls: bool) -> String {
     let own = if is_tls { 443 } else { 80 };
+    if let Some(name) = name {
+        return match address.port() == own {
+            true => name.to_owned(),
+            false => format!("{name}:{}", address.port()),
+        };
+    }
     match address {
         _ if address.port() != own => address.to_string(),
         SocketAddr::V4(address) => address.ip().to_string(),

@@ -217,7 +217,7 @@ fn plans_follow_the_configuration_and_route_53() {
     assert!(request.contains("\r\nHost: app.test\r\n"), "{request}");
 
     let mut endpoint = Endpoint {
-        address,
+        destination: conf::Destination::Address(address),
         http: None,
         interval: Duration::from_secs(30),
         failure_threshold: 3,
@@ -240,7 +240,7 @@ fn plans_follow_the_configuration_and_route_53() {
         ("127.0.0.1:443", Some(&tls), "127.0.0.1"),
         ("127.0.0.1:80", Some(&tls), "127.0.0.1:80"),
     ] {
-        endpoint.address = at.parse().unwrap();
+        endpoint.destination = conf::Destination::Address(at.parse().unwrap());
         endpoint.http = Some(EndpointHttp {
             path: "/".to_owned(),
             host: None,

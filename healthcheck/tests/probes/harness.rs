@@ -37,13 +37,21 @@ pub(crate) async fn probed(check: &str, target: SocketAddr) -> TargetDetails {
 
 /// What the board finds of a standalone check, once its first probe has ended, and its metrics.
 pub(crate) async fn checked(check: &str, address: SocketAddr) -> (CheckDetails, Vec<String>) {
+    let check = format!("address = \"{address}\"\n{check}");
+    checked_until(&check, |seen| seen != "no data yet").await
+}
+
+/// What the board finds of a standalone check, once it has seen what is waited for.
+pub(crate) async fn checked_until(
+    check: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> (CheckDetails, Vec<String>) {
     let text = format!(
         r#"
         [[zone]]
         name = "example.test"
         [[health-check]]
         name = "up"
-        address = "{address}"
         failure-threshold = 1
         {check}
         "#
@@ -51,7 +59,7 @@ pub(crate) async fn checked(check: &str, address: SocketAddr) -> (CheckDetails, 
     let (board, handle, slots) = serve(&text).await;
     let id = slots.check("up").unwrap();
     let mut tables = handle.subscribe();
-    let ended = tables.wait_for(|table| &*table.check(id).unwrap().description != "no data yet");
+    let ended = tables.wait_for(|table| wanted(&table.check(id).unwrap().description));
     drop(
         tokio::time::timeout(PATIENCE, ended)
             .await

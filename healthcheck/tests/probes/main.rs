@@ -12,6 +12,8 @@ mod harness;
 mod hostile;
 mod http;
 mod http2;
+mod metric;
+mod prometheus;
 mod standalone;
 mod table;
 mod tls;

@@ -2,8 +2,9 @@
 //! strings, latency.
 
 use healthcheck::CheckDetails;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{answering, checked, locally};
+use crate::harness::{answering, checked, checked_until, locally, request, service};
 use crate::tls::nameless;
 
 fn assert_checked(found: &CheckDetails, healthy: bool, seen: &str) {
@@ -64,6 +65,41 @@ async fn latency_is_measured_where_it_is_asked_for() {
         assert!(names.contains(&"pointsman_health_check_healthy".to_owned()));
         let (_, names) = checked("type = \"http\"", address).await;
         assert!(!names.contains(&family), "{names:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_are_looked_up_and_asked_for_by_name() {
+    locally(async {
+        let echo = service(|mut stream| async move {
+            let asked = request(&mut stream).await;
+            let host = asked
+                .lines()
+                .find(|line| line.starts_with("Host:"))
+                .unwrap();
+            let response = format!("HTTP/1.1 200 {host}\r\n\r\n");
+            // The probe may have gone at any byte.
+            let _written = stream.write_all(response.as_bytes()).await;
+            let _gone = stream.read(&mut [0; 16]).await;
+        });
+        let port = echo.port();
+        let check = format!("type = \"http\"\ndomain-name = \"localhost.\"\nport = {port}");
+        let (found, _) = checked_until(&check, |seen| seen != "no data yet").await;
+        let seen = format!("HTTP/1.1 200 Host: localhost:{port}");
+        assert_checked(&found, true, &seen);
+        assert_eq!(found.address, Some(format!("localhost:{port}")));
+        let check = format!("{check}\nhost = \"other.test\"");
+        let (found, _) = checked_until(&check, |seen| seen != "no data yet").await;
+        assert_checked(&found, true, "HTTP/1.1 200 Host: other.test");
+        let check = "type = \"tcp\"\ndomain-name = \"nothing.invalid\"\nport = 80";
+        let (found, _) = checked_until(check, |seen| seen != "no data yet").await;
+        assert!(!found.healthy);
+        let seen = &found.description;
+        assert!(
+            seen.starts_with("DNS resolution failed: nothing.invalid"),
+            "{seen}"
+        );
     })
     .await;
 }

@@ -17,13 +17,19 @@ use crate::moment;
 pub(super) struct CheckReport {
     name: String,
     r#type: &'static str,
-    /// What it looks at: an address, `health-check/NAME`, `target-group/NAME` or
+    /// What it looks at: an address, a name with a port, a metric's condition, `health-check/NAME`, `target-group/NAME` or
     /// `routing-control/NAME`.
     watches: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,24 +89,35 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
             HealthCheckKind::Endpoint(endpoint) => Some(endpoint),
             HealthCheckKind::Calculated { .. }
             | HealthCheckKind::TargetGroup(_)
-            | HealthCheckKind::RoutingControl(_) => None,
+            | HealthCheckKind::RoutingControl(_)
+            | HealthCheckKind::Metric(_) => None,
         };
+        let metric = match &check.kind {
+            HealthCheckKind::Metric(metric) => Some(metric),
+            _ => None,
+        };
+        let probed = (endpoint.map(|e| (&e.destination, e.interval, e.failure_threshold)))
+            .or_else(|| metric.map(|m| (&m.server, m.interval, m.failure_threshold)));
         let http = endpoint.and_then(|endpoint| endpoint.http.as_ref());
         CheckReport {
             name: check.name.clone(),
             r#type: check.kind.as_str(),
             watches: watches(&view.config, &check.kind),
-            address: endpoint.map(|endpoint| endpoint.address.to_string()),
+            address: probed.map(|(destination, ..)| destination.to_string()),
             path: http.map(|http| http.path.clone()),
-            interval: endpoint.map(|endpoint| moment::span(endpoint.interval)),
-            failure_threshold: endpoint.map(|endpoint| endpoint.failure_threshold),
+            query: metric.map(|metric| metric.query.clone()),
+            comparison: metric.map(|metric| metric.comparison.as_str()),
+            threshold: metric.map(|metric| metric.threshold),
+            interval: probed.map(|(_, interval, _)| moment::span(interval)),
+            failure_threshold: probed.map(|(.., threshold)| threshold),
             health_threshold: match &check.kind {
                 HealthCheckKind::Calculated {
                     health_threshold, ..
                 } => Some(*health_threshold),
                 HealthCheckKind::Endpoint(_)
                 | HealthCheckKind::TargetGroup(_)
-                | HealthCheckKind::RoutingControl(_) => None,
+                | HealthCheckKind::RoutingControl(_)
+                | HealthCheckKind::Metric(_) => None,
             },
             disabled: check.disabled,
             inverted: check.inverted,
@@ -124,7 +141,7 @@ fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
 
 fn watches(config: &Config, kind: &HealthCheckKind) -> Vec<String> {
     match kind {
-        HealthCheckKind::Endpoint(endpoint) => vec![endpoint.address.to_string()],
+        HealthCheckKind::Endpoint(endpoint) => vec![endpoint.destination.to_string()],
         HealthCheckKind::Calculated { children, .. } => {
             let name = |child: &CheckIdx| &config.health_check(*child).name;
             let names = children.iter().map(name);
@@ -132,6 +149,11 @@ fn watches(config: &Config, kind: &HealthCheckKind) -> Vec<String> {
         }
         HealthCheckKind::TargetGroup(group) => {
             vec![format!("target-group/{}", config.group(*group).name)]
+        }
+        HealthCheckKind::Metric(metric) => {
+            let sign = metric.comparison.as_str();
+            let condition = format!("{} {sign} {}", metric.query, metric.threshold);
+            vec![format!("{condition} at {}", metric.server)]
         }
         HealthCheckKind::RoutingControl(control) => {
             let name = &config.routing_control(*control).name;

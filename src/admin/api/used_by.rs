@@ -34,7 +34,8 @@ pub(super) fn of_check(config: &Config, check: CheckIdx) -> Vec<String> {
         HealthCheckKind::Calculated { children, .. } => children.contains(&check),
         HealthCheckKind::Endpoint(_)
         | HealthCheckKind::TargetGroup(_)
-        | HealthCheckKind::RoutingControl(_) => false,
+        | HealthCheckKind::RoutingControl(_)
+        | HealthCheckKind::Metric(_) => false,
     };
     users.extend(checks(config, counts));
     users

@@ -42,8 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, protocol: Protocol, owner: &Owner) -
     let method = reader.choice("method", &words).value_or("GET");
     let path = address::request_path(reader);
     let host = address::host_header(reader);
-    let headers = reader.table("headers");
-    let headers = headers.map_or_else(Vec::new, |table| fields(reader, table));
+    let headers = headers(reader);
     let matcher = Codes::http(owner).read(reader);
     let search_string = search_string(reader);
     if method == "HEAD" && search_string.is_some() {
@@ -103,6 +102,12 @@ pub(super) fn search_string(reader: &mut Reader<'_>) -> Option<String> {
         return None;
     }
     Some(text.value.to_owned())
+}
+
+/// Reads `headers`.
+pub(super) fn headers(reader: &mut Reader<'_>) -> Vec<(String, String)> {
+    let headers = reader.table("headers");
+    headers.map_or_else(Vec::new, |table| fields(reader, table))
 }
 
 fn fields(reader: &Reader<'_>, table: &Table) -> Vec<(String, String)> {

@@ -3,10 +3,12 @@
 //! Called by the resolver of target groups and by the resolver itself. One file for each kind of
 //! probe; what no kind of probe reads is reported as misplaced from the one list below.
 
+mod endpoint;
 mod exec;
 mod grpc;
 mod http;
 mod matcher;
+mod metric;
 mod payload;
 mod standalone;
 mod timing;

@@ -3,18 +3,13 @@
 //! Two passes: every check is read and named, then the children of calculated ones are looked up,
 //! for a child may stand behind its parent.
 
-use std::time::Duration;
-
-use super::{http, threshold, tls};
+use super::endpoint::{self, Speech};
+use super::{metric, tls};
 use crate::resolve::defaults::Numbers;
 use crate::resolve::{Names, address};
-use crate::scalar::Shown;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader, Scope};
-use crate::{
-    CheckIdx, Diagnostic, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind, Profile, Sni,
-    Spanned,
-};
+use crate::{CheckIdx, Diagnostic, HealthCheck, HealthCheckKind, Profile, Spanned};
 
 /// Children a calculated check may have (Route 53 `ChildHealthChecks`).
 const MAX_CHILDREN: usize = 256;
@@ -23,8 +18,10 @@ const HTTP_KEYS: [&str; 3] = ["path", "host", "search-string"];
 /// Keys of checks that probe it over TLS.
 const TLS_KEYS: [&str; 4] = ["ca", "insecure", "server-name", "enable-sni"];
 /// Keys of every check that probes.
-const PROBE_KEYS: [&str; 4] = [
+const PROBE_KEYS: [&str; 6] = [
     "address",
+    "domain-name",
+    "port",
     "interval",
     "failure-threshold",
     "measure-latency",
@@ -39,17 +36,19 @@ enum Kind {
     Calculated,
     TargetGroup,
     RoutingControl,
+    Metric,
 }
 
 impl Kind {
     /// Every word, and whether it demands a search string, as Route 53's `str-match` ones do.
-    const WORDS: [(&'static str, (Self, bool)); 9] = [
+    const WORDS: [(&'static str, (Self, bool)); 10] = [
         ("tcp", (Self::Tcp, false)),
         ("http", (Self::Http, false)),
         ("https", (Self::Https, false)),
         ("calculated", (Self::Calculated, false)),
         ("target-group", (Self::TargetGroup, false)),
         ("routing-control", (Self::RoutingControl, false)),
+        ("metric", (Self::Metric, false)),
         // Route 53's word for it.
         ("recovery-control", (Self::RoutingControl, false)),
         ("http-str-match", (Self::Http, true)),
@@ -64,6 +63,7 @@ impl Kind {
             Self::Calculated => vec!["children", "health-threshold"],
             Self::TargetGroup => vec!["target-group"],
             Self::RoutingControl => vec!["routing-control"],
+            Self::Metric => [&metric::KEYS[..], &tls::KEYS].concat(),
         }
     }
 
@@ -75,6 +75,7 @@ impl Kind {
             Self::Calculated => "a calculated check looks at other checks",
             Self::TargetGroup => "it looks at the group's targets, which have probes of their own",
             Self::RoutingControl => "it looks at a switch that people turn",
+            Self::Metric => "it asks a Prometheus server, which `url` names",
         }
     }
 }
@@ -168,13 +169,13 @@ fn kind<'t>(
     reader.missing(
         "type",
         "it would not be known what to look at",
-        "add `type = \"http\"`, `\"https\"`, `\"tcp\"`, `\"calculated\"`, `\"target-group\"` or `\"routing-control\"`",
+        "add `type = \"http\"`, `\"https\"`, `\"tcp\"`, `\"calculated\"`, `\"target-group\"`, `\"routing-control\"` or `\"metric\"`",
     );
     let (kind, wants_string) = match reader.choice("type", &Kind::WORDS) {
         Choice::Is(found) => found.value,
         unknown => {
             if !matches!(unknown, Choice::Later) {
-                missing_address(reader);
+                endpoint::missing(reader);
             }
             pass_over(reader);
             return None;
@@ -182,7 +183,13 @@ fn kind<'t>(
     };
     let found = match kind {
         Kind::Tcp | Kind::Http | Kind::Https => {
-            endpoint(reader, kind, wants_string, profile, numbers).map(HealthCheckKind::Endpoint)
+            let speech = match kind {
+                Kind::Tcp => Speech::Tcp,
+                Kind::Http => Speech::Http,
+                _ => Speech::Https,
+            };
+            endpoint::read(reader, speech, wants_string, profile, numbers)
+                .map(HealthCheckKind::Endpoint)
         }
         Kind::Calculated => {
             let children = children(reader);
@@ -211,6 +218,7 @@ fn kind<'t>(
             let control = control.and_then(|name| names.controls.find(name, reader.scope()));
             control.map(HealthCheckKind::RoutingControl)
         }
+        Kind::Metric => metric::read(reader, profile, numbers).map(HealthCheckKind::Metric),
     };
     let own = kind.keys();
     for (_, (other, _)) in Kind::WORDS {
@@ -223,14 +231,6 @@ fn kind<'t>(
     found
 }
 
-fn missing_address(reader: &Reader<'_>) {
-    reader.missing(
-        "address",
-        "there would be nothing to probe",
-        "add `address = \"192.0.2.10:80\"`",
-    );
-}
-
 /// Takes what only a known type could give a meaning.
 fn pass_over(reader: &mut Reader<'_>) {
     if let Some(text) = reader.text("address") {
@@ -240,58 +240,6 @@ fn pass_over(reader: &mut Reader<'_>) {
         for key in kind.keys() {
             reader.take(key);
         }
-    }
-}
-
-fn endpoint(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    wants_string: bool,
-    profile: Profile,
-    numbers: &Numbers,
-) -> Option<Endpoint> {
-    missing_address(reader);
-    let address = reader
-        .text("address")
-        .and_then(|text| address::destination(text, reader.scope()));
-    let http = (kind != Kind::Tcp).then(|| endpoint_http(reader, kind, wants_string, profile));
-    let interval = interval(reader, profile, numbers);
-    let failure_threshold = threshold(reader, "failure-threshold", &numbers.failure_threshold);
-    let measure_latency = reader.flag("measure-latency");
-    Some(Endpoint {
-        address: address?,
-        http,
-        interval,
-        failure_threshold,
-        measure_latency: measure_latency.is_some_and(|flag| flag.value),
-    })
-}
-
-fn endpoint_http(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    wants_string: bool,
-    profile: Profile,
-) -> EndpointHttp {
-    let path = address::request_path(reader);
-    let host = address::host_header(reader);
-    if wants_string {
-        let help = "add `search-string = \"…\"`, or use type `http` or `https`";
-        let consequence = "the type says that the body is looked at, and not for what";
-        reader.missing("search-string", consequence, help);
-    }
-    let search_string = http::search_string(reader);
-    let tls = (kind == Kind::Https).then(|| {
-        let tls = tls::read(reader, profile, host.as_deref());
-        let sni = reader.flag("enable-sni").is_none_or(|flag| flag.value);
-        let sni = if sni { Sni::SentFirst } else { Sni::NotSent };
-        crate::TlsCheck { sni, ..tls }
-    });
-    EndpointHttp {
-        path,
-        host,
-        search_string,
-        tls,
     }
 }
 
@@ -373,28 +321,4 @@ fn adopt(checks: &mut [HealthCheck], parent: &Pending<'_>, names: &mut Names, sc
             u32::try_from(threshold.value).unwrap_or(u32::MAX)
         }),
     };
-}
-
-fn interval(reader: &mut Reader<'_>, profile: Profile, numbers: &Numbers) -> Duration {
-    let limit = &numbers.standalone_interval;
-    let Some(found) = reader.duration("interval", limit) else {
-        return limit.default;
-    };
-    let known = [limit.min, limit.max].contains(&found.value);
-    if profile == Profile::Aws && !known {
-        reader.scope().report(
-            Diagnostic::error(
-                "out-of-range",
-                found.span,
-                format!(
-                    "`interval` of {} is {}, neither 10s nor 30s",
-                    reader.title(),
-                    found.value.shown()
-                ),
-            )
-            .consequence(limit.why)
-            .help("choose 10s or 30s"),
-        );
-    }
-    found.value
 }

@@ -31,7 +31,7 @@ impl ConfigText {
             name: name.to_owned(),
             span: this.span,
             kind: HealthCheckKind::Endpoint(Endpoint {
-                address: address(port),
+                destination: Destination::Address(address(port)),
                 http: None,
                 interval: Duration::from_secs(10),
                 failure_threshold,
