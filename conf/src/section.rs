@@ -37,6 +37,7 @@ pub(crate) enum Section {
     CidrLocation,
     Dns,
     RateLimit,
+    QueryLog,
     TsigKey,
     Permission,
     Peer,
@@ -48,7 +49,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -78,6 +79,7 @@ impl Section {
         Self::CidrLocation,
         Self::Dns,
         Self::RateLimit,
+        Self::QueryLog,
         Self::TsigKey,
         Self::Permission,
         Self::Peer,
@@ -140,6 +142,7 @@ impl Section {
             Self::CidrLocation => "an entry of `locations`",
             Self::Dns => "[dns]",
             Self::RateLimit => "`response-rate-limit`",
+            Self::QueryLog => "`query-log`",
             Self::TsigKey => "[[tsig-key]]",
             Self::Permission => "an entry of `allow-transfer`",
             Self::Peer => "an entry of `notify`",
@@ -345,7 +348,10 @@ impl Section {
                 "cookies",
                 "cookie-secrets",
                 "response-rate-limit",
+                "query-log",
+                "dnstap",
             ],
+            Self::QueryLog => &["path", "format", "sample"],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
             Self::TsigKey => &["name", "algorithm", "secret", "secret-file"],
             Self::Permission => &["networks", "key"],

@@ -30,8 +30,10 @@ impl Clock {
     pub(crate) fn at(&self, instant: Instant) -> Moment {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH);
         let age = instant.saturating_duration_since(self.start);
+        let unix = unix.unwrap_or_default();
         Moment {
-            unix: unix.map_or(0, |age| age.as_secs() as u32),
+            unix: unix.as_secs() as u32,
+            unix_micros: u64::try_from(unix.as_micros()).unwrap_or(u64::MAX),
             micros: u64::try_from(age.as_micros()).unwrap_or(u64::MAX),
         }
     }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conf::DnsService;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,6 +20,7 @@ use crate::server::bind::Sockets;
 use crate::server::tcp::TcpCommand;
 use crate::server::udp::UdpThread;
 use crate::snapshot::Snapshot;
+use crate::tap::{self, Tap};
 use crate::transfer::{Outgoing, notify};
 use crate::wire::Transport;
 
@@ -50,6 +52,8 @@ pub struct Control {
     pub(crate) compiled: Compiled,
     /// The task that tells secondaries of changes, once it runs.
     pub(crate) notify: Option<mpsc::UnboundedSender<Arc<Outgoing>>>,
+    /// What the writer of query log and dnstap is made from; nothing once it runs.
+    pub(crate) writer: Option<(std::sync::mpsc::Receiver<tap::Command>, Arc<tap::Flags>)>,
     /// Counters of UDP threads that ended, for those that start.
     pub(crate) spare: Vec<Arc<Counters>>,
     /// What is bound, by configured address.
@@ -160,6 +164,7 @@ impl Control {
             .limits
             .set(prepared.tcp_max_connections, prepared.tcp_idle_timeout);
         self.publish_anew();
+        self.record(&prepared.service);
         for (configured, sockets) in prepared.sockets {
             self.open(configured, sockets);
         }
@@ -180,13 +185,36 @@ impl Control {
         (self.acknowledge)(self.compiled.config_generation);
     }
 
+    /// Has queries recorded, or no more, as a configuration says.
+    fn record(&mut self, service: &DnsService) {
+        let wanted = service.query_log.is_some() || service.dnstap.is_some();
+        let tap = &self.shared.tap;
+        if wanted && let Some((commands, flags)) = self.writer.take() {
+            let writer = tap::Writer::new(commands, flags, self.shared.snapshot.clone());
+            let thread = std::thread::Builder::new().name("dns-log".to_owned());
+            if let Err(error) = thread.spawn(move || writer.run()) {
+                tracing::error!(%error, "cannot start the thread of the query log");
+            }
+        }
+        if self.writer.is_none() {
+            let identity = service.nsid.clone().or_else(|| service.hostname.clone());
+            let (log, dnstap) = (service.query_log.clone(), service.dnstap.clone());
+            tap.tell(tap::Command::Set(log, dnstap, identity.unwrap_or_default()));
+        }
+        let sample = service.query_log.as_ref().map_or(1, |log| log.sample);
+        tap.set_sample(if wanted { sample } else { 0 });
+    }
+
     /// Starts serving an address.
     fn open(&mut self, configured: SocketAddr, sockets: Sockets) {
         let mut threads = Vec::new();
         for socket in sockets.udp {
             let counters = self.counters();
             let snapshot = self.shared.snapshot.clone();
-            match UdpThread::start(socket, sockets.address, snapshot, counters.clone()) {
+            let tap = Tap::new(self.shared.tap.clone());
+            let started =
+                UdpThread::start(socket, sockets.address, snapshot, counters.clone(), tap);
+            match started {
                 Ok(thread) => threads.push((thread, counters)),
                 Err(error) => {
                     tracing::error!(address = %sockets.address, %error, "cannot start a DNS thread");
@@ -226,6 +254,12 @@ impl Control {
         let addresses: Vec<SocketAddr> = self.bound.keys().copied().collect();
         for address in addresses {
             self.close(address).await;
+        }
+        if self.writer.is_none() {
+            let (done, closed) = oneshot::channel();
+            self.shared.tap.tell(tap::Command::Close(done));
+            // An error says that the writer has ended already.
+            let _ = closed.await;
         }
         // Without a sender the workers end.
         self.workers.clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use conf::{Config, Diagnostic};
+use conf::{Config, Diagnostic, DnsService};
 use healthcheck::{BoardHandle, HealthTable, Plane, SlotMap};
 use prometheus::proto::MetricFamily;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +20,7 @@ use crate::metrics::{self, Counters, ZoneLabels};
 use crate::server::bind::{self, Sockets};
 use crate::server::tcp::{TcpLimits, TcpWorker};
 use crate::snapshot::Snapshot;
+use crate::tap::{self, Command as TapCommand, Hub, Tap};
 use crate::wire::Transport;
 
 /// What the plane is started with.
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) labels: ArcSwap<ZoneLabels>,
     pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
     pub(crate) limits: Arc<TcpLimits>,
+    pub(crate) tap: Arc<Hub>,
 }
 
 /// The DNS server's handle. Cheap to clone.
@@ -85,6 +87,7 @@ pub struct Prepared {
     pub(crate) sockets: Vec<(SocketAddr, Sockets)>,
     pub(crate) tcp_max_connections: usize,
     pub(crate) tcp_idle_timeout: Duration,
+    pub(crate) service: DnsService,
 }
 
 /// Makes the plane; nothing is bound before the first commit.
@@ -108,6 +111,7 @@ fn start_with(
 ) -> (Dns, Control, Vec<TcpWorker>) {
     let compiled = Compiled::empty();
     let snapshot = Arc::new(compiled.snapshot(&HealthTable::default(), false));
+    let (hub, writer) = tap::hub();
     let shared = Arc::new(Shared {
         snapshot: Arc::new(ArcSwap::new(snapshot.clone())),
         explainer: ArcSwap::from_pointee(Explainer {
@@ -120,6 +124,7 @@ fn start_with(
         labels: ArcSwap::default(),
         counters: ArcSwap::default(),
         limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
+        tap: Arc::new(hub),
     });
     let mut workers = Vec::new();
     let mut senders = Vec::new();
@@ -131,6 +136,7 @@ fn start_with(
             snapshot: shared.snapshot.clone(),
             counters: Arc::new(Counters::new(Transport::Tcp)),
             limits: shared.limits.clone(),
+            tap: Tap::new(shared.tap.clone()),
         });
     }
     let counters = workers.iter().map(|worker| worker.counters.clone());
@@ -153,6 +159,7 @@ fn start_with(
         applied: tell_applied,
         compiled,
         notify: None,
+        writer: Some(writer),
         spare: Vec::new(),
         bound: std::collections::BTreeMap::new(),
         retired: Vec::new(),
@@ -204,6 +211,7 @@ impl Dns {
             sockets,
             tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),
             tcp_idle_timeout: limits.map_or(Duration::ZERO, |dns| dns.tcp_idle_timeout),
+            service: limits.map_or_else(DnsService::default, |dns| dns.service.clone()),
         })
     }
 
@@ -261,7 +269,13 @@ impl Dns {
         if let Some(limiter) = &self.shared.snapshot.load().guard.limiter {
             families.push(metrics::limited(limiter));
         }
+        families.push(metrics::unrecorded(self.shared.tap.dropped()));
         families
+    }
+
+    /// Opens the query log anew, after something renamed it.
+    pub fn reopen_logs(&self) {
+        self.shared.tap.tell(TapCommand::Reopen);
     }
 
     /// Stops answering: closes every socket and ends the control task and the workers.

@@ -20,6 +20,7 @@ mod policy;
 pub mod rdata;
 mod server;
 mod snapshot;
+mod tap;
 #[cfg(test)]
 mod testing;
 mod transfer;

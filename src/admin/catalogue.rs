@@ -3,10 +3,10 @@
 //! Built from the loaded zones before the DNS server takes them; part of the generation's view.
 //! What a record answers is asked of the DNS server when somebody wants to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use conf::{Policy, RecordType};
-use dns::{Name, ZoneSource, Zones};
+use dns::{Name, ZoneSource, ZoneStatus, Zones};
 
 /// One zone.
 #[derive(Debug)]
@@ -33,6 +33,19 @@ pub(crate) struct RecordEntry {
 /// The catalogue of a configuration's zones.
 pub(crate) fn catalogue(zones: &Zones) -> Vec<ZoneEntry> {
     zones.zones.iter().map(entry).collect()
+}
+
+/// Takes over the serials that are served: some are made when a configuration is prepared.
+pub(crate) fn set_serials(catalogue: &mut [ZoneEntry], served: &[ZoneStatus]) {
+    let serials: HashMap<&str, u32> = served
+        .iter()
+        .map(|zone| (zone.id.as_str(), zone.serial))
+        .collect();
+    for entry in catalogue {
+        if let Some(&serial) = serials.get(entry.id.as_str()) {
+            entry.serial = serial;
+        }
+    }
 }
 
 fn entry(zone: &ZoneSource) -> ZoneEntry {

@@ -9,6 +9,7 @@ mod control;
 pub(crate) mod folder;
 pub(crate) mod holder;
 pub(crate) mod logging;
+mod memory;
 mod reload;
 mod shutdown;
 mod start;

@@ -14,7 +14,7 @@ use conf::{AccessLog, Config, Diagnostic, Severity, Sources};
 use healthcheck::{BoardHandle, SlotMap};
 use serde_json::{Value, json};
 
-use crate::admin::{View, catalogue};
+use crate::admin::{View, catalogue, set_serials};
 
 /// The planes a configuration is applied to.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Candidate {
         let mut loaded = conf::load(file);
         let (zones, problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
         loaded.add(problems);
-        loaded.add(Vec::from_iter(access_log_problem(&loaded.config)));
+        loaded.add(log_problems(&loaded.config));
         Self {
             config: Arc::new(loaded.config),
             sources: loaded.sources,
@@ -136,7 +136,7 @@ impl Planes {
         // Both planes are asked even when the first refuses: all problems in one go.
         let lb = self.lb.prepare(&config, generation, &slots);
         let zones = std::mem::take(&mut candidate.zones);
-        let catalogue = catalogue(&zones);
+        let mut catalogue = catalogue(&zones);
         let dns = self.dns.prepare(&config, zones, generation, &slots);
         let (lb, dns) = match (lb, dns) {
             (Ok(lb), Ok(dns)) => (lb, dns),
@@ -149,6 +149,7 @@ impl Planes {
         self.board.commit(board).await;
         self.lb.commit(lb).await;
         self.dns.commit(dns).await;
+        set_serials(&mut catalogue, &self.dns.zones());
         Some(View {
             generation,
             config,
@@ -159,23 +160,36 @@ impl Planes {
     }
 }
 
-/// An access log that cannot be written. Found out by opening it, which makes the file: a folder
-/// that lets nobody make files is the usual problem.
-fn access_log_problem(config: &Config) -> Option<Diagnostic> {
-    let AccessLog::File(path) = &config.logs.access else {
+/// Logs that cannot be written. Found out by opening them, which makes the files: a folder that
+/// lets nobody make files is the usual problem.
+fn log_problems(config: &Config) -> Vec<Diagnostic> {
+    let queries = config
+        .dns
+        .as_ref()
+        .and_then(|dns| dns.service.query_log.as_ref());
+    let access = log_problem(&config.logs.access, "access log", "logs.access", "requests");
+    let queries = queries
+        .and_then(|log| log_problem(&log.destination, "query log", "dns.query-log", "queries"));
+    access.into_iter().chain(queries).collect()
+}
+
+fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Diagnostic> {
+    let AccessLog::File(path) = log else {
         return None;
     };
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let error = opened.err()?;
-    let message = format!(
-        "the access log {} cannot be opened: {error}",
-        path.display()
-    );
-    let problem = Diagnostic::error("access-log", None, message);
-    let help = "make its folder, let this user write there, or set logs.access to another path";
+    let message = format!("the {what} {} cannot be opened: {error}", path.display());
+    let code = if what == "access log" {
+        "access-log"
+    } else {
+        "query-log"
+    };
+    let help = format!("make its folder, let this user write there, or set {key} to another path");
+    let problem = Diagnostic::error(code, None, message);
     Some(
         problem
-            .consequence("requests would go unrecorded")
+            .consequence(format!("{lost} would go unrecorded"))
             .help(help),
     )
 }

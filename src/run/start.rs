@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::capacity;
 use super::control::{Inbox, Phase};
 use super::holder::{Transport, describe};
+use super::memory;
 use super::reload::{Candidate, Outcome, Planes, settings_that_wait};
 use super::threads::{Threads, be_nice};
 use crate::admin::{self, Addresses, Admin, OwnMetrics, Shared, Sockets};
@@ -103,6 +104,8 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
         surface,
     };
     process.announce();
+    drop(candidate);
+    memory::give_back();
     let inbox = Inbox {
         reloads: asked,
         ended,
@@ -220,6 +223,8 @@ impl Process {
             tracing::warn!("{line}");
         }
         tracing::info!("generation {generation} of {} serves", file.display());
+        drop(candidate);
+        memory::give_back();
         outcome
     }
 
@@ -227,6 +232,7 @@ impl Process {
     pub(super) fn reopen_logs(&self) {
         tracing::info!("SIGUSR1: opening log files anew");
         self.planes.lb.reopen_logs();
+        self.planes.dns.reopen_logs();
     }
 
     fn announce(&self) {

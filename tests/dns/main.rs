@@ -12,4 +12,5 @@ mod flood;
 mod harness;
 mod namespace;
 mod private;
+mod recording;
 mod secondaries;

@@ -126,7 +126,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
-    later(Dns, "query-log", &[Word("off"), Flag(false)], NO_LOG, "see the `pointsman_dns_` metrics"),
     // [[zone]]
     later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
     later(Zone, "primaries", &[Empty], "the zone would not be fetched", "copy the zone's file and name it in `file`"),

@@ -1,6 +1,10 @@
 //! What the DNS server says of itself, and how it guards itself against forged senders.
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
+
+use super::AccessLog;
 
 /// Identity, cookies and limits of the DNS server. The default says nothing of itself, makes
 /// cookies of its own and does not limit.
@@ -16,6 +20,30 @@ pub struct DnsService {
     pub cookies: Cookies,
     /// Response rate limiting; `None`: no limit.
     pub rate_limit: Option<RateLimit>,
+    /// The query log; `None`: there is none.
+    pub query_log: Option<QueryLog>,
+    /// Unix socket of a dnstap reader.
+    pub dnstap: Option<PathBuf>,
+}
+
+/// Where and how queries are logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryLog {
+    /// File or standard output.
+    pub destination: AccessLog,
+    /// How a line looks.
+    pub format: QueryLogFormat,
+    /// One query of so many is logged; for dnstap too.
+    pub sample: u32,
+}
+
+/// How a line of the query log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryLogFormat {
+    /// As Route 53 writes them.
+    Route53,
+    /// An object a line.
+    Json,
 }
 
 /// How DNS cookies (RFC 7873, 9018) are made.

@@ -27,7 +27,7 @@ pub use check::{CheckIdx, Destination, Endpoint, EndpointHttp, HealthCheck, Heal
 pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
-pub use dns_service::{Cookies, DnsService, RateLimit};
+pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, ProxyProtocol, Target, TargetGroup,
 };

@@ -5,13 +5,23 @@ use super::location;
 use crate::document::Kind;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Cookies, DnsService, RateLimit};
+use crate::{AccessLog, Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit, Spanned};
 
 /// Longest identity in bytes: one character-string holds 255; longer ones would crowd the answer.
 const IDENTITY_LEN: usize = 64;
 /// Hexadecimal digits of a cookie secret: SipHash takes 16 bytes (RFC 9018 section 4).
 const SECRET_DIGITS: usize = 32;
 
+const FORMATS: [(&str, QueryLogFormat); 2] = [
+    ("route53", QueryLogFormat::Route53),
+    ("json", QueryLogFormat::Json),
+];
+const SAMPLE: Limit<u64> = Limit {
+    default: 1,
+    min: 1,
+    max: 1_000_000,
+    why: "one query of so many is logged: 0 would be none, and `query-log = \"off\"` says that",
+};
 const FEW: &str = "less would refuse a resolver that retries, more limits nobody";
 const PER_SECOND: Limit<u64> = limit(0, 1, 1_000_000);
 /// BIND's and NSD's default.
@@ -34,6 +44,10 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> DnsService {
         hostname: identity(reader, "hostname"),
         cookies: cookies(reader),
         rate_limit: rate_limit(reader),
+        query_log: query_log(reader),
+        dnstap: reader
+            .text("dnstap")
+            .map(|path| reader.scope().path(path.value, path.span)),
     }
 }
 
@@ -75,6 +89,49 @@ fn secret(text: &str) -> Option<[u8; 16]> {
         return None;
     }
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+/// A path or `stdout`, or a table with more to say.
+fn query_log(reader: &mut Reader<'_>) -> Option<QueryLog> {
+    let value = reader.take("query-log")?;
+    let destination = |reader: &Reader<'_>, text: Spanned<&str>| match text.value {
+        "off" => None,
+        "stdout" => Some(AccessLog::Stdout),
+        path => Some(AccessLog::File(reader.scope().path(path, text.span))),
+    };
+    let plain = |destination| QueryLog {
+        destination,
+        format: QueryLogFormat::Route53,
+        sample: 1,
+    };
+    let table = match &value.kind {
+        Kind::Table(table) => table,
+        Kind::Boolean(false) => return None,
+        _ => {
+            let text = reader.as_text("query-log", value)?;
+            return destination(reader, text).map(plain);
+        }
+    };
+    let mut inner = Reader::new(reader.scope(), table, Section::QueryLog, "`query-log`");
+    inner.missing(
+        "path",
+        "lines would go nowhere",
+        "add `path = \"queries.log\"`, or \"stdout\"",
+    );
+    let path = inner
+        .text("path")
+        .and_then(|text| destination(&inner, text));
+    let format = inner
+        .choice("format", &FORMATS)
+        .value_or(QueryLogFormat::Route53);
+    let sample = inner.whole("sample", &SAMPLE);
+    inner.finish();
+    let sample = sample.map_or(SAMPLE.default, |sample| sample.value);
+    Some(QueryLog {
+        destination: path?,
+        format,
+        sample: u32::try_from(sample).unwrap_or(1),
+    })
 }
 
 fn rate_limit(reader: &mut Reader<'_>) -> Option<RateLimit> {

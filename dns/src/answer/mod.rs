@@ -44,6 +44,8 @@ pub struct Answered {
 pub struct Moment {
     /// Seconds since 1970, which cookies bear; they wrap in 2106.
     pub unix: u32,
+    /// The same in microseconds, for records of what was asked.
+    pub unix_micros: u64,
     /// Microseconds of a clock that never goes back, which rate limits are counted by.
     pub micros: u64,
 }

@@ -20,6 +20,7 @@ use crate::wire::Rcode;
 
 const QUERIES: &str = "pointsman_dns_queries_total";
 const DECISIONS: &str = "pointsman_dns_policy_decisions_total";
+const UNRECORDED: &str = "pointsman_dns_log_dropped_total";
 const LIMITED: &str = "pointsman_dns_rate_limited_total";
 const DURATION: &str = "pointsman_dns_query_duration_seconds";
 
@@ -78,6 +79,16 @@ pub(crate) fn collect<'c>(
             vec![histogram(&buckets, seconds)],
         ),
     ]
+}
+
+/// Queries that the query log and dnstap did not get.
+pub(crate) fn unrecorded(dropped: u64) -> MetricFamily {
+    family(
+        UNRECORDED,
+        "DNS queries left out of query log and dnstap because their writer was behind.",
+        MetricType::COUNTER,
+        vec![counter(&[], dropped)],
+    )
 }
 
 /// What the rate limiter held back.

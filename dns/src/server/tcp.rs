@@ -25,6 +25,7 @@ use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
+use crate::tap::Tap;
 use crate::transfer::{Begin, begin, is_transfer};
 use crate::wire::Transport;
 
@@ -96,6 +97,7 @@ pub struct TcpWorker {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) limits: Arc<TcpLimits>,
+    pub(crate) tap: Tap,
 }
 
 impl TcpWorker {
@@ -110,6 +112,7 @@ impl TcpWorker {
             closing,
             desk: RefCell::new(Desk {
                 answerer: Answerer::new(rand::random()),
+                tap: self.tap,
                 message: vec![0; MESSAGE_MAX].into(),
             }),
             idle: RefCell::default(),
@@ -139,6 +142,7 @@ impl TcpWorker {
 /// What answering needs, shared by the worker's connections and used between awaits only.
 struct Desk {
     answerer: Answerer,
+    tap: Tap,
     message: Box<[u8]>,
 }
 
@@ -276,7 +280,8 @@ impl Service {
         let snapshot = self.snapshot.load();
         let desk = &mut *self.desk.borrow_mut();
         let message = &mut desk.message;
-        desk.answerer.set_now(self.clock.at(began));
+        let now = self.clock.at(began);
+        desk.answerer.set_now(now);
         let answered = desk
             .answerer
             .answer(&snapshot, query, peer, Transport::Tcp, message);
@@ -287,6 +292,9 @@ impl Service {
             return false;
         };
         self.counters.count(&answered);
+        let answer = message.get(..answered.len).unwrap_or_default();
+        desk.tap
+            .record(query, answer, peer, Transport::Tcp, now.unix_micros);
         output.extend_from_slice(&length.to_be_bytes());
         output.extend(message.iter().take(answered.len));
         self.counters.time(began.elapsed(), 1);

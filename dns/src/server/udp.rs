@@ -21,6 +21,7 @@ use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::snapshot::Snapshot;
+use crate::tap::Tap;
 use crate::wire::Transport;
 
 /// How long an idle thread keeps a replaced snapshot alive at most, and how soon it sees that it
@@ -46,6 +47,7 @@ impl UdpThread {
         address: SocketAddr,
         snapshot: Arc<ArcSwap<Snapshot>>,
         counters: Arc<Counters>,
+        tap: Tap,
     ) -> io::Result<Self> {
         socket.set_read_timeout(Some(IDLE_WAKE))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -56,6 +58,7 @@ impl UdpThread {
             batch_info: address.ip().is_unspecified(),
             snapshot,
             counters,
+            tap,
             stop: stop.clone(),
         };
         std::thread::Builder::new()
@@ -92,11 +95,12 @@ struct Server {
     batch_info: bool,
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
+    tap: Tap,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
-    fn run(self) {
+    fn run(mut self) {
         let mut batch = Batch::new(self.batch_info);
         let mut answerer = Answerer::new(rand::random());
         let mut snapshots = Cache::new(self.snapshot);
@@ -111,11 +115,15 @@ impl Server {
                 continue;
             }
             let began = Instant::now();
-            answerer.set_now(clock.at(began));
+            let now = clock.at(began);
+            answerer.set_now(now);
             let mut answers = 0;
             batch.each(|query, source, out| {
                 let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
                 self.counters.count(&answered);
+                let answer = out.get(..answered.len).unwrap_or_default();
+                self.tap
+                    .record(query, answer, source, Transport::Udp, now.unix_micros);
                 answers += 1;
                 Some(answered.len)
             });

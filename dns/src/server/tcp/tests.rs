@@ -27,6 +27,7 @@ async fn with_worker<F: Future<Output = ()>>(
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         counters: Arc::new(Counters::new(Transport::Tcp)),
         limits: limits.clone(),
+        tap: crate::tap::Tap::new(Arc::new(crate::tap::hub().0)),
     };
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();

@@ -1,0 +1,140 @@
+//! The query log as a file, and dnstap read by its own tools.
+
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::dig::dig;
+use crate::harness::{Folder, Process, eventually};
+
+fn zone() -> &'static str {
+    "[[zone]]\nname = \"example.test\"\n[[zone.record]]\nname = \"www\"\ntype = \"A\"\nvalues = [\"192.0.2.1\"]\n"
+}
+
+#[test]
+fn the_query_log_moves_reopens_and_ends_with_a_reload() {
+    let folder = Folder::new();
+    let at = |name: &str| folder.0.join(name);
+    let with = |log: &str| {
+        format!(
+            "[dns]\nbind = \"127.0.0.1:0\"\nhostname = \"ber1\"\n{log}\n{}",
+            zone()
+        )
+    };
+    let process = Process::start(&with(&format!("query-log = {:?}", at("a.log"))));
+    let read = |name: &str| std::fs::read_to_string(at(name)).unwrap_or_default();
+    dig(process.dns(), "+subnet=192.0.2.0/24 a www.example.test");
+    dig(process.dns(), "+tcp mx nothing.example.test");
+    let lines = eventually("two lines", || {
+        let text = read("a.log");
+        (text.lines().count() == 2).then_some(text)
+    });
+    let (first, second) = lines.split_once('\n').unwrap();
+    assert!(first.starts_with("1.0 2"), "{first}");
+    assert!(
+        first
+            .ends_with("Z example.test www.example.test A NOERROR UDP ber1 127.0.0.1 192.0.2.0/24"),
+        "{first}"
+    );
+    assert!(
+        second
+            .trim_end()
+            .ends_with("nothing.example.test MX NXDOMAIN TCP ber1 127.0.0.1 -"),
+        "{second}"
+    );
+    // Rotation.
+    std::fs::rename(at("a.log"), at("a.log.1")).unwrap();
+    process.signal(Signal::USR1);
+    eventually("it is opened anew", || {
+        dig(process.dns(), "a www.example.test");
+        (read("a.log").lines().count() > 0).then_some(())
+    });
+    // Another place and format, then off.
+    let json = format!(
+        "query-log = {{ path = {:?}, format = \"json\" }}",
+        at("b.log")
+    );
+    process.write(&with(&json));
+    process.succeed(&["reload"]);
+    let line = eventually("a line of JSON", || {
+        dig(process.dns(), "a www.example.test");
+        let text = read("b.log");
+        text.lines()
+            .next()
+            .filter(|_| text.ends_with('\n'))
+            .map(str::to_owned)
+    });
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["name"], &line["rcode"]),
+        (&"www.example.test".into(), &"NOERROR".into())
+    );
+    process.write(&with(""));
+    process.succeed(&["reload"]);
+    let before = read("b.log");
+    dig(process.dns(), "a www.example.test");
+    drop(process);
+    assert_eq!(read("b.log"), before);
+}
+
+/// A capture that is told to end, so that it writes what it has.
+struct Capture(Child);
+
+impl Capture {
+    fn end(&mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn dnstap_is_read_by_its_own_tools() {
+    let folder = Folder::new();
+    let (socket, file) = (folder.0.join("tap.sock"), folder.0.join("tap.fstrm"));
+    let process = Process::start(&format!(
+        "[dns]\nbind = \"127.0.0.1:0\"\nnsid = \"ber1\"\ndnstap = {socket:?}\n{}",
+        zone()
+    ));
+    // Nobody reads yet: answers come all the same.
+    assert!(dig(process.dns(), "a www.example.test").contains("192.0.2.1"));
+    let mut command = Command::new("fstrm_capture");
+    command
+        .args(["-t", "protobuf:dnstap.Dnstap", "-u"])
+        .arg(&socket)
+        .arg("-w")
+        .arg(&file);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut capture = Capture(child);
+    eventually("it connects", || {
+        dig(process.dns(), "+tcp txt www.example.test");
+        let links = std::fs::read_to_string("/proc/net/unix").unwrap();
+        // The listening socket and an accepted one.
+        let name = socket.to_str().unwrap();
+        (links.lines().filter(|line| line.ends_with(name)).count() > 1).then_some(())
+    });
+    dig(process.dns(), "+tcp +dnssec a www.example.test");
+    process.succeed(&["status"]);
+    drop(process);
+    capture.end();
+    let output = Command::new("dnstap-read").arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for (kind, rest) in [("AQ", "txt"), ("AR", "txt")] {
+        let rest = format!("www.example.test/IN/{}", rest.to_uppercase());
+        let found = said.lines().any(|line| {
+            line.contains(&format!(" {kind} "))
+                && line.contains("127.0.0.1")
+                && line.contains(" TCP ")
+                && line.ends_with(&rest)
+        });
+        assert!(found, "{kind} {rest}: {said}");
+    }
+}
