@@ -102,7 +102,11 @@ impl Writer {
 
     fn follow(&mut self, command: Command) {
         match command {
-            Command::Ring(ring) => self.rings.push(ring),
+            Command::Ring(ring) => {
+                self.rings.push(ring);
+                // What it holds may have stirred the writer before it knew of the ring.
+                self.flags.stirred.store(true, Ordering::Relaxed);
+            }
             Command::Reopen => {
                 if let Some(log) = self.log.take() {
                     self.log = open(log.settings);
