@@ -183,7 +183,7 @@ impl Section {
                 "health-memory",
                 "max-probes",
             ],
-            Self::Logs => &["access"],
+            Self::Logs => &["access", "health"],
             Self::Listener => &[
                 "name",
                 "bind",

@@ -9,6 +9,7 @@ mod board;
 mod control;
 mod control_store;
 mod details;
+mod log;
 mod machine;
 mod memory;
 mod metrics;
@@ -22,6 +23,7 @@ mod slots;
 mod state;
 mod store;
 mod table;
+mod time;
 
 pub use board::{
     Board, BoardHandle, BoardSettings, ControlOutcome, Prepared, UnknownTarget, start,
@@ -37,3 +39,4 @@ pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};
 pub use state::{OperatorState, ReasonCode, Source, TargetState};
 pub use table::{Changes, CheckHealth, GroupHealth, HealthTable, TableBuilder, TargetHealth};
+pub use time::rfc3339;

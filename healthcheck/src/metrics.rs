@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
 use crate::{HealthTable, Observation, Phases, ReasonCode, TargetState};
 
@@ -23,6 +23,8 @@ const CHECK_HEALTHY: &str = "pointsman_health_check_healthy";
 const CONTROL: &str = "pointsman_routing_control_on";
 /// Changes of routing controls that a safety rule refused.
 const REFUSALS: &str = "pointsman_safety_rule_refusals_total";
+/// Lines of the health check log that found its queue full.
+const LOG_DROPPED: &str = "pointsman_health_log_dropped_total";
 /// Changes of state.
 const TRANSITIONS: &str = "pointsman_health_transitions_total";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
@@ -38,6 +40,7 @@ pub(crate) struct Metrics {
     transitions: IntCounterVec,
     controls: IntGaugeVec,
     refusals: IntCounterVec,
+    log_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -66,6 +69,8 @@ impl Metrics {
             transitions: IntCounterVec::new(transitions, &["target_group", "to", "reason"])
                 .expect("a valid counter"),
             controls: IntGaugeVec::new(controls, &["routing_control"]).expect("a valid gauge"),
+            log_dropped: IntCounter::new(LOG_DROPPED, "Health check log lines that were dropped.")
+                .expect("a valid counter"),
             refusals: IntCounterVec::new(refusals, &["safety_rule"]).expect("a valid counter"),
         }
     }
@@ -119,6 +124,11 @@ impl Metrics {
         }
     }
 
+    /// Counts lines that the log did not take.
+    pub(crate) fn log_dropped(&self) -> IntCounter {
+        self.log_dropped.clone()
+    }
+
     /// A routing control is on, or off.
     pub(crate) fn control(&self, control: &str, on: bool) {
         let gauge = self.controls.with_label_values(&[control]);
@@ -143,6 +153,7 @@ impl Metrics {
         families.extend(self.transitions.collect());
         families.extend(self.controls.collect());
         families.extend(self.refusals.collect());
+        families.extend(self.log_dropped.collect());
         families.push(target_health(table));
         families.push(check_health(table));
         families.retain(|family| !family.get_metric().is_empty());

@@ -67,6 +67,16 @@ pub struct CheckHealth {
     pub since: SystemTime,
 }
 
+impl CheckHealth {
+    /// The state's name.
+    pub fn as_str(&self) -> &'static str {
+        match self.healthy {
+            true => "healthy",
+            false => "unhealthy",
+        }
+    }
+}
+
 /// What one publication changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {

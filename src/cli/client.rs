@@ -82,6 +82,15 @@ impl Client {
         reply.expect_ok()
     }
 
+    /// GET of something that may not be there; `None` for a 404.
+    pub(super) fn find(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let reply = self.runtime.block_on(self.call(Method::GET, path, None))?;
+        match reply.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => reply.expect_ok().map(Some),
+        }
+    }
+
     /// POST with a JSON body; whatever was answered.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
         self.runtime

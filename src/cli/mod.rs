@@ -67,9 +67,10 @@ enum Command {
     Quick(quick::Options),
     /// Show listeners, target groups, targets and DNS of the running process
     Status {
-        /// Only this target group
+        /// Only this target group, or this health check in detail
+        #[arg(value_name = "GROUP|CHECK")]
         group: Option<String>,
-        /// Only this target of it (ip:port), in detail
+        /// Only this target of the group (ip:port), in detail
         target: Option<SocketAddr>,
         #[command(flatten)]
         remote: Remote,

@@ -1,7 +1,7 @@
 //! `pointsman status`: what the running process does, at a glance or as JSON.
 //!
-//! Everything; or one target group; or one target in detail: its last probes and what would change
-//! its state. Reads the API only.
+//! Everything; or one target group; or one target or health check in detail: its last probes and what
+//! would change its state. Reads the API only.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,15 +25,47 @@ pub(super) fn run(
     as_json: bool,
 ) -> Result<(), Failure> {
     let client = Client::new(remote)?;
-    let (document, text): (Value, fn(&Value) -> String) = match (group, target) {
+    let (document, text): Shown = match (group, target) {
         (None, _) => (everything(&client)?, show_everything),
-        (Some(group), None) => (one_group(&client, group)?, show_group),
+        (Some(name), None) => named(&client, name)?,
         (Some(group), Some(target)) => (one_target(&client, group, target)?, show_target),
     };
     match as_json {
         true => print_json(&document),
         false => print(&text(&document)),
     }
+}
+
+/// A document, and what makes it a text.
+type Shown = (Value, fn(&Value) -> String);
+
+/// The target group of that name, else the health check.
+fn named(client: &Client, name: &str) -> Result<Shown, Failure> {
+    let path = segment(name);
+    if let Some(mut group) = client.find(&format!("/api/v1/target-groups/{path}"))? {
+        add_targets(client, &mut group)?;
+        return Ok((group, show_group));
+    }
+    if let Some(check) = client.find(&format!("/api/v1/health-checks/{path}"))? {
+        return Ok((check, show_check));
+    }
+    let known = |kind: &str, path: &str| -> Result<String, Failure> {
+        let all = list(client, path)?;
+        let names: Vec<&str> = all
+            .iter()
+            .take(10)
+            .map(|item| field(item, "name"))
+            .collect();
+        Ok(match names.is_empty() {
+            true => format!("there is no {kind}"),
+            false => format!("{kind}s: {}", names.join(", ")),
+        })
+    };
+    let groups = known("target group", "/api/v1/target-groups")?;
+    let checks = known("health check", "/api/v1/health-checks")?;
+    Err(Failure::Failed(format!(
+        "no target group and no health check `{name}`\n  help: {groups}; {checks}"
+    )))
 }
 
 fn everything(client: &Client) -> Result<Value, Failure> {
@@ -56,12 +88,6 @@ fn everything(client: &Client) -> Result<Value, Failure> {
         "safety-rules": list(client, "/api/v1/safety-rules")?,
         "zones": zones,
     }))
-}
-
-fn one_group(client: &Client, group: &str) -> Result<Value, Failure> {
-    let mut group = client.fetch(&format!("/api/v1/target-groups/{}", segment(group)))?;
-    add_targets(client, &mut group)?;
-    Ok(group)
 }
 
 fn one_target(client: &Client, group: &str, target: SocketAddr) -> Result<Value, Failure> {
@@ -227,9 +253,39 @@ fn show_target(target: &Value) -> String {
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("  {name:<17} {value}\n"));
     }
+    text.push_str(&show_observations(probes));
+    text
+}
+
+fn show_check(check: &Value) -> String {
+    let probes = &check["probes"];
+    let healthy = check["healthy"] == Value::Bool(true);
+    let mut text = format!(
+        "health check {} ({}): {} since {}\n",
+        field(check, "name"),
+        field(check, "type"),
+        if healthy { "healthy" } else { "unhealthy" },
+        cell(check, "since"),
+    );
+    let lines = [
+        ("why", cell(check, "description")),
+        ("looks at", texts(&check["watches"]).join(", ")),
+        ("used by", texts(&check["used-by"]).join(", ")),
+        ("next probe", next_probe(probes)),
+        ("what next", cell(probes, "next")),
+    ];
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        text.push_str(&format!("  {name:<17} {value}\n"));
+    }
+    text.push_str(&show_observations(probes));
+    text
+}
+
+/// The last probes, after an empty line; nothing before the first.
+fn show_observations(probes: &Value) -> String {
     let observations = items(probes, "observations");
     if observations.is_empty() {
-        return text;
+        return String::new();
     }
     let mut table = Table::new(&["LAST PROBES", "RESULT", "TOOK", "SEEN"]);
     for seen in observations {
@@ -243,7 +299,7 @@ fn show_target(target: &Value) -> String {
             cell(seen, "seen"),
         ]);
     }
-    format!("{text}\n{}", table.render(2))
+    format!("\n{}", table.render(2))
 }
 
 fn next_probe(probes: &Value) -> String {

@@ -170,7 +170,14 @@ fn log_problems(config: &Config) -> Vec<Diagnostic> {
     let access = log_problem(&config.logs.access, "access log", "logs.access", "requests");
     let queries = queries
         .and_then(|log| log_problem(&log.destination, "query log", "dns.query-log", "queries"));
-    access.into_iter().chain(queries).collect()
+    let health = "probes and changes of state";
+    let health = log_problem(
+        &config.logs.health,
+        "health check log",
+        "logs.health",
+        health,
+    );
+    access.into_iter().chain(health).chain(queries).collect()
 }
 
 fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Diagnostic> {
@@ -180,10 +187,10 @@ fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Dia
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let error = opened.err()?;
     let message = format!("the {what} {} cannot be opened: {error}", path.display());
-    let code = if what == "access log" {
-        "access-log"
-    } else {
-        "query-log"
+    let code = match what {
+        "access log" => "access-log",
+        "health check log" => "health-log",
+        _ => "query-log",
     };
     let help = format!("make its folder, let this user write there, or set {key} to another path");
     let problem = Diagnostic::error(code, None, message);

@@ -233,6 +233,7 @@ impl Process {
         tracing::info!("SIGUSR1: opening log files anew");
         self.planes.lb.reopen_logs();
         self.planes.dns.reopen_logs();
+        self.planes.board.reopen_logs();
     }
 
     fn announce(&self) {

@@ -10,6 +10,7 @@ mod demo;
 mod dns;
 mod guard;
 mod harness;
+mod health_log;
 mod operate;
 mod reload;
 mod rules;

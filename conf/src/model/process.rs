@@ -44,7 +44,7 @@ pub struct Runtime {
     pub span: Option<Span>,
 }
 
-/// Where the access log goes.
+/// Where a log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessLog {
     /// Nowhere.
@@ -60,4 +60,6 @@ pub enum AccessLog {
 pub struct Logs {
     /// Access log, JSON lines.
     pub access: AccessLog,
+    /// Health check log, JSON lines.
+    pub health: AccessLog,
 }

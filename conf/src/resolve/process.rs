@@ -120,25 +120,35 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
 fn logs(root: &mut Reader<'_>) -> Logs {
     let mut logs = Logs {
         access: AccessLog::Stdout,
+        health: AccessLog::Off,
     };
     let Some(table) = root.table("logs") else {
         return logs;
     };
     let mut reader = Reader::new(root.scope(), table, Section::Logs, "[logs]");
-    if let Some(access) = reader.text("access") {
-        logs.access = match access.value {
-            "off" => AccessLog::Off,
-            "stdout" => AccessLog::Stdout,
-            "" => {
-                let help = "write \"stdout\", \"off\" or a path";
-                reader.bad_value(access.span, "`access` is empty".into(), help);
-                AccessLog::Stdout
-            }
-            path => AccessLog::File(reader.scope().path(path, access.span)),
-        };
+    if let Some(access) = destination(&mut reader, "access") {
+        logs.access = access;
+    }
+    if let Some(health) = destination(&mut reader, "health") {
+        logs.health = health;
     }
     reader.finish();
     logs
+}
+
+/// `stdout`, `off` or a path.
+fn destination(reader: &mut Reader<'_>, key: &str) -> Option<AccessLog> {
+    let text = reader.text(key)?;
+    match text.value {
+        "off" => Some(AccessLog::Off),
+        "stdout" => Some(AccessLog::Stdout),
+        "" => {
+            let help = "write \"stdout\", \"off\" or a path";
+            reader.bad_value(text.span, format!("`{key}` is empty"), help);
+            None
+        }
+        path => Some(AccessLog::File(reader.scope().path(path, text.span))),
+    }
 }
 
 /// The place of a value that the file does not give: an empty span where it could stand.

@@ -29,6 +29,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         },
         logs: Logs {
             access: AccessLog::Off,
+            health: AccessLog::Off,
         },
         listeners: Vec::new(),
         target_groups: Vec::new(),

@@ -15,6 +15,7 @@ use super::entries::{Basis, CheckEntry, Pace, ProbedCheck, Probing};
 use super::probing::RunningProbe;
 use super::publication::Urgency;
 use super::{Core, Prepared};
+use crate::log::Line;
 use crate::machine::CheckMachine;
 use crate::probe::ProbePlan;
 use crate::schedule::{Lane, ProbeKey};
@@ -87,7 +88,15 @@ impl Core {
             self.metrics.measured(&name, &observation);
         }
         probed.machine.observe(&observation);
-        probed.probing.remember(observation);
+        let protocol = probed.probing.plan.protocol;
+        probed.probing.remember(observation.clone());
+        if let Some(entry) = self.checks.get(&id.0) {
+            // As the table will show it: inverted last of all.
+            let healthy = entry.health(self.found(entry), SystemTime::now());
+            let subject = || entry.subject();
+            self.log
+                .add(|| Line::probe(subject(), healthy.as_str(), protocol, &observation));
+        }
         if self.refresh_check(id.0) {
             self.publication.request(Urgency::Soon, now);
         }
@@ -103,11 +112,9 @@ impl Core {
             return false;
         }
         if after.healthy != entry.shown.healthy {
-            let to = if after.healthy {
-                "healthy"
-            } else {
-                "unhealthy"
-            };
+            let to = after.as_str();
+            let (subject, before) = (|| entry.subject(), &entry.shown);
+            self.log.add(|| Line::check(subject(), before, &after));
             let last = &*after.description;
             tracing::info!(target: "health", check = &*entry.name, to, %last, "check changed");
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::details::ObservationDetails;
+use crate::log::Subject;
 use crate::machine::{CheckMachine, Machine};
 use crate::probe::ProbePlan;
 use crate::rollup::Floors;
@@ -125,6 +126,14 @@ pub(super) struct TargetEntry {
 }
 
 impl TargetEntry {
+    /// Whom lines of the health check log are about.
+    pub(super) fn subject(&self, group: &str) -> Subject {
+        Subject::Target {
+            target_group: group.to_string(),
+            target: self.address.to_string(),
+        }
+    }
+
     /// Ends the deregistration delay if it has passed; the operator's wishes end with it. The
     /// time from which the id may be freed, if so.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
@@ -221,6 +230,13 @@ pub(super) struct ProbedCheck {
 }
 
 impl CheckEntry {
+    /// Whom lines of the health check log are about.
+    pub(super) fn subject(&self) -> Subject {
+        Subject::Check {
+            health_check: self.name.to_string(),
+        }
+    }
+
     /// The probed part, if it has one.
     pub(super) fn probed(&self) -> Option<&ProbedCheck> {
         match &self.basis {

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::controls::Turned;
 use crate::allocation::{Acknowledgements, Ticket};
+use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::{CheckDetails, GroupStatus, HealthTable, OperatorState, PassiveEvent, Plane, Reporter};
 use crate::{ControlChange, ControlError, ControlOutcome, ControlStatus, SafetyRuleStatus};
@@ -75,6 +76,7 @@ pub struct BoardHandle {
     table: watch::Receiver<Arc<HealthTable>>,
     acknowledgements: Arc<Acknowledgements>,
     metrics: Arc<Metrics>,
+    log: LogControl,
 }
 
 impl BoardHandle {
@@ -84,6 +86,7 @@ impl BoardHandle {
         table: watch::Receiver<Arc<HealthTable>>,
         acknowledgements: Arc<Acknowledgements>,
         metrics: Arc<Metrics>,
+        log: LogControl,
     ) -> Self {
         Self {
             commands,
@@ -91,6 +94,7 @@ impl BoardHandle {
             table,
             acknowledgements,
             metrics,
+            log,
         }
     }
 
@@ -219,6 +223,11 @@ impl BoardHandle {
     /// The metrics of health.
     pub fn collect(&self) -> Vec<MetricFamily> {
         self.metrics.collect(&self.table())
+    }
+
+    /// Opens the health check log's file anew (after it was renamed).
+    pub fn reopen_logs(&self) {
+        self.log.reopen();
     }
 
     /// Ends the board: no probe runs when this returns.

@@ -27,6 +27,7 @@ pub use controls::ControlOutcome;
 pub use handle::{BoardHandle, Prepared, UnknownTarget};
 
 use crate::allocation::{Acknowledgements, Allocation};
+use crate::log::{self, HealthLog};
 use crate::metrics::Metrics;
 use crate::probe::{Network, Probe};
 use crate::schedule::Schedule;
@@ -78,12 +79,14 @@ fn start_with(settings: BoardSettings, prober: Arc<dyn Probe>) -> (Board, BoardH
     let (table_sender, table) = watch::channel(Arc::new(HealthTable::default()));
     let acknowledgements = Arc::new(Acknowledgements::default());
     let metrics = Arc::new(Metrics::new());
+    let log = log::new(metrics.log_dropped());
     let handle = BoardHandle::new(
         command_sender,
         event_sender,
         table,
         acknowledgements.clone(),
         metrics.clone(),
+        log.control(),
     );
     let board = Board {
         settings,
@@ -93,6 +96,7 @@ fn start_with(settings: BoardSettings, prober: Arc<dyn Probe>) -> (Board, BoardH
         table: table_sender,
         acknowledgements,
         metrics,
+        log,
     };
     (board, handle)
 }
@@ -106,6 +110,7 @@ pub struct Board {
     table: watch::Sender<Arc<HealthTable>>,
     acknowledgements: Arc<Acknowledgements>,
     metrics: Arc<Metrics>,
+    log: HealthLog,
 }
 
 impl std::fmt::Debug for Board {
@@ -139,6 +144,7 @@ impl Board {
             delays: BTreeSet::new(),
             publication: Publication::new(self.table),
             metrics: self.metrics,
+            log: self.log,
             controls: Controls::start(self.settings.controls),
             keeper: (self.settings.memory.as_ref())
                 .map(|settings| Keeper::start(settings, Instant::now())),
@@ -187,6 +193,7 @@ struct Core {
     delays: BTreeSet<(Instant, SlotId)>,
     publication: Publication,
     metrics: Arc<Metrics>,
+    log: HealthLog,
     controls: Controls,
     keeper: Option<Keeper>,
 }
@@ -196,7 +203,10 @@ impl Core {
     async fn end(mut self) {
         let last = self.last_memory();
         let controls = self.controls.take_store();
-        drop(self);
+        let log = self.log;
+        // Probes end before the last line is written.
+        drop(self.probes);
+        log.finish().await;
         if let Some(store) = controls {
             store.finish().await;
         }

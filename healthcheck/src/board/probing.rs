@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::publication::Urgency;
 use super::{BATCH, Core};
+use crate::log::Line;
 use crate::machine::MarkChange;
 use crate::probe::ProbePlan;
 use crate::schedule::{ProbeKey, Start};
@@ -173,8 +174,16 @@ impl Core {
         let interval = entry.probing.pace.interval(entry.machine.is_unsettled());
         self.schedule
             .set_pace(ProbeKey::Target(slot), interval, now);
-        entry.probing.remember(observation);
+        let protocol = entry.probing.plan.protocol;
+        entry.probing.remember(observation.clone());
         self.change_target(slot, Urgency::Soon, |_| ());
+        if let Some(entry) = self.targets.get(&slot)
+            && let Some(group) = self.groups.get(&entry.group)
+        {
+            let (subject, state) = (|| entry.subject(&group.name), entry.shown.state);
+            self.log
+                .add(|| Line::probe(subject(), state.as_str(), protocol, &observation));
+        }
     }
 
     /// Takes what traffic saw.
@@ -217,6 +226,9 @@ impl Core {
             return;
         };
         if before.state != entry.shown.state {
+            let subject = || entry.subject(&group.name);
+            self.log
+                .add(|| Line::target(subject(), &before, &entry.shown));
             let (state, reason) = (entry.shown.state, entry.shown.reason);
             self.metrics.transition(&group.name, state, reason);
         }

@@ -63,6 +63,7 @@ impl Core {
             let in_use = in_use.contains(&GroupIdx(index));
             self.commit_group(group, in_use, prepared, now, &mut batch);
         }
+        self.log.set(&config.logs.health);
         self.commit_controls(config);
         for check in &config.health_checks {
             batch.extend(self.commit_check(check, prepared, now));

@@ -160,6 +160,7 @@ impl ConfigText {
             },
             logs: Logs {
                 access: AccessLog::Off,
+                health: AccessLog::Off,
             },
             listeners: Vec::new(),
             target_groups: Vec::new(),
