@@ -21,6 +21,7 @@ mod rules;
 mod snapshot;
 mod sockets;
 mod start;
+mod stream;
 mod target;
 #[cfg(test)]
 mod testing;

@@ -34,6 +34,7 @@ use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::snapshot::{Listener, Snapshot};
 use crate::sockets::{Ready, SocketKey};
+use crate::stream::Accepted;
 
 /// How long accepting rests when the process has no descriptor to spare.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -233,6 +234,16 @@ impl Acceptance {
             let _ = stream.set_zero_linger();
             return;
         };
+        let local = match *listener.bound {
+            [bound] if !bound.ip().is_unspecified() => bound,
+            // A client that is gone already has no address left.
+            _ => stream.local_addr().unwrap_or(peer),
+        };
+        let accepted = Accepted {
+            stream: stream.into(),
+            peer,
+            local,
+        };
         let (context, listener) = (self.context.clone(), listener.clone());
         match listener.protocol {
             // A socket that accepts is never one of a udp listener.
@@ -240,11 +251,11 @@ impl Acceptance {
             | ListenerProtocol::TcpUdp
             | ListenerProtocol::Udp
             | ListenerProtocol::Quic => {
-                let flow = crate::l4::serve(stream, peer, listener, context);
+                let flow = crate::l4::serve(accepted, listener, context);
                 self.spawn(admission, flow);
             }
             ListenerProtocol::Http => {
-                let connection = crate::l7::serve(stream, peer, listener, context);
+                let connection = crate::l7::serve(accepted, listener, context);
                 self.spawn(admission, connection);
             }
         }

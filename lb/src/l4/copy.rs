@@ -1,4 +1,4 @@
-//! Copies bytes both ways between two TCP streams until both have said everything.
+//! Copies bytes both ways between two streams until both have said everything.
 //!
 //! Driven by `tcp` (and by upgraded HTTP connections) inside one task. Passes half-closes on as
 //! they come; a reset is told to the caller, who resets the other side. Never buffers more than
@@ -7,14 +7,11 @@
 //! Cost: per message one read and one write. The read clears the readiness when it was short, so
 //! no second read finds the socket empty. No allocation unless the other side is slow; no timer.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::splice::Pipe;
 use crate::context::WorkerContext;
+use crate::stream::{Side as _, Stream};
 
 /// Reads of at least this many bytes count as bulk.
 const BULK_READ: usize = 16 * 1024;
@@ -38,15 +35,15 @@ pub(crate) enum Fault {
 /// Two streams and what is between them.
 #[derive(Debug)]
 pub(crate) struct Copy {
-    client: TcpStream,
-    target: TcpStream,
+    client: Stream,
+    target: Stream,
     inward: Direction,
     outward: Direction,
 }
 
 impl Copy {
     /// Nothing copied yet.
-    pub(crate) fn new(client: TcpStream, target: TcpStream) -> Self {
+    pub(crate) fn new(client: Stream, target: Stream) -> Self {
         Self {
             client,
             target,
@@ -87,9 +84,8 @@ impl Copy {
 
     /// Makes both streams close with a reset, so that neither side takes the end for a whole one.
     pub(crate) fn reset(&self) {
-        // Fails only on sockets that are gone already.
-        let _ = self.client.set_zero_linger();
-        let _ = self.target.set_zero_linger();
+        self.client.reset();
+        self.target.reset();
     }
 }
 
@@ -123,8 +119,8 @@ struct Direction {
 impl Direction {
     fn poll(
         &mut self,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
         cx: &mut Context<'_>,
         context: &WorkerContext,
     ) -> Poll<Result<(), Side>> {
@@ -133,7 +129,7 @@ impl Direction {
             match self.phase {
                 Phase::Closed => return Poll::Ready(Ok(())),
                 Phase::Ending => {
-                    ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(|_| Side::Sink)?;
+                    ready!(sink.poll_finish(cx)).map_err(|_| Side::Sink)?;
                     self.phase = Phase::Closed;
                     self.pipe = None;
                 }
@@ -146,20 +142,16 @@ impl Direction {
     }
 
     /// Sends what is left from before.
-    fn poll_flush(
-        &mut self,
-        sink: &mut TcpStream,
-        cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_flush(&mut self, sink: &mut Stream, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         while self.written < self.leftover.len() {
             let rest = self.leftover.get(self.written..).unwrap_or_default();
-            self.written += ready!(Pin::new(&mut *sink).poll_write(cx, rest))?;
+            self.written += ready!(sink.poll_write(cx, rest, &[]))?;
         }
         if self.written > 0 {
             (self.leftover, self.written) = (Vec::new(), 0);
         }
-        match &mut self.pipe {
-            Some(pipe) if pipe.held() > 0 => pipe.poll_empty(sink, cx),
+        match (&mut self.pipe, sink.as_tcp()) {
+            (Some(pipe), Some(sink)) if pipe.held() > 0 => pipe.poll_empty(sink, cx),
             _ => Poll::Ready(Ok(())),
         }
     }
@@ -167,21 +159,25 @@ impl Direction {
     /// One read and the write that follows.
     fn poll_copy(
         &mut self,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
         cx: &mut Context<'_>,
         context: &WorkerContext,
     ) -> Poll<Result<(), Side>> {
         context.copy_buffer().with(|buffer| {
-            let mut read = ReadBuf::new(buffer);
-            ready!(Pin::new(source).poll_read(cx, &mut read)).map_err(|_| Side::Source)?;
-            let bytes = read.filled();
+            let read = ready!(source.poll_read(cx, buffer)).map_err(|_| Side::Source)?;
+            let bytes = buffer.get(..read).unwrap_or_default();
             if bytes.is_empty() {
                 self.phase = Phase::Ending;
                 return Poll::Ready(Ok(()));
             }
-            self.count_copied(bytes.len(), context);
-            let sent = match Pin::new(sink).poll_write(cx, bytes) {
+            self.count_copied(bytes.len());
+            if self.bulk >= BULK_BYTES && source.as_tcp().is_some() && sink.as_tcp().is_some() {
+                // What was read goes out first: the pipe is filled only after the flush.
+                self.pipe = context.pipes().take();
+                (self.bulk, self.small_rounds) = (0, 0);
+            }
+            let sent = match sink.poll_write(cx, bytes, &[]) {
                 Poll::Ready(sent) => sent.map_err(|_| Side::Sink)?,
                 Poll::Pending => 0,
             };
@@ -192,31 +188,22 @@ impl Direction {
         })
     }
 
-    fn count_copied(&mut self, moved: usize, context: &WorkerContext) {
+    fn count_copied(&mut self, moved: usize) {
         self.bytes += moved as u64;
         if moved < BULK_READ {
             self.bulk = 0;
             return;
         }
         self.bulk += moved;
-        if self.bulk >= BULK_BYTES {
-            // What was read goes out first: the pipe is filled only after the flush.
-            self.pipe = context.pipes().take();
-            (self.bulk, self.small_rounds) = (0, 0);
-        }
     }
 
     /// Fills the pipe once; the flush that comes next empties it.
-    fn poll_splice(
-        &mut self,
-        source: &TcpStream,
-        cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_splice(&mut self, source: &Stream, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         if self.small_rounds >= SMALL_ROUNDS {
             self.pipe = None;
             return Poll::Ready(Ok(()));
         }
-        let Some(pipe) = &mut self.pipe else {
+        let (Some(pipe), Some(source)) = (&mut self.pipe, source.as_tcp()) else {
             return Poll::Ready(Ok(()));
         };
         let moved = ready!(pipe.poll_fill(source, cx))?;

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::SystemTime;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::copy::{Copy, Fault};
@@ -25,6 +24,7 @@ use crate::context::{Attempts, WorkerContext};
 use crate::metrics::RejectReason;
 use crate::rules::{Action, Forward};
 use crate::snapshot::{Listener, Route};
+use crate::stream::{Accepted, Stream};
 use crate::target::WorkKind;
 use crate::work::Work;
 
@@ -32,14 +32,10 @@ use crate::work::Work;
 const IDLE_PARTS: u32 = 4;
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(
-    client: TcpStream,
-    peer: SocketAddr,
-    listener: Arc<Listener>,
-    context: Rc<WorkerContext>,
-) {
-    let mut flow = Flow::new(peer, listener, context);
-    flow.end = match flow.open(&client).await {
+pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) {
+    let client = accepted.stream;
+    let mut flow = Flow::new(accepted.peer, listener, context);
+    flow.end = match flow.open(accepted.local).await {
         Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
         Err(reason) => {
             flow.listener
@@ -47,7 +43,7 @@ pub(crate) async fn serve(
                 .of(flow.context.worker())
                 .reject(reason);
             // A reset tells the client that nobody was there; a close would look like an answer.
-            let _ = client.set_zero_linger();
+            client.reset();
             match reason {
                 RejectReason::HoldExpired => FlowEnd::HoldExpired,
                 _ => FlowEnd::NoTarget,
@@ -100,12 +96,7 @@ impl Flow {
     }
 
     /// A connected target, each tried once.
-    async fn open(&mut self, client: &TcpStream) -> Result<(Work, TcpStream), RejectReason> {
-        let local = match *self.listener.bound {
-            [bound] if !bound.ip().is_unspecified() => bound,
-            // A client that is gone already has no address left to hash.
-            _ => client.local_addr().unwrap_or(self.peer),
-        };
+    async fn open(&mut self, local: SocketAddr) -> Result<(Work, Stream), RejectReason> {
         let mut attempts = Attempts::new(Origin::tcp(self.peer, local));
         self.route = self.forward().and_then(Forward::choose);
         loop {
@@ -117,7 +108,7 @@ impl Flow {
             match connect.await {
                 Ok(stream) => {
                     self.connected = Some(Instant::now());
-                    return Ok((work, stream));
+                    return Ok((work, stream.into()));
                 }
                 Err(error) => {
                     self.context.counters().retry(error.retry_reason());

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
-use super::side::Side;
+use crate::stream::Side;
 
 /// Bytes one buffer begins with: a page-friendly size that holds nearly every head, and with it
 /// most bodies that come in one segment.

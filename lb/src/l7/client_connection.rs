@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
@@ -28,11 +27,11 @@ use super::http1::{
 use super::record::Record;
 use super::request::{Request, Routing};
 use super::request_body::RequestBody;
-use super::side::Side;
 use super::upgrade;
 use crate::context::WorkerContext;
 use crate::metrics::RetryReason;
 use crate::snapshot::Listener;
+use crate::stream::{Accepted, Side, Stream};
 
 /// How long, and how much, is read and thrown away after a half-close.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
@@ -44,15 +43,14 @@ const WARM: Duration = Duration::from_millis(100);
 /// Serves an HTTP/1 client's connection to its end. Boxed: whoever wraps and spawns it would
 /// otherwise carry its size several times over.
 pub(crate) fn serve(
-    client: TcpStream,
-    peer: SocketAddr,
+    accepted: Accepted,
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
-        if let Some(mut connection) = ClientConnection::new(client, peer, listener, context) {
-            connection.run().await;
-        }
+        ClientConnection::new(accepted, listener, context)
+            .run()
+            .await;
     })
 }
 
@@ -63,7 +61,7 @@ pub(super) struct ClientConnection {
     listener: Arc<Listener>,
     /// The configuration generation `listener` was looked up in.
     generation: u64,
-    pub(super) side: TcpStream,
+    pub(super) side: Stream,
     pub(super) peer: SocketAddr,
     address: ClientAddress,
     pub(super) local: SocketAddr,
@@ -93,23 +91,18 @@ enum Next {
 }
 
 impl ClientConnection {
-    /// `None` when the client is gone already.
-    fn new(
-        client: TcpStream,
-        peer: SocketAddr,
-        listener: Arc<Listener>,
-        context: Rc<WorkerContext>,
-    ) -> Option<Self> {
-        let local = match *listener.bound {
-            [bound] if !bound.ip().is_unspecified() => bound,
-            _ => client.local_addr().ok()?,
-        };
+    fn new(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) -> Self {
+        let Accepted {
+            stream,
+            peer,
+            local,
+        } = accepted;
         let now = Instant::now();
-        Some(Self {
+        Self {
             generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
             context,
             listener,
-            side: client,
+            side: stream,
             peer,
             address: ClientAddress::new(peer.ip()),
             local,
@@ -118,7 +111,7 @@ impl ClientConnection {
             bytes_in: 0,
             finished: false,
             connect_retry: RetryReason::Local,
-        })
+        }
     }
 
     async fn run(&mut self) {

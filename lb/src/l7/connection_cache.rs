@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::side::Side;
+use crate::stream::{Side, Stream};
 use crate::target::Target;
 
 /// Idle connections one worker keeps to one target.
@@ -30,7 +29,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     expires: Instant,
 }
 
@@ -53,7 +52,7 @@ pub(super) struct ConnectionCache(Rc<RefCell<Shelves>>);
 
 impl ConnectionCache {
     /// A live idle connection to `target`, if there is one.
-    pub(super) fn take(&self, target: &Arc<Target>, now: Instant) -> Option<TcpStream> {
+    pub(super) fn take(&self, target: &Arc<Target>, now: Instant) -> Option<Stream> {
         let mut shelves = self.0.borrow_mut();
         let place = shelves.shelves.get_mut(target.slot().0 as usize)?;
         let shelf = place.as_mut().filter(|s| Arc::ptr_eq(&s.target, target))?;
@@ -70,7 +69,7 @@ impl ConnectionCache {
     pub(super) fn give_back(
         &self,
         target: &Arc<Target>,
-        stream: TcpStream,
+        stream: Stream,
         announced: Option<u32>,
         now: Instant,
     ) {
@@ -106,7 +105,7 @@ fn expiry(announced: Option<u32>) -> Duration {
 }
 
 /// True when nothing, not even the end, has arrived.
-fn is_quiet(stream: &mut TcpStream) -> bool {
+fn is_quiet(stream: &mut Stream) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     if stream.poll_readable(&mut cx).is_pending() {
         return true;

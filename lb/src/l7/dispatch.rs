@@ -12,7 +12,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
@@ -26,6 +25,7 @@ use crate::balance::Origin;
 use crate::context::{Attempts, Choice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
 use crate::snapshot::Route;
+use crate::stream::Stream;
 use crate::target::{Target, WorkKind};
 
 /// A response that was relayed to its end.
@@ -34,7 +34,7 @@ pub(super) struct Relayed {
     /// The client's connection ends now.
     pub(super) close: bool,
     /// The target agreed to an upgrade: its connection.
-    pub(super) upgraded: Option<(TcpStream, Arc<Target>)>,
+    pub(super) upgraded: Option<(Stream, Arc<Target>)>,
 }
 
 /// An exchange that failed for good.
@@ -213,7 +213,7 @@ impl ClientConnection {
         choice: &Choice,
         fresh: bool,
         now: Instant,
-    ) -> Result<(TcpStream, Option<Duration>), Failure> {
+    ) -> Result<(Stream, Option<Duration>), Failure> {
         let connections = &self.context.l7().connections;
         if !fresh && let Some(kept) = connections.take(&choice.target, now) {
             return Ok((kept, None));
@@ -221,7 +221,7 @@ impl ClientConnection {
         // Boxed: an idle connection should not carry the room for it.
         let connect = self.context.connect(&choice.target, choice.connect_timeout);
         match Box::pin(connect).await {
-            Ok(stream) => Ok((stream, Some(now.elapsed()))),
+            Ok(stream) => Ok((stream.into(), Some(now.elapsed()))),
             Err(error) => {
                 self.connect_retry = error.retry_reason();
                 Err(Failure::of_connect(&error))

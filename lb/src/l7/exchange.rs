@@ -19,8 +19,8 @@ use super::http1::{ChunkFault, Refusal};
 use super::request::Request;
 use super::request_body::RequestBody;
 use super::response_relay::ResponseRelay;
-use super::side::Side;
 use crate::context::WorkerContext;
+use crate::stream::Side;
 use crate::work::Work;
 
 /// How long each side may be silent.

@@ -18,7 +18,6 @@ mod record;
 mod request;
 mod request_body;
 mod response_relay;
-mod side;
 mod upgrade;
 
 pub(crate) use client_connection::serve;

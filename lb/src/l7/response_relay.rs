@@ -15,7 +15,7 @@ use super::http1::{
     Step, Version, parse_response, write_response,
 };
 use super::request::Request;
-use super::side::Side;
+use crate::stream::Side;
 
 /// Largest response head (ELB: 502 beyond it).
 const HEAD: HeadLimits = HeadLimits { bytes: 32 * 1024 };

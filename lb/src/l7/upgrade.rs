@@ -8,14 +8,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::buffer::{Buffer, Buffers};
 use super::client_connection::ClientConnection;
 use super::failure::Failure;
 use super::record::Record;
-use super::side::Side;
+use crate::stream::{Side, Stream};
 use crate::target::{Target, WorkKind};
 
 /// One direction of a tunnel.
@@ -66,7 +65,7 @@ impl Direction {
 /// Carries bytes both ways to the end.
 pub(super) async fn tunnel(
     client: &mut ClientConnection,
-    mut target: TcpStream,
+    mut target: Stream,
     chosen: &Arc<Target>,
     buffers: &mut Buffers,
     record: &mut Record<'_>,

@@ -1,7 +1,10 @@
-//! One side of an exchange as a byte stream: the seam between the exchange and its transports.
+//! What the data paths ask of a byte stream.
 //!
-//! The exchange is monomorphised over it; clear-text TCP is one instance, and tests play sides
-//! from memory. Never buffers.
+//! Clear-text TCP is one instance, and [`Stream`](super::Stream) chooses among all there are. Never
+//! buffers.
+//!
+//! A write that is pending may have taken bytes already: whoever tries again begins with the same
+//! ones.
 //!
 //! Cost: one syscall per read or write, none when tokio's readiness says it would block; a short
 //! read clears readiness, so that no call is made only to learn that there is nothing.
@@ -14,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A byte stream that can be watched.
-pub(super) trait Side {
+pub(crate) trait Side {
     /// Reads once into `room`, which must not be empty; 0 is the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>>;
 

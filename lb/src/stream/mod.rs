@@ -1,0 +1,89 @@
+//! A byte stream to a client or a target, whatever carries it: the seam between accepting and
+//! connecting on one side and the data paths on the other.
+//!
+//! At accept the order is: limits, PROXY header, TLS, protocol. What comes out is an [`Accepted`];
+//! the data paths never ask how it came to be. Never buffers clear-text bytes.
+//!
+//! Cost: one branch per call over that of the socket itself.
+
+mod side;
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+
+pub(crate) use side::Side;
+
+/// A client's connection, ready for its listener's protocol.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Its bytes.
+    pub(crate) stream: Stream,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+    /// The address that the client used.
+    pub(crate) local: SocketAddr,
+}
+
+/// A connected byte stream.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Clear text over TCP.
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// The socket, when its bytes are the stream's own: such streams can be spliced.
+    pub(crate) fn as_tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+        }
+    }
+
+    /// Makes it close with a reset, so that the other end does not take the end for a whole one.
+    pub(crate) fn reset(&self) {
+        match self {
+            // Fails only on sockets that are gone already.
+            Self::Tcp(stream) => drop(stream.set_zero_linger()),
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+impl Side for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read(cx, room),
+        }
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(stream) => stream.poll_readable(cx),
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Side::poll_write(stream, cx, first, second),
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_finish(cx),
+        }
+    }
+}
