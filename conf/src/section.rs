@@ -13,6 +13,7 @@ pub(crate) enum Section {
     Runtime,
     Logs,
     Listener,
+    Filter,
     Rule,
     RuleHeader,
     RuleQuery,
@@ -49,12 +50,13 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
         Self::Logs,
         Self::Listener,
+        Self::Filter,
         Self::Rule,
         Self::RuleHeader,
         Self::RuleQuery,
@@ -100,6 +102,7 @@ impl Section {
             Self::TargetGroup => &[Self::TargetHealthCheck, Self::Target, Self::Listener],
             Self::Rule => &[Self::Listener, Self::TargetGroup],
             Self::RuleHeader | Self::RuleQuery => &[Self::Rule],
+            Self::Filter => &[Self::Listener],
             Self::Target | Self::TargetHealthCheck => &[Self::TargetGroup],
             _ => &[],
         };
@@ -118,6 +121,7 @@ impl Section {
             Self::Runtime => "[runtime]",
             Self::Logs => "[logs]",
             Self::Listener => "[[listener]]",
+            Self::Filter => "[[listener.filter]]",
             Self::Forward => "`forward`",
             Self::ForwardGroup => "`forward.target-groups`",
             Self::Rule => "[[listener.rule]]",
@@ -193,6 +197,7 @@ impl Section {
                 "redirect",
                 "fixed-response",
                 "rule",
+                "filter",
                 "max-connections",
                 "idle-timeout",
                 "header-timeout",
@@ -201,6 +206,14 @@ impl Section {
                 "udp-unreplied-timeout",
                 "udp-responses",
                 "max-flows-per-source",
+            ],
+            Self::Filter => &[
+                "number",
+                "action",
+                "networks",
+                "cidr-collections",
+                "ports",
+                "source-ports",
             ],
             Self::Rule => &[
                 "priority",

@@ -277,6 +277,13 @@ fn everything_that_can_be_written() {
         (500, Duration::from_millis(500))
     );
     assert_eq!((web.header_timeout, web.max_header_bytes), (s(2), 16 << 10));
+    let [deny, allow] = &web.filter[..] else {
+        panic!("two filter rules were written: {:?}", web.filter)
+    };
+    assert_eq!((deny.number, deny.allow, allow.number), (10, false, 20));
+    assert_eq!(deny.source_ports, [0..=1023]);
+    assert_eq!(allow.ports, [8080..=8080, 9000..=9999]);
+    assert!(allow.networks.len() >= 2 && !deny.networks.is_empty());
     let app = &config.target_groups[0];
     assert_eq!(app.algorithm, Algorithm::LeastConnections);
     let backup = &app.targets[1];

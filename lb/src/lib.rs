@@ -11,6 +11,7 @@ mod connect;
 mod connections;
 mod context;
 mod control;
+mod filter;
 mod handle;
 pub mod l4;
 pub mod l7;

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use conf::Config;
 use healthcheck::SlotMap;
 
+use crate::filter::Filter;
 use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
@@ -139,6 +140,7 @@ impl Compiler<'_> {
         Listener {
             index,
             protocol: listener.protocol,
+            filter: Filter::new(&listener.filter),
             rules,
             default,
             unrouted,

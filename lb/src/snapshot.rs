@@ -16,6 +16,7 @@ use conf::{Algorithm, GroupProtocol, ListenerProtocol};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
+use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
@@ -36,6 +37,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// What it speaks.
     pub protocol: ListenerProtocol,
+    /// Who may use it; `None` = everybody.
+    pub(crate) filter: Option<Filter>,
     /// By priority; none for `tcp`.
     pub(crate) rules: Box<[Rule]>,
     /// What becomes of everything that no rule claims.

@@ -228,11 +228,13 @@ impl Acceptance {
     fn serve(&self, stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>) {
         let counters = listener.counters.of(self.context.worker());
         counters.connections.add(1);
+        if !lets_in(listener, &stream, peer) {
+            counters.reject(RejectReason::Filter);
+            return refuse(&stream);
+        }
         let Some(admission) = Admission::take(&listener.load, &self.budget) else {
             counters.reject(RejectReason::MaxConnections);
-            // A reset, so that the client does not take it for an answer. Fails on dead sockets.
-            let _ = stream.set_zero_linger();
-            return;
+            return refuse(&stream);
         };
         let local = match *listener.bound {
             [bound] if !bound.ip().is_unspecified() => bound,
@@ -268,6 +270,19 @@ impl Acceptance {
             drop(admission);
         });
     }
+}
+
+/// True unless the listener's filter refuses the client. A client that is gone has no port to tell.
+fn lets_in(listener: &Listener, stream: &TcpStream, peer: SocketAddr) -> bool {
+    let port = || stream.local_addr().map_or(0, |local| local.port());
+    let filter = listener.filter.as_ref();
+    filter.is_none_or(|filter| filter.allows(peer, port))
+}
+
+/// Makes the connection close with a reset, so that the client does not take it for an answer.
+fn refuse(stream: &TcpStream) {
+    // Fails on dead sockets only.
+    let _ = stream.set_zero_linger();
 }
 
 /// A listening socket and its accept loop.

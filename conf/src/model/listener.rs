@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Action, GroupIdx, Rule};
+use super::{Action, FilterRule, GroupIdx, Rule};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -79,6 +79,8 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// Addresses for DNS aliases: as given, else the non-wildcard binds' own.
     pub advertise: Vec<IpAddr>,
+    /// Who may use it, lowest number first; empty = everybody.
+    pub filter: Vec<FilterRule>,
     /// By priority, lowest first; of `http` listeners only.
     pub rules: Vec<Rule>,
     /// What happens when no rule matches; a forward unless the listener is `http`.

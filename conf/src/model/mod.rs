@@ -9,6 +9,7 @@ mod connection_id;
 mod control;
 mod dns;
 mod dns_service;
+mod filter;
 mod group;
 mod health;
 mod listener;
@@ -28,6 +29,7 @@ pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
+pub use filter::FilterRule;
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, ProxyProtocol, Target, TargetGroup,
 };

@@ -46,6 +46,13 @@ struct Names {
     regions: Directory<RegionIdx>,
 }
 
+/// Named sets of client networks, resolved before the listeners that filter by them.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    networks: &'a [Network],
+    collections: &'a [CidrCollection],
+}
+
 /// What records refer to, resolved before them.
 #[derive(Clone, Copy)]
 struct Definitions<'a> {
@@ -76,10 +83,14 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
     let routing_controls = control::controls(&mut reader, &mut names);
     let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
-    let listeners = listener::resolve(&mut reader, numbers, &target_groups, &mut names);
     let regions = region::resolve(&mut reader, &mut names);
     let networks = location::networks(&mut reader, &regions, &mut names);
     let cidr_collections = location::collections(&mut reader, profile, &mut names);
+    let sources = Sources {
+        networks: &networks,
+        collections: &cidr_collections,
+    };
+    let listeners = listener::resolve(&mut reader, numbers, &target_groups, sources, &mut names);
     let tsig_keys = transfer::keys(&mut reader, &mut names);
     let dns = dns::resolve(
         &mut reader,
@@ -149,7 +160,7 @@ impl Names {
         );
         self.collections.report_unused(
             "no client would be told from others by it",
-            "name it as `cidr-collection` of a record with policy `ip-based`, or remove it",
+            "name it as `cidr-collection` of a record with policy `ip-based` or in a [[listener.filter]], or remove it",
             scope,
         );
     }

@@ -268,3 +268,36 @@ async fn flows_take_turns_between_weighted_groups() {
     }
     rig.finish(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn a_filter_resets_whom_it_does_not_let_in_and_touches_no_flow() {
+    let (target, address) = listen().await;
+    let open = app_config(&[address], "", "");
+    let filter = |rules| app_config(&[address], &format!("filter = [{rules}]"), "");
+    let mut rig = Rig::start(2, &open).await;
+    let (mut client, mut server) = flow(&rig, &target).await;
+    say(&mut client, &mut server).await;
+    let others = "{ number = 2, action = \"allow\", networks = \"192.0.2.0/24\" }";
+    rig.reload(&filter(others)).await;
+    assert!(resets_at(rig.address(0)).await);
+    say(&mut client, &mut server).await;
+    let port = rig.address(0).port();
+    let own = format!(
+        "{{ number = 1, action = \"allow\", networks = \"127.0.0.0/8\", ports = {port} }}, {others}"
+    );
+    rig.reload(&filter(&own)).await;
+    let (mut another, mut its_server) = flow(&rig, &target).await;
+    say(&mut another, &mut its_server).await;
+    let rejected = rig.lb.collect().into_iter().find(|family| {
+        family.name() == "pointsman_rejected_total"
+            && family.get_metric()[0]
+                .get_label()
+                .iter()
+                .any(|l| l.value() == "filter")
+    });
+    assert_eq!(
+        rejected.unwrap().get_metric()[0].get_counter().get_value(),
+        1.0
+    );
+    rig.finish(Duration::ZERO).await;
+}

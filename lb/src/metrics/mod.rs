@@ -101,11 +101,13 @@ pub enum RejectReason {
     BadDatagram,
     /// A QUIC connection ID that no target has, from an address without a flow.
     UnknownConnectionId,
+    /// The listener's filter does not let the client in.
+    Filter,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -118,6 +120,7 @@ impl RejectReason {
         Self::PortExhaustion,
         Self::BadDatagram,
         Self::UnknownConnectionId,
+        Self::Filter,
     ];
 
     /// The name in metrics and logs.
@@ -135,6 +138,7 @@ impl RejectReason {
             Self::PortExhaustion => "port-exhaustion",
             Self::BadDatagram => "bad-datagram",
             Self::UnknownConnectionId => "unknown-connection-id",
+            Self::Filter => "filter",
         }
     }
 }

@@ -3,16 +3,17 @@
 mod action;
 mod condition;
 mod datagram;
+mod filter;
 mod redirect;
 mod rule;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::Names;
 use super::address;
 use super::defaults::Numbers;
 use super::process::whole_or;
+use super::{Names, Sources};
 use crate::scalar::Bytes;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader};
@@ -24,12 +25,13 @@ pub(super) fn resolve(
     root: &mut Reader<'_>,
     numbers: &Numbers,
     groups: &[TargetGroup],
+    sources: Sources<'_>,
     names: &mut Names,
 ) -> Vec<Listener> {
     let mut listeners = Vec::new();
     for table in root.tables("listener") {
         let reader = Reader::new(root.scope(), table, Section::Listener, "this listener");
-        if let Some(listener) = listener(reader, numbers, groups, names) {
+        if let Some(listener) = listener(reader, numbers, groups, sources, names) {
             let index = ListenerIdx(listeners.len());
             names.listeners.place(&listener.name, index);
             listeners.push(listener);
@@ -42,6 +44,7 @@ fn listener(
     mut reader: Reader<'_>,
     numbers: &Numbers,
     groups: &[TargetGroup],
+    sources: Sources<'_>,
     names: &mut Names,
 ) -> Option<Listener> {
     let name = names.listeners.declare(&mut reader);
@@ -64,6 +67,7 @@ fn listener(
     };
     let action = action::of_listener(&mut reader, &mut scene);
     let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
+    let filter = filter::resolve(&mut reader, &binds, sources, &mut names.collections);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
     let idle = match protocol {
         Some(protocol) if !protocol.is_http() => &numbers.tcp_idle_timeout,
@@ -87,6 +91,7 @@ fn listener(
         },
         binds,
         protocol: protocol?,
+        filter,
         rules,
         default_action,
         max_connections: whole_or(max_connections, numbers.max_connections.default),

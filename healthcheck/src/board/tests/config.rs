@@ -207,6 +207,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         max_connections: 0,
         idle_timeout: Duration::from_secs(60),
         header_timeout: Duration::from_secs(60),
+        filter: Vec::new(),
         max_header_bytes: 65536,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),

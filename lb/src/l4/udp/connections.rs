@@ -85,6 +85,7 @@ impl Shell {
         if self.is_refusing() {
             return Err(NoFlow::Refused(RejectReason::Shutdown));
         }
+        self.check_filter(&way.0, from)?;
         let opened = self.open_to((target, way), key, from, (now, 0))?;
         opened.ok_or(NoFlow::Refused(RejectReason::ConnectFailed))
     }

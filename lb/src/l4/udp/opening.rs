@@ -50,6 +50,7 @@ impl Shell {
         }
         let no_target = NoFlow::Refused(RejectReason::NoTarget);
         let listener = self.listener.clone().ok_or(no_target)?;
+        self.check_filter(&listener, from)?;
         let Action::Forward(forward) = &listener.default.action else {
             return Err(no_target);
         };
@@ -69,6 +70,17 @@ impl Shell {
                 Some(id) => return Ok(id),
                 None => tried.add(&choice.target),
             }
+        }
+    }
+
+    /// Refuses a client that the listener's filter does not let in.
+    pub(super) fn check_filter(&self, listener: &Listener, from: &Arrival) -> Result<(), NoFlow> {
+        let port = || self.local(from).port();
+        match &listener.filter {
+            Some(filter) if !filter.allows(from.client, port) => {
+                Err(NoFlow::Refused(RejectReason::Filter))
+            }
+            _ => Ok(()),
         }
     }
 

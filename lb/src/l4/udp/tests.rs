@@ -452,3 +452,28 @@ async fn quiet_flows_do_not_hold_the_end_up_and_speaking_ones_go_on() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_filter_drops_whom_it_does_not_let_in_and_touches_no_flow() {
+    let (target, address) = bound("127.0.0.1:0").await;
+    let mut rig = Rig::start(1, &config("127.0.0.1:0", &[address], "", "")).await;
+    let known = client(rig.address(0)).await;
+    exchange(&known, &target, b"before").await;
+    let stranger = client(rig.address(0)).await;
+    let port = stranger.local_addr().unwrap().port();
+    let filter = format!(
+        "filter = [{{ number = 1, action = \"deny\", source-ports = {port} }}, \
+         {{ number = 2, action = \"allow\", networks = \"127.0.0.1\" }}]"
+    );
+    rig.reload(&config("127.0.0.1:0", &[address], &filter, ""))
+        .await;
+    for _ in 0..3 {
+        stranger.send(b"x").await.unwrap();
+    }
+    until(|| metric(&rig, "pointsman_rejected_total", &["filter"]) == 3.0).await;
+    exchange(&known, &target, b"after").await;
+    let welcome = client(rig.address(0)).await;
+    exchange(&welcome, &target, b"new").await;
+    assert_eq!(metric(&rig, "pointsman_udp_flows_total", &[]), 2.0);
+    rig.finish(Duration::ZERO).await;
+}
