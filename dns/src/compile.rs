@@ -10,6 +10,7 @@ use healthcheck::{HealthTable, SlotMap};
 
 use crate::guard::Guard;
 use crate::load::Zones;
+use crate::location::Located;
 use crate::metrics::ZoneLabels;
 use crate::policy::Routes;
 use crate::snapshot::Snapshot;
@@ -26,6 +27,17 @@ pub struct Compiled {
     pub(crate) routes: Arc<Routes>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) transfers: Arc<Outgoing>,
+    /// Who is where; `None` for the table that is built in.
+    pub(crate) located: Option<Located>,
+}
+
+/// The routes of a generation with clients in other places.
+#[derive(Debug)]
+pub(crate) struct Relocated {
+    /// What they were made from: they replace nothing else.
+    pub(crate) from: Arc<Routes>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) located: Located,
 }
 
 /// What one generation takes over from the one before.
@@ -94,7 +106,18 @@ impl Compiled {
             routes: Arc::new(routes),
             guard: Arc::new(guard),
             transfers: Arc::new(transfers),
+            located: zones.located.clone(),
         }
+    }
+
+    /// Its routes with clients where `located` says; `None` for nothing.
+    pub(crate) fn relocated(&self, located: Located) -> Option<Relocated> {
+        let config = self.config.as_deref()?;
+        Some(Relocated {
+            from: self.routes.clone(),
+            routes: Arc::new(self.routes.relocated(config, &located)),
+            located,
+        })
     }
 
     /// Nothing: every query is refused.
@@ -107,6 +130,7 @@ impl Compiled {
             routes: Arc::default(),
             guard: Arc::new(Guard::nothing()),
             transfers: Arc::default(),
+            located: None,
         }
     }
 

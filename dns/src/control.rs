@@ -12,10 +12,11 @@ use conf::DnsService;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Relocated};
 use crate::explain::Explainer;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
 use crate::metrics::Counters;
+use crate::relocate;
 use crate::server::bind::Sockets;
 use crate::server::tcp::TcpCommand;
 use crate::server::udp::UdpThread;
@@ -50,6 +51,8 @@ pub struct Control {
     pub(crate) workers: Vec<mpsc::UnboundedSender<TcpCommand>>,
     pub(crate) applied: watch::Sender<u64>,
     pub(crate) compiled: Compiled,
+    /// The task that reads the database of places again when it changed, once it runs.
+    pub(crate) databases: Option<mpsc::UnboundedSender<Compiled>>,
     /// The task that tells secondaries of changes, once it runs.
     pub(crate) notify: Option<mpsc::UnboundedSender<Arc<Outgoing>>>,
     /// What the writer of query log and dnstap is made from; nothing once it runs.
@@ -85,6 +88,10 @@ impl Control {
         let (notify, changes) = mpsc::unbounded_channel();
         self.notify = Some(notify);
         let mut notifier = std::pin::pin!(notify::run(changes));
+        let (databases, told) = mpsc::unbounded_channel();
+        self.databases = Some(databases);
+        let (give, mut relocated) = mpsc::unbounded_channel();
+        let mut follower = std::pin::pin!(relocate::run(told, give));
         loop {
             let retiring = !self.retired.is_empty();
             tokio::select! {
@@ -108,8 +115,10 @@ impl Control {
                     Ok(()) => self.follow_health(),
                     Err(_) => board_lives = false,
                 },
-                // It ends with this task, never before.
+                Some(relocated) = relocated.recv() => self.relocate(relocated),
+                // These end with this task, never before.
                 () = &mut notifier => {}
+                () = &mut follower => {}
                 () = tokio::time::sleep(RETIRE_INTERVAL), if retiring => {
                     self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
                 }
@@ -158,8 +167,26 @@ impl Control {
         self.applied.send_replace(self.since);
     }
 
+    /// Answers from now on by where clients are now, unless another generation came meanwhile.
+    fn relocate(&mut self, relocated: Relocated) {
+        if Arc::ptr_eq(&relocated.from, &self.compiled.routes) {
+            self.compiled.routes = relocated.routes;
+            self.compiled.located = Some(relocated.located);
+            self.publish_anew();
+        }
+        self.follow_database();
+    }
+
+    fn follow_database(&self) {
+        if let Some(databases) = &self.databases {
+            // It ends with this task, never before.
+            let _ = databases.send(self.compiled.clone());
+        }
+    }
+
     async fn commit(&mut self, prepared: Prepared) {
         self.compiled = prepared.compiled;
+        self.follow_database();
         self.shared
             .limits
             .set(prepared.tcp_max_connections, prepared.tcp_idle_timeout);

@@ -158,6 +158,7 @@ fn start_with(
         workers: senders,
         applied: tell_applied,
         compiled,
+        databases: None,
         notify: None,
         writer: Some(writer),
         spare: Vec::new(),

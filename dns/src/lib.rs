@@ -18,6 +18,7 @@ mod name;
 mod offline;
 mod policy;
 pub mod rdata;
+mod relocate;
 mod server;
 mod snapshot;
 mod tap;
@@ -37,6 +38,7 @@ pub use load::{
     Zones, load_zones,
 };
 pub use location::built_in_date as country_table_date;
+pub use location::{Fault as GeoDatabaseFault, Located};
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
 pub use offline::{Offline, UnknownHealth};
 pub use policy::Reason;

@@ -185,3 +185,60 @@ fn presentation(record: &Record) -> String {
     };
     format!("{} {} IN {rtype} {rdata}", record.name, record.ttl)
 }
+
+/// An MMDB file of networks and their countries, as a program of MaxMind's would lay it out: one
+/// IPv6 tree of 24-bit records, IPv4 below 96 zero bits.
+pub(crate) fn mmdb(networks: &[(&str, &str)]) -> Vec<u8> {
+    let mut nodes: Vec<[Option<Leaf>; 2]> = vec![[None, None]];
+    let mut data: Vec<u8> = Vec::new();
+    for (network, country) in networks {
+        let network: IpNet = network.parse().unwrap();
+        let (bits, length) = match network {
+            IpNet::V4(v4) => (u128::from(u32::from(v4.network())), v4.prefix_len() + 96),
+            IpNet::V6(v6) => (u128::from(v6.network()), v6.prefix_len()),
+        };
+        let mut at = 0;
+        for depth in 0..length - 1 {
+            let side = (bits >> (127 - depth) & 1) as usize;
+            at = match nodes[at][side] {
+                Some(Leaf::Node(next)) => next,
+                _ => {
+                    nodes.push([None, None]);
+                    let next = nodes.len() - 1;
+                    nodes[at][side] = Some(Leaf::Node(next));
+                    next
+                }
+            };
+        }
+        let side = (bits >> (128 - length) & 1) as usize;
+        nodes[at][side] = Some(Leaf::Data(data.len()));
+        data.extend(b"\xe1\x47country\xe1\x48iso_code\x42");
+        data.extend(country.as_bytes());
+    }
+    let count = nodes.len();
+    let mut file = Vec::new();
+    for leaf in nodes.iter().flatten() {
+        let record = match leaf {
+            None => count,
+            Some(Leaf::Node(node)) => *node,
+            Some(Leaf::Data(offset)) => count + 16 + offset,
+        };
+        file.extend(&(record as u32).to_be_bytes()[1..]);
+    }
+    file.extend([0; 16]);
+    file.extend(data);
+    file.extend(b"\xab\xcd\xefMaxMind.com\xe5\x4anode_count\xc4");
+    file.extend((count as u32).to_be_bytes());
+    file.extend(b"\x4brecord_size\xa1\x18\x4aip_version\xa1\x06");
+    file.extend(b"\x5bbinary_format_major_version\xa1\x02\x4bbuild_epoch\x04\x02");
+    // 2026-01-01.
+    file.extend(1_767_225_600_u32.to_be_bytes());
+    file
+}
+
+/// Where a record of a tree leads.
+#[derive(Clone, Copy)]
+enum Leaf {
+    Node(usize),
+    Data(usize),
+}

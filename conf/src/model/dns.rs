@@ -54,6 +54,8 @@ pub enum GeoDatabase {
     BuiltIn,
     /// Nothing: only networks and `home` do.
     Off,
+    /// An MMDB file (path resolved against the config file's folder).
+    File(Spanned<PathBuf>),
 }
 
 /// One zone.

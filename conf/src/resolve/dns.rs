@@ -141,11 +141,15 @@ fn geo_database(reader: &mut Reader<'_>) -> GeoDatabase {
     match &value.kind {
         Kind::Boolean(false) => GeoDatabase::Off,
         Kind::String(word) if word == "off" => GeoDatabase::Off,
+        Kind::String(path) if !path.is_empty() => {
+            let path = reader.scope().path(path, value.span);
+            GeoDatabase::File(Spanned::new(path, value.span))
+        }
         _ => {
             reader.bad_value(
                 value.span,
-                "`geo-database` of [dns] cannot be read".to_owned(),
-                "write `geo-database = false` for none, or leave the key out for the table of countries that is built in",
+                "`geo-database` of [dns] is not the path of a file".to_owned(),
+                "write `geo-database = \"city.mmdb\"`, `false` for none, or leave the key out for the table of countries that is built in",
             );
             GeoDatabase::BuiltIn
         }

@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::testing::{Scene, query, text};
+use crate::testing::{Scene, mmdb, query, text};
 
 const SCENE: &str = r#"
 [dns]
@@ -210,4 +210,62 @@ async fn an_address_somebody_holds_is_a_diagnostic_that_names_them() {
         );
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_database_of_places_is_read_again_and_a_broken_one_changes_nothing() {
+    let folder = std::env::temp_dir().join(format!("dns-places-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("places.mmdb");
+    // As people replace files: written beside it, then renamed.
+    let replace = |bytes: &[u8]| {
+        let fresh = folder.join("fresh");
+        std::fs::write(&fresh, bytes).unwrap();
+        std::fs::rename(&fresh, &path).unwrap();
+    };
+    replace(&mmdb(&[("127.0.0.0/8", "DE")]));
+    let scene = Scene::new(&format!(
+        r#"
+[dns]
+bind = ["127.0.0.1:0"]
+geo-database = {path:?}
+[[zone]]
+name = "example.test"
+[[zone.record]]
+name = "www"
+type = "A"
+policy = "geolocation"
+sets = [
+  {{ id = "de", location = {{ country = "DE" }}, values = ["192.0.2.1"] }},
+  {{ id = "jp", location = {{ country = "JP" }}, values = ["192.0.2.2"] }},
+]
+"#
+    ));
+    with_plane(&scene, async |plane| {
+        let prepared = prepare(&plane.dns, &scene, 1).unwrap();
+        plane.dns.commit(prepared).await;
+        let server = plane.dns.bound()[0];
+        let answered = async |address: &str| {
+            let expected = format!("NOERROR aa | www.example.test. 10 IN A {address}");
+            while ask_udp(server, "www.example.test.").await != expected {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        answered("192.0.2.1").await;
+        let before = plane.dns.snapshot();
+        replace(b"not finished");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(Arc::ptr_eq(&before, &plane.dns.snapshot()));
+        answered("192.0.2.1").await;
+        replace(&mmdb(&[("127.0.0.0/8", "JP")]));
+        answered("192.0.2.2").await;
+        // Another generation is served: the file is still followed.
+        let again = prepare(&plane.dns, &scene, 2).unwrap();
+        plane.dns.commit(again).await;
+        answered("192.0.2.2").await;
+        replace(&mmdb(&[("127.0.0.0/9", "DE")]));
+        answered("192.0.2.1").await;
+    })
+    .await;
+    std::fs::remove_dir_all(&folder).unwrap();
 }

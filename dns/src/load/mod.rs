@@ -10,13 +10,14 @@ mod rules;
 mod zones;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use conf::{Config, Diagnostic, Dns, GeoDatabase, RecordType, Sources, Span, Zone};
+use conf::{Config, Diagnostic, Dns, GeoDatabase, RecordType, Sources, Span, Spanned, Zone};
 
 use ipnet::IpNet;
 
-use crate::location;
+use crate::location::Located;
 use crate::name::Name;
 use crate::zonefile::{self, Problems};
 
@@ -34,7 +35,14 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
     };
     zones.located = match &dns.geo_database {
         GeoDatabase::BuiltIn => None,
-        GeoDatabase::Off => Some(location::nothing()),
+        GeoDatabase::Off => Some(Located::nothing()),
+        GeoDatabase::File(path) => match Located::from_file(path) {
+            Ok(located) => Some(located),
+            Err(why) => {
+                diagnostics.push(unusable_database(path, &why));
+                None
+            }
+        },
     };
     let serial = serial_from_time(SystemTime::now());
     let mut origins: HashMap<(Name, Vec<IpNet>), Span> = HashMap::new();
@@ -58,6 +66,13 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
         zones.zones.push(source);
     }
     (zones, diagnostics)
+}
+
+fn unusable_database(path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
+    let message = format!("`geo-database` {} cannot be used: {why}", path.display());
+    Diagnostic::error("geo-database", path.span, message)
+        .consequence("it would not be known where clients are")
+        .help("name an MMDB file with countries or cities, or leave the key out for the table of countries that is built in")
 }
 
 /// A serial that grows from one load to the next: seconds since 1970 (RFC 1982 arithmetic holds

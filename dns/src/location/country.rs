@@ -7,19 +7,12 @@ use std::sync::{Arc, OnceLock};
 
 use conf::{Country, Place, Whereabouts};
 
-use super::Map;
 use super::levels::Levels;
 use super::ranges::{Address, Ranges};
+use super::{Located, Map};
 
 static FILE: &[u8] = include_bytes!("../../data/country.bin");
 const MAGIC: &[u8] = b"PMCT1\n";
-
-/// Who is where: a map whose values point at whereabouts, of which the first is nowhere.
-#[derive(Debug, Clone)]
-pub(crate) struct Located {
-    pub(crate) map: Arc<Map>,
-    pub(crate) whereabouts: Arc<[Whereabouts]>,
-}
 
 /// The date of the data, YYYYMMDD.
 pub fn built_in_date() -> u32 {
@@ -28,20 +21,12 @@ pub fn built_in_date() -> u32 {
 }
 
 /// The table.
-pub(crate) fn built_in() -> Located {
+pub(super) fn built_in() -> Located {
     static TABLE: OnceLock<Located> = OnceLock::new();
     // A test reads the file; without one nobody would be anywhere.
     TABLE
-        .get_or_init(|| read(FILE).unwrap_or_else(nothing))
+        .get_or_init(|| read(FILE).unwrap_or_else(Located::nothing))
         .clone()
-}
-
-/// Nobody is anywhere.
-pub(crate) fn nothing() -> Located {
-    Located {
-        map: Arc::new(Map::of_networks(&[], 0)),
-        whereabouts: Arc::new([Whereabouts::default()]),
-    }
 }
 
 fn read(file: &[u8]) -> Option<Located> {
@@ -68,6 +53,8 @@ fn read(file: &[u8]) -> Option<Located> {
     input.0.is_empty().then(|| Located {
         map: Arc::new(map),
         whereabouts: whereabouts.into(),
+        source: Arc::from("the country table"),
+        stamp: None,
     })
 }
 

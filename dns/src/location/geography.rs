@@ -14,6 +14,8 @@ use super::{Located, Map};
 pub(crate) struct Geography {
     /// How many of the whereabouts are the table's, nowhere included; networks follow.
     from_table: usize,
+    /// What the table is, for people.
+    table: Arc<str>,
     /// Where; the map's values point here.
     pub(crate) whereabouts: Vec<Whereabouts>,
     /// Who is where.
@@ -45,6 +47,7 @@ impl Geography {
         };
         Self {
             from_table,
+            table: located.source.clone(),
             whereabouts,
             map,
         }
@@ -55,7 +58,7 @@ impl Geography {
         let network = value.checked_sub(self.from_table);
         match network.and_then(|at| config.networks.get(at)) {
             Some(network) => format!("network `{}`", network.name),
-            None if value > 0 => "the country table".to_owned(),
+            None if value > 0 => self.table.to_string(),
             None if config.dns.as_ref().is_some_and(|dns| dns.home.is_some()) => {
                 "dns.home".to_owned()
             }

@@ -9,15 +9,19 @@ mod country;
 pub(crate) mod distance;
 mod geography;
 mod levels;
+mod located;
+mod mmdb;
 mod ranges;
 
 use std::net::IpAddr;
 
 pub use country::built_in_date;
-pub(crate) use country::{Located, built_in, nothing};
 pub(crate) use geography::Geography;
 use ipnet::IpNet;
 use levels::Levels;
+pub use located::Located;
+pub(crate) use located::Stamp;
+pub use mmdb::Fault;
 use ranges::Ranges;
 
 /// Who asks: the packet's sender, or the network an ECS option names.

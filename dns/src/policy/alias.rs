@@ -16,7 +16,7 @@ use super::multivalue::MAX_ANSWERS;
 use crate::wire::Blob;
 
 /// An alias to a listener.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ListenerAlias {
     pub(super) listener: ListenerIdx,
     /// Every group of its actions.
@@ -60,7 +60,7 @@ impl ListenerAlias {
 }
 
 /// An alias to a target group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct GroupAlias {
     pub(super) at: GroupIdx,
     /// The group.
@@ -72,7 +72,7 @@ pub(super) struct GroupAlias {
 }
 
 /// A target of an aliased group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct GroupTarget {
     /// Its place in the health table.
     pub(super) slot: SlotId,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use conf::{Audience, CidrCollection, Whereabouts};
+use conf::{Audience, CidrCollection, Policy, Whereabouts};
 use ipnet::IpNet;
 
 use crate::location::{Client, Found, Geography, Map};
@@ -17,7 +17,7 @@ use crate::location::{Client, Found, Geography, Map};
 pub(crate) const EVERYONE: u32 = 0;
 
 /// A record's classes of clients.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     map: Arc<Map>,
     pub(super) classes: Vec<Class>,
@@ -55,6 +55,19 @@ impl Plan {
     /// By where clients are: `order` says which sets are for those who are there, the first choice
     /// first.
     pub(super) fn of_whereabouts(
+        places: &mut Places<'_>,
+        alike: Alike,
+        order: impl Fn(&Whereabouts) -> Vec<usize>,
+    ) -> Self {
+        if let Some(plan) = places.plans.get(&alike) {
+            return plan.clone();
+        }
+        let plan = Self::made_of_whereabouts(places, order);
+        places.plans.insert(alike, plan.clone());
+        plan
+    }
+
+    fn made_of_whereabouts(
         places: &mut Places<'_>,
         order: impl Fn(&Whereabouts) -> Vec<usize>,
     ) -> Self {
@@ -179,6 +192,10 @@ impl Class {
 /// all share: right answers still, with scopes as narrow as that map's.
 const MAPS_BYTES: usize = 64 << 20;
 
+/// What two records have in common that tell the same clients apart in the same way: their policy,
+/// and ids and audiences of their sets.
+pub(super) type Alike = (Policy, Vec<(Box<str>, Audience)>);
+
 /// Maps of places, shared by records that tell the same clients apart. The geography is made when
 /// the first record asks for it: most configurations need none.
 pub(super) struct Places<'g> {
@@ -186,6 +203,9 @@ pub(super) struct Places<'g> {
     geography: Option<Arc<Geography>>,
     maps: HashMap<Vec<u32>, Arc<Map>>,
     bytes: usize,
+    /// A database of cities has hundreds of thousands of places: what was found for one record is
+    /// not found again for others like it.
+    plans: HashMap<Alike, Plan>,
 }
 
 impl<'g> Places<'g> {
@@ -195,6 +215,7 @@ impl<'g> Places<'g> {
             geography: None,
             maps: HashMap::new(),
             bytes: 0,
+            plans: HashMap::new(),
         }
     }
 

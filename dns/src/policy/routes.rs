@@ -18,12 +18,12 @@ use super::order::{self, Candidate};
 use super::plan::{Class, Places, Plan};
 use super::{Case, Decision, Decisions, Member, Outcome, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
-use crate::location::{self, Geography};
+use crate::location::{Geography, Located};
 use crate::name::Name;
 use crate::wire::Blob;
 use crate::zone::{BlobPlace, RoutedIdx, SetData, ZoneTable};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) owner: Name,
     pub(super) rtype: RecordType,
@@ -33,7 +33,7 @@ pub(super) struct Route {
     plan: Option<Arc<Plan>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RouteSet {
     pub(super) id: Box<str>,
     pub(super) weight: u8,
@@ -44,7 +44,7 @@ pub(super) struct RouteSet {
     pub(super) data: RouteData,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum RouteData {
     Values(Arc<Blob>),
     Listener(ListenerAlias),
@@ -56,7 +56,7 @@ pub(super) enum RouteData {
 }
 
 /// Every routed record of a configuration generation.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Routes {
     pub(super) records: Vec<Route>,
     /// Where clients are, if any record asks.
@@ -110,33 +110,31 @@ impl Routes {
             }
         }
         routes.index();
-        let records = zones.zones.iter().flat_map(|zone| &zone.routed);
-        let collections: Vec<_> = records
-            .map(|record| record.cidr_collection.map(|at| config.cidr_collection(at)))
-            .collect();
-        let geography = || {
-            let located = zones.located.clone().unwrap_or_else(location::built_in);
-            Geography::new(config, &located)
-        };
-        routes.plan(&geography, &collections, &config.regions);
+        routes.plan(config, zones.located.as_ref());
+        routes
+    }
+
+    /// The same records with clients in other places.
+    pub(crate) fn relocated(&self, config: &Config, located: &Located) -> Self {
+        let mut routes = self.clone();
+        routes.plan(config, Some(located));
         routes
     }
 
     /// Makes every record's plan, aliases after what they lead to.
-    fn plan(
-        &mut self,
-        geography: &dyn Fn() -> Geography,
-        collections: &[Option<&CidrCollection>],
-        regions: &[Region],
-    ) {
-        let mut places = Places::new(geography);
+    fn plan(&mut self, config: &Config, located: Option<&Located>) {
+        let geography = || match located {
+            Some(located) => Geography::new(config, located),
+            None => Geography::new(config, &Located::built_in()),
+        };
+        let mut places = Places::new(&geography);
         for &record in &self.order {
             let index = record as usize;
             let Some(route) = self.records.get(index) else {
                 continue;
             };
-            let collection = collections.get(index).copied().flatten();
-            let own = route.own_plan(&mut places, collection, regions);
+            let collection = route.collection.map(|at| config.cidr_collection(at));
+            let own = route.own_plan(&mut places, collection, &config.regions);
             let sets = route.sets.iter().enumerate();
             let targets = sets.filter_map(|(set, RouteSet { data, .. })| match data {
                 RouteData::Record(target) => {
@@ -315,16 +313,20 @@ impl Route {
             })
             .collect();
         let candidates = candidates.as_slice();
+        let alike = || {
+            let sets = self.sets.iter().map(|set| (set.id.clone(), set.audience));
+            (self.rules.policy, sets.collect())
+        };
         Some(match self.rules.policy {
             Policy::Geolocation => {
-                Plan::of_whereabouts(places, |there| order::by_place(candidates, there))
+                Plan::of_whereabouts(places, alike(), |there| order::by_place(candidates, there))
             }
-            Policy::Latency => Plan::of_whereabouts(places, |there| {
+            Policy::Latency => Plan::of_whereabouts(places, alike(), |there| {
                 order::by_latency(candidates, there, regions)
             }),
-            Policy::Geoproximity => {
-                Plan::of_whereabouts(places, |there| order::by_distance(candidates, there))
-            }
+            Policy::Geoproximity => Plan::of_whereabouts(places, alike(), |there| {
+                order::by_distance(candidates, there)
+            }),
             Policy::IpBased => {
                 let audiences: Vec<Audience> = self.sets.iter().map(|set| set.audience).collect();
                 Plan::of_collection(&audiences, collection?)

@@ -6,6 +6,7 @@
 mod config;
 mod dns_query;
 mod http;
+mod mmdb;
 mod probe;
 mod quic;
 mod table;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Body> {
     vec![
         config::body(),
         zone_file::body(),
+        mmdb::body(),
         dns_query::body(),
         http::request(),
         http::response(),
