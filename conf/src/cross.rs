@@ -123,14 +123,26 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
         && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
 }
 
+impl Config {
+    /// The listener that forwards to the group and that a target at `address` would be.
+    pub fn forward_loop(&self, group: &str, address: SocketAddr) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| {
+            let mut groups = listener.groups().into_iter();
+            let forwards = groups.any(|index| self.group(index).name == group);
+            forwards && back(listener, address).is_some()
+        })
+    }
+}
+
+fn back(listener: &Listener, target: SocketAddr) -> Option<&Spanned<SocketAddr>> {
+    let mut binds = listener.binds.iter();
+    binds.find(|bind| reaches(target, bind.value))
+}
+
 /// A target that is the listener itself sends every request round until something breaks.
 fn loops(listener: &Listener, group: &TargetGroup, scope: &Scope<'_>) {
     for target in &group.targets {
-        let back = listener
-            .binds
-            .iter()
-            .find(|bind| reaches(target.address, bind.value));
-        if let Some(bind) = back {
+        if let Some(bind) = back(listener, target.address) {
             scope.report(
                 Diagnostic::error(
                     "forward-loop",

@@ -38,5 +38,6 @@ pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};
 pub use state::{OperatorState, ReasonCode, Source, TargetState};
+pub use store::{read as read_state, replace as replace_state};
 pub use table::{Changes, CheckHealth, GroupHealth, HealthTable, TableBuilder, TargetHealth};
 pub use time::rfc3339;

@@ -1,7 +1,8 @@
 //! Files that outlive the process: read whole, replaced whole.
 //!
-//! Used by the board through a [`Writer`], so that its own thread never waits for a disk. A file is
-//! written beside its place, synced and renamed: whoever reads it finds the old or the new one.
+//! Used by the board through a [`Writer`], so that its own thread never waits for a disk, and by the
+//! root package for what else is kept. A file is written beside its place, synced and renamed:
+//! whoever reads it finds the old or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,7 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
 
 /// Reads a file of at most `limit` bytes; `None` when there is none.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+///
+/// # Errors
+/// It is larger, or cannot be read.
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -26,8 +30,11 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Replaces a file.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a file, its folder made when missing, for this user only. Blocks until it is on the disk.
+///
+/// # Errors
+/// It cannot be written; the old one is as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     if !folder.as_os_str().is_empty() {
         DirBuilder::new()

@@ -4,12 +4,13 @@
 //! What a record answers is asked of the DNS server when somebody wants to know.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use conf::{Policy, RecordType};
 use dns::{Name, ZoneSource, ZoneStatus, Zones};
 
 /// One zone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ZoneEntry {
     pub(super) id: String,
     pub(super) name: String,
@@ -19,7 +20,7 @@ pub(crate) struct ZoneEntry {
 }
 
 /// All records of one name and type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RecordEntry {
     pub(super) name: String,
     pub(super) owner: Name,
@@ -31,19 +32,20 @@ pub(crate) struct RecordEntry {
 }
 
 /// The catalogue of a configuration's zones.
-pub(crate) fn catalogue(zones: &Zones) -> Vec<ZoneEntry> {
-    zones.zones.iter().map(entry).collect()
+pub(crate) fn catalogue(zones: &Zones) -> Vec<Arc<ZoneEntry>> {
+    zones.zones.iter().map(entry).map(Arc::new).collect()
 }
 
 /// Takes over the serials that are served: some are made when a configuration is prepared.
-pub(crate) fn set_serials(catalogue: &mut [ZoneEntry], served: &[ZoneStatus]) {
+pub(crate) fn set_serials(catalogue: &mut [Arc<ZoneEntry>], served: &[ZoneStatus]) {
     let serials: HashMap<&str, u32> = served
         .iter()
         .map(|zone| (zone.id.as_str(), zone.serial))
         .collect();
     for entry in catalogue {
-        if let Some(&serial) = serials.get(entry.id.as_str()) {
-            entry.serial = serial;
+        let serial = serials.get(entry.id.as_str()).copied();
+        if let Some(serial) = serial.filter(|serial| *serial != entry.serial) {
+            Arc::make_mut(entry).serial = serial;
         }
     }
 }

@@ -16,7 +16,7 @@ mod process;
 mod serve;
 mod state;
 
-pub(crate) use catalogue::{catalogue, set_serials};
+pub(crate) use catalogue::{ZoneEntry, catalogue, set_serials};
 pub(crate) use metrics::OwnMetrics;
 pub(crate) use serve::{Sockets, serve};
 pub(crate) use state::{Addresses, Admin, Shared, View};

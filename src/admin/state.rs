@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::OwnMetrics;
 use super::catalogue::ZoneEntry;
+use crate::registration::{ChangeRequest, Origins};
 use crate::run::{Phase, ReloadRequest};
 
 /// The admin state, shared by all handlers.
@@ -29,12 +30,14 @@ pub(crate) type Shared = Arc<Admin>;
 pub(crate) struct View {
     /// Its number.
     pub(crate) generation: u64,
-    /// What it says.
+    /// What it says, with the targets of every source.
     pub(crate) config: Arc<Config>,
+    /// Who registered its targets.
+    pub(crate) origins: Origins,
     /// Where its targets, groups and checks live in health tables.
     pub(crate) slots: Arc<SlotMap>,
     /// Its zones and records by name.
-    pub(crate) zones: Vec<ZoneEntry>,
+    pub(crate) zones: Vec<Arc<ZoneEntry>>,
     /// When it was applied.
     pub(crate) since: SystemTime,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Admin {
     pub(crate) phase: watch::Receiver<Phase>,
     /// To the control loop.
     pub(crate) reloads: mpsc::Sender<ReloadRequest>,
+    /// To the same.
+    pub(crate) registrations: mpsc::Sender<ChangeRequest>,
     /// Metrics of no plane.
     pub(crate) metrics: OwnMetrics,
     /// Set once every target was probed, or long enough passed.

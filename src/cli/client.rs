@@ -97,6 +97,12 @@ impl Client {
             .block_on(self.call(Method::POST, path, Some(body)))
     }
 
+    /// DELETE with a JSON body; whatever was answered.
+    pub(super) fn delete(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
+        self.runtime
+            .block_on(self.call(Method::DELETE, path, Some(body)))
+    }
+
     async fn call(
         &self,
         method: Method,

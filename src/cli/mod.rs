@@ -12,6 +12,7 @@ mod init;
 mod operate;
 mod outcome;
 mod quick;
+mod register;
 mod serve;
 mod status;
 mod table;
@@ -94,6 +95,10 @@ enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Register a target with a target group until it is deregistered, across reloads and restarts
+    Register(register::Registration),
+    /// Deregister a target: no new work, gone after the deregistration delay
+    Deregister(TargetArgument),
     /// Ask what the DNS server would answer
     #[command(subcommand)]
     Dns(dns::DnsCommand),
@@ -198,6 +203,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             weight,
             remote,
         } => operate::weight(&remote, &group, target, weight),
+        Command::Register(options) => register::register(&options),
+        Command::Deregister(which) => {
+            register::deregister(&which.remote, &which.group, which.target)
+        }
         Command::Dns(dns::DnsCommand::Answer(options)) => dns::answer(&options),
         Command::Test(options) => dns::test(&options),
         Command::Control {
@@ -228,8 +237,22 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "demo", "run", "check", "init", "quick", "status", "drain", "undrain", "weight",
-                "dns", "test", "control", "reload", "version"
+                "demo",
+                "run",
+                "check",
+                "init",
+                "quick",
+                "status",
+                "drain",
+                "undrain",
+                "weight",
+                "register",
+                "deregister",
+                "dns",
+                "test",
+                "control",
+                "reload",
+                "version"
             ]
         );
     }

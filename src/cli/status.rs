@@ -196,13 +196,18 @@ fn show_rules(listener: &Value) -> String {
 }
 
 fn show_group(group: &Value) -> String {
-    let heading = format!(
+    let mut heading = format!(
         "target group {} ({}, {}): {}\n",
         field(group, "name"),
         field(group, "protocol"),
         field(group, "algorithm"),
         verdict(group)
     );
+    let left_out = texts(&group["deregistered"]);
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        heading.push_str(&format!("  deregistered by the operator: {left_out}\n"));
+    }
     let targets = items(group, "targets");
     if targets.is_empty() {
         return heading;
@@ -243,6 +248,7 @@ fn show_target(target: &Value) -> String {
     let lines = [
         ("why", why(target)),
         ("brought about by", cell(target, "source")),
+        ("registered by", cell(target, "registered-by")),
         ("operator", cell(target, "operator")),
         ("weight", cell(target, "weight")),
         ("in flight", cell(target, "in-flight")),

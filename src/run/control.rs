@@ -14,6 +14,7 @@ use super::reload::Outcome;
 use super::start::{Process, Started};
 use super::{shutdown, start, threads};
 use crate::cli::Failure;
+use crate::registration::ChangeRequest;
 
 /// What the process is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +97,18 @@ pub(super) fn run(file: &Path, report: &SyncSender<Started>) -> Result<(), Failu
 pub(super) struct Inbox {
     /// Reloads asked for by the API.
     pub(super) reloads: mpsc::Receiver<ReloadRequest>,
+    /// Targets that the API registers and deregisters.
+    pub(super) registrations: mpsc::Receiver<ChangeRequest>,
     /// Names of threads that ended.
     pub(super) ended: mpsc::UnboundedReceiver<String>,
+}
+
+impl Inbox {
+    /// Takes nothing more: whoever asks is told that the process ends.
+    fn close(&mut self) {
+        self.reloads.close();
+        self.registrations.close();
+    }
 }
 
 async fn serve(
@@ -109,7 +120,7 @@ async fn serve(
         tokio::select! {
             caught = signals.next() => match caught {
                 Caught::End(name) => {
-                    inbox.reloads.close();
+                    inbox.close();
                     return shutdown::shut_down(process, name, &mut signals).await;
                 }
                 Caught::Reload => {
@@ -122,9 +133,13 @@ async fn serve(
                 // Whoever asked may have gone; the log has it as well.
                 let _ = answer.send(outcome);
             }
+            Some(request) = inbox.registrations.recv() => {
+                let outcome = process.change_registrations(&request).await;
+                let _ = request.answer.send(outcome);
+            }
             Some(thread) = inbox.ended.recv() => {
                 tracing::error!("thread {thread} ended unexpectedly: shutting down");
-                inbox.reloads.close();
+                inbox.close();
                 shutdown::shut_down(process, "a lost thread", &mut signals).await?;
                 return Err(Failure::Failed(format!("thread {thread} ended unexpectedly")));
             }

@@ -10,6 +10,7 @@ pub(crate) mod folder;
 pub(crate) mod holder;
 pub(crate) mod logging;
 mod memory;
+mod register;
 mod reload;
 mod shutdown;
 mod start;

@@ -14,7 +14,8 @@ use conf::{AccessLog, Config, Diagnostic, Severity, Sources};
 use healthcheck::{BoardHandle, SlotMap};
 use serde_json::{Value, json};
 
-use crate::admin::{View, catalogue, set_serials};
+use crate::admin::{View, ZoneEntry, catalogue, set_serials};
+use crate::registration::Merged;
 
 /// The planes a configuration is applied to.
 #[derive(Clone)]
@@ -61,6 +62,11 @@ impl Candidate {
     pub(super) async fn load_aside(file: PathBuf) -> Option<Self> {
         let loading = tokio::task::spawn_blocking(move || Self::load(&file));
         loading.await.ok()
+    }
+
+    /// What serving its zones with other targets takes.
+    pub(super) fn zones_for_other_targets(&self) -> dns::Zones {
+        self.zones.for_other_targets()
     }
 
     /// True when it must not be applied.
@@ -124,35 +130,57 @@ impl Outcome {
 }
 
 impl Planes {
-    /// Applies a candidate as generation `generation`. `None`, and the reasons added to the
-    /// candidate's diagnostics, when a plane refused it: nothing changed then.
-    pub(super) async fn apply(&self, candidate: &mut Candidate, generation: u64) -> Option<View> {
+    /// Applies a candidate, with the targets of every source, as generation `generation`. `None`,
+    /// and the reasons added to the candidate's diagnostics, when a plane refused it: nothing
+    /// changed then.
+    pub(super) async fn apply(
+        &self,
+        candidate: &mut Candidate,
+        merged: Merged,
+        generation: u64,
+    ) -> Option<View> {
         if candidate.has_errors() {
             return None;
         }
-        let config = candidate.config.clone();
+        let zones = std::mem::take(&mut candidate.zones);
+        let catalogue = catalogue(&zones);
+        let served = self.serve(merged, zones, catalogue, generation).await;
+        served
+            .map_err(|refused| candidate.diagnostics.extend(refused))
+            .ok()
+    }
+
+    /// Applies a configuration as generation `generation`.
+    ///
+    /// # Errors
+    /// Why a plane refused it: nothing changed then.
+    pub(super) async fn serve(
+        &self,
+        merged: Merged,
+        zones: dns::Zones,
+        mut catalogue: Vec<Arc<ZoneEntry>>,
+        generation: u64,
+    ) -> Result<View, Vec<Diagnostic>> {
+        let Merged { config, origins } = merged;
         let board = self.board.prepare(&config, generation).await;
         let slots: Arc<SlotMap> = board.slots().clone();
         // Both planes are asked even when the first refuses: all problems in one go.
         let lb = self.lb.prepare(&config, generation, &slots);
-        let zones = std::mem::take(&mut candidate.zones);
-        let mut catalogue = catalogue(&zones);
         let dns = self.dns.prepare(&config, zones, generation, &slots);
         let (lb, dns) = match (lb, dns) {
             (Ok(lb), Ok(dns)) => (lb, dns),
             (lb, dns) => {
-                let refused = lb.err().into_iter().chain(dns.err()).flatten();
-                candidate.diagnostics.extend(refused);
-                return None;
+                return Err(lb.err().into_iter().chain(dns.err()).flatten().collect());
             }
         };
         self.board.commit(board).await;
         self.lb.commit(lb).await;
         self.dns.commit(dns).await;
         set_serials(&mut catalogue, &self.dns.zones());
-        Some(View {
+        Ok(View {
             generation,
             config,
+            origins,
             slots,
             zones: catalogue,
             since: SystemTime::now(),

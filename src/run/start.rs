@@ -23,8 +23,9 @@ use super::holder::{Transport, describe};
 use super::memory;
 use super::reload::{Candidate, Outcome, Planes, settings_that_wait};
 use super::threads::{Threads, be_nice};
-use crate::admin::{self, Addresses, Admin, OwnMetrics, Shared, Sockets};
+use crate::admin::{self, Addresses, Admin, OwnMetrics, Shared, Sockets, View};
 use crate::cli::Failure;
+use crate::registration::Registry;
 
 /// Reloads that may wait for the one at work; more wait in their senders.
 const RELOAD_QUEUE: usize = 8;
@@ -33,6 +34,10 @@ const RELOAD_QUEUE: usize = 8;
 const HEALTH_FILE: &str = "health.json";
 /// Routing controls as they were turned, in the same place.
 const CONTROLS_FILE: &str = "controls.json";
+/// What the operator registered, in the same place.
+const REGISTRATIONS_FILE: &str = "registrations.json";
+/// Registrations that may wait for what the control loop is at; more wait in their senders.
+const REGISTRATION_QUEUE: usize = 8;
 
 /// Where a process serves, with real ports.
 #[derive(Debug, Clone)]
@@ -50,6 +55,10 @@ pub(super) struct Process {
     /// The configuration file as it was named: diagnostics name it so.
     pub(super) file: PathBuf,
     pub(super) planes: Planes,
+    /// Who is registered.
+    pub(super) registry: Registry,
+    /// What serving the same zones with other targets takes.
+    pub(super) zones: dns::Zones,
     pub(super) threads: Threads,
     pub(super) admin: Shared,
     pub(super) phase: watch::Sender<Phase>,
@@ -67,13 +76,18 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     let sockets = bind_admin(&candidate).await?;
     let (mut threads, ended) = Threads::new();
     let planes = start_planes(&candidate, workers, &mut threads)?;
-    let Some(view) = planes.apply(&mut candidate, 1).await else {
+    let saved = candidate.config.state_dir.join(REGISTRATIONS_FILE);
+    let registry = Registry::start(candidate.config.clone(), saved);
+    let zones = candidate.zones_for_other_targets();
+    let merged = registry.merge_served();
+    let Some(view) = planes.apply(&mut candidate, merged, 1).await else {
         return Err(refused(file, &candidate));
     };
     for line in candidate.report().lines() {
         tracing::warn!("{line}");
     }
     let (reloads, asked) = mpsc::channel(RELOAD_QUEUE);
+    let (registrations, changes) = mpsc::channel(REGISTRATION_QUEUE);
     let (phase, phases) = watch::channel(Phase::Serving);
     let addresses = sockets
         .addresses()
@@ -88,6 +102,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
         started: Instant::now(),
         phase: phases,
         reloads,
+        registrations,
         metrics: OwnMetrics::default(),
         ready: AtomicBool::new(false),
         view: ArcSwap::from_pointee(view),
@@ -98,6 +113,8 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     let process = Process {
         file: file.to_owned(),
         planes,
+        registry,
+        zones,
         threads,
         admin,
         phase,
@@ -108,6 +125,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     memory::give_back();
     let inbox = Inbox {
         reloads: asked,
+        registrations: changes,
         ended,
     };
     Ok((process, inbox))
@@ -201,7 +219,9 @@ impl Process {
             return Outcome::loader_failed(old.generation);
         };
         let generation = old.generation + 1;
-        let applied = self.planes.apply(&mut candidate, generation).await;
+        let zones = candidate.zones_for_other_targets();
+        let merged = self.registry.merge(&candidate.config);
+        let applied = self.planes.apply(&mut candidate, merged, generation).await;
         self.admin.metrics.count_reload(applied.is_some());
         let Some(view) = applied else {
             let outcome = Outcome::new(false, old.generation, &candidate);
@@ -212,12 +232,11 @@ impl Process {
             );
             return outcome;
         };
+        self.zones = zones;
+        self.registry.serves(candidate.config.clone());
         let waiting = settings_that_wait(&old.config, &view.config);
         candidate.diagnostics.extend(waiting);
-        self.admin.view.store(Arc::new(view));
-        self.planes
-            .board
-            .acknowledge(healthcheck::Plane::Admin, generation);
+        self.show(view);
         let outcome = Outcome::new(true, generation, &candidate);
         for line in outcome.report().lines() {
             tracing::warn!("{line}");
@@ -226,6 +245,14 @@ impl Process {
         drop(candidate);
         memory::give_back();
         outcome
+    }
+
+    /// Shows `view` from now on.
+    pub(super) fn show(&self, view: View) {
+        let generation = view.generation;
+        self.admin.view.store(Arc::new(view));
+        let board = &self.planes.board;
+        board.acknowledge(healthcheck::Plane::Admin, generation);
     }
 
     /// Opens log files anew, after something rotated them.

@@ -91,7 +91,7 @@ impl Scene {
 }
 
 /// What wrk counted: (requests, failed ones).
-fn counts(load: Program) -> (u64, u64) {
+pub(super) fn counts(load: Program) -> (u64, u64) {
     let (_, lines) = load.finish();
     let text = lines.join("\n");
     let number = |word: &str| -> u64 { word.trim_matches(',').parse().unwrap_or_default() };

@@ -14,4 +14,5 @@ mod pointsman;
 mod postgresql;
 mod probed;
 mod process;
+mod registration;
 mod services;

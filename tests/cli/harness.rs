@@ -330,9 +330,14 @@ pub fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// POST of JSON with `Connection: close`, with more header lines.
 pub fn post(address: SocketAddr, path: &str, more: &str, body: &str) -> Answer {
+    send(address, "POST", path, more, body)
+}
+
+/// A request with a body.
+pub fn send(address: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{more}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{more}Content-Length: {length}\r\n\r\n{body}"
     );
     exchange(connect(address), &request)
 }

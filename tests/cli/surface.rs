@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Process, Service, get, http_over, names, post};
+use crate::harness::{Process, Service, get, http_over, names, post, send};
 
 fn everything(one: &Service) -> Process {
     let process = Process::start(&format!(
@@ -49,6 +49,16 @@ fn every_path_of_the_description_answers_as_described() {
         for (method, operation) in operations.as_object().unwrap() {
             let answer = match method.as_str() {
                 "get" => get(admin, &real),
+                // Of a target that is not registered, for others are asked about later.
+                "delete" => send(
+                    admin,
+                    "DELETE",
+                    &path
+                        .replace("{name}", "app")
+                        .replace("{address}", "127.0.0.9:9"),
+                    "Content-Type: application/json\r\n",
+                    REGISTRATION,
+                ),
                 _ => post(
                     admin,
                     &real,
@@ -68,9 +78,13 @@ fn every_path_of_the_description_answers_as_described() {
     }
 }
 
+const REGISTRATION: &str = "{\"targets\": [{\"address\": \"127.0.0.9:9\"}]}";
+
 fn body_for(path: &str) -> &'static str {
     if path.ends_with("/weight") {
         "{\"weight\": 1}"
+    } else if path.ends_with("/targets") {
+        REGISTRATION
     } else if path.ends_with("/routing-controls") {
         "{\"states\": {\"main\": \"off\"}}"
     } else {

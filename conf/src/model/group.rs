@@ -1,6 +1,6 @@
 //! Target groups and targets.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{ConnectionId, TargetHealthCheck};
@@ -149,6 +149,32 @@ pub struct Target {
     pub server_id: Box<[u8]>,
 }
 
+impl Target {
+    /// A target with nothing special about it.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            span: Span::default(),
+            weight: 1,
+            availability_zone: String::new(),
+            backup: false,
+            server_id: Box::default(),
+        }
+    }
+
+    /// Why no target can be at an address.
+    pub fn unusable(address: SocketAddr) -> Option<&'static str> {
+        match address.ip() {
+            _ if address.port() == 0 => Some("0 is not a port of anything"),
+            ip if ip.is_unspecified() => Some("it stands for all addresses, not for one"),
+            ip if ip.is_multicast() || ip == Ipv4Addr::BROADCAST => {
+                Some("it is no machine's address")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Targets with one algorithm, health check and attributes.
 #[derive(Debug, Clone)]
 pub struct TargetGroup {
@@ -164,7 +190,8 @@ pub struct TargetGroup {
     pub sticky_by_source: bool,
     /// How QUIC connections keep their target; of `quic` groups only.
     pub connection_id: Option<ConnectionId>,
-    /// In the order of the file; no address twice.
+    /// In the order of the file, with those of other sources after them once it is served; no
+    /// address twice.
     pub targets: Vec<Target>,
     /// How long a deregistered target may finish its work (ELB `deregistration_delay`).
     pub deregistration_delay: Duration,

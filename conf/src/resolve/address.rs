@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::tree::{Reader, Scope};
-use crate::{Diagnostic, Spanned};
+use crate::{Diagnostic, Spanned, Target};
 
 const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
@@ -77,14 +77,9 @@ pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Sock
             return None;
         }
     };
-    let fault = if address.port() == 0 {
-        "0 is not a port of anything"
-    } else {
-        match address.ip() {
-            ip if ip.is_unspecified() => "it stands for all addresses, not for one",
-            ip if ip.is_multicast() || ip == Ipv4Addr::BROADCAST => "it is no machine's address",
-            _ => return Some(address),
-        }
+    let fault = Target::unusable(address);
+    let Some(fault) = fault else {
+        return Some(address);
     };
     let help = if address.ip().is_unspecified() {
         "write the address the service is reached at, such as 127.0.0.1"

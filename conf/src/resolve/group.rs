@@ -208,12 +208,8 @@ fn target<'t>(
         Kind::String(text) => {
             let address = address::destination(Spanned::new(text, value.span), scope)?;
             Some(Target {
-                address,
                 span: value.span,
-                weight: 1,
-                availability_zone: String::new(),
-                backup: false,
-                server_id: Box::default(),
+                ..Target::at(address)
             })
         }
         Kind::Table(table) => {

@@ -39,6 +39,50 @@ pub struct Zones {
     pub(crate) located: Option<Located>,
 }
 
+impl Zones {
+    /// What serving the same zones takes after targets came or went: zones that answer with a
+    /// target group's addresses whole, of the others what needs a decision. Far smaller, as a rule:
+    /// large zones are files.
+    pub fn for_other_targets(&self) -> Self {
+        let mut kept = Self {
+            zones: Vec::with_capacity(self.zones.len()),
+            located: self.located.clone(),
+        };
+        for zone in &self.zones {
+            let records = match zone.follows_targets() {
+                true => zone.records.clone(),
+                false => Vec::new(),
+            };
+            kept.zones.push(ZoneSource {
+                id: zone.id.clone(),
+                origin: zone.origin.clone(),
+                records,
+                routed: zone.routed.clone(),
+                networks: zone.networks.clone(),
+                ..*zone
+            });
+        }
+        kept
+    }
+}
+
+impl ZoneSource {
+    /// Only a part, kept by [`Zones::for_other_targets`]: a whole one has a SOA record. The rest of
+    /// it is as it is served.
+    pub(crate) fn is_part(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Copies of it hold targets' addresses.
+    fn follows_targets(&self) -> bool {
+        let mut sets = self.routed.iter().flat_map(|record| &record.sets);
+        sets.any(|set| match &set.data {
+            RoutedData::Values(_) => false,
+            RoutedData::Alias(alias) => matches!(alias.target, RoutedTarget::TargetGroup(_)),
+        })
+    }
+}
+
 /// One zone.
 #[derive(Debug, Clone)]
 pub struct ZoneSource {

@@ -26,7 +26,8 @@ use tsig::Keys;
 use crate::wire::Rcode;
 
 /// A zone that others may copy or are told of.
-#[derive(Debug)]
+/// A zone that others may copy or are told of.
+#[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) id: String,
     pub(crate) origin: Name,
@@ -63,6 +64,10 @@ impl Outgoing {
             let Some(settings) = settings.get(zone.id.as_str()) else {
                 continue;
             };
+            if zone.is_part() {
+                outgoing.keep(zone, previous);
+                continue;
+            }
             let transfer = &settings.transfer;
             match transfer.serial {
                 Serial::File => {}
@@ -83,6 +88,15 @@ impl Outgoing {
             }
         }
         outgoing
+    }
+
+    /// Takes over a zone that is as it was.
+    fn keep(&mut self, zone: &ZoneSource, previous: &Self) {
+        if let Some(made) = previous.made.get(&zone.id) {
+            self.made.insert(zone.id.clone(), *made);
+        }
+        let published = previous.zones.iter().find(|before| before.id == zone.id);
+        self.zones.extend(published.cloned());
     }
 
     fn publish(

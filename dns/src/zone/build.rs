@@ -55,10 +55,17 @@ pub(crate) fn build(
     let mut first_routed = 0;
     let served = zones.zones.iter().enumerate().map(|(index, zone)| {
         let inner = inner.remove(&index).unwrap_or_default();
-        let content = content(zone, &inner);
-        let data = match before.get(zone.id.as_str()) {
-            Some(data) if data.content == content => Arc::clone(data),
-            _ => Arc::new(compile(zone, &inner, content)),
+        let before = before.get(zone.id.as_str());
+        let data = match before.filter(|_| zone.is_part()) {
+            Some(data) => Arc::clone(data),
+            None => {
+                let content = content(zone, &inner);
+                let same = before.filter(|data| data.content == content);
+                same.map_or_else(
+                    || Arc::new(compile(zone, &inner, content)),
+                    |d| Arc::clone(d),
+                )
+            }
         };
         let served = ServedZone {
             id: zone.id.clone(),

@@ -1,5 +1,7 @@
 //! `/api/v1/target-groups`: what is balanced over, with roll-ups of health.
 
+use std::net::SocketAddr;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use conf::{GroupIdx, TargetGroup, TargetHealthCheck};
@@ -23,6 +25,8 @@ pub(in crate::admin) struct GroupReport {
     pub(in crate::admin) registered: u32,
     pub(in crate::admin) healthy: u32,
     initial: u32,
+    /// Targets that a source names and the operator deregistered.
+    deregistered: Vec<SocketAddr>,
     fail_open: bool,
     dns_healthy: bool,
     deregistration_delay: String,
@@ -78,7 +82,11 @@ pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> 
     let report = |(index, group): (usize, &TargetGroup)| {
         let id = view.slots.group(&group.name);
         let health = id.and_then(|id| table.group(id)).unwrap_or_default();
-        let (status, reasons) = judge(health);
+        let (mut status, mut reasons) = judge(health);
+        for (address, why) in view.origins.refused(&group.name) {
+            reasons.push(format!("{address} is not registered: {why}"));
+            status = status.max(Status::Warning);
+        }
         GroupReport {
             name: group.name.clone(),
             protocol: group.protocol.as_str(),
@@ -88,6 +96,7 @@ pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> 
             registered: health.registered,
             healthy: health.healthy,
             initial: health.initial,
+            deregistered: view.origins.deregistered(&group.name).collect(),
             fail_open: health.fail_open,
             dns_healthy: health.dns_healthy,
             deregistration_delay: moment::span(group.deregistration_delay),

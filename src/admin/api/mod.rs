@@ -11,6 +11,7 @@ mod generation;
 pub(super) mod groups;
 pub(super) mod listeners;
 mod operate;
+mod register;
 pub(super) mod targets;
 mod used_by;
 pub(super) mod zones;
@@ -37,8 +38,13 @@ pub(super) fn router() -> Router<Shared> {
         .route("/listeners/{name}", get(listeners::item))
         .route("/target-groups", get(groups::list))
         .route("/target-groups/{name}", get(groups::item))
-        .route("/target-groups/{name}/targets", get(targets::list))
-        .route(target, get(targets::item))
+        .route(
+            "/target-groups/{name}/targets",
+            get(targets::list)
+                .post(register::register)
+                .delete(register::deregister),
+        )
+        .route(target, get(targets::item).delete(register::deregister_one))
         .route(&verb("drain"), post(operate::drain))
         .route(&verb("undrain"), post(operate::undrain))
         .route(&verb("weight"), post(operate::weight))

@@ -36,6 +36,8 @@ pub(in crate::admin) struct TargetReport {
     pub(in crate::admin) weight: u16,
     /// False once deregistered, while its delay runs.
     registered: bool,
+    /// Who registered it; null once deregistered.
+    registered_by: Option<String>,
     configured_weight: Option<u16>,
     availability_zone: String,
     backup: bool,
@@ -139,6 +141,7 @@ fn report(
         .targets
         .iter()
         .find(|target| target.address == address);
+    let registered_by = view.origins.origin(&group.name, address);
     let known = view.slots.target(&group.name, address);
     let suspect = known.is_some_and(|(_, signal)| signal.is_suspect());
     let live = admin.lb.target_status(&group.name, address);
@@ -157,6 +160,7 @@ fn report(
         for_seconds: health.since.elapsed().unwrap_or_default().as_secs(),
         weight: health.weight,
         registered: health.registered,
+        registered_by: registered_by.map(ToString::to_string),
         configured_weight: configured.map(|target| target.weight),
         availability_zone: configured
             .map_or("", |target| &target.availability_zone)

@@ -79,7 +79,7 @@ pub(super) async fn records(
 
 fn find<'a>(view: &'a View, id: &str) -> Result<&'a ZoneEntry, ApiError> {
     let found = view.zones.iter().find(|zone| zone.id == id);
-    found.ok_or_else(|| {
+    found.map(AsRef::as_ref).ok_or_else(|| {
         let known = view.zones.iter().map(|zone| zone.id.as_str());
         ApiError::not_found("zone", id, known)
     })

@@ -152,3 +152,58 @@ alias = { record = "w" }
     );
     assert_eq!(content.resting, 5);
 }
+
+#[test]
+fn other_targets_of_the_same_zones_are_served_without_the_zones_read_again() {
+    let text = |target: &str| {
+        format!(
+            "[[target-group]]\nname = \"g\"\nprotocol = \"tcp\"\ntargets = [\"{target}:80\"]\n\
+             [[zone]]\nname = \"a.test\"\nallow-transfer = [\"127.0.0.1\"]\n\
+             [[zone.record]]\nname = \"g\"\ntype = \"A\"\nalias = {{ target-group = \"g\" }}\n\
+             [[zone.record]]\nname = \"x\"\ntype = \"A\"\nvalues = [\"192.0.2.9\"]\n\
+             [[zone]]\nname = \"b.test\"\nallow-transfer = [\"127.0.0.1\"]\n\
+             [[zone.record]]\nname = \"x\"\ntype = \"A\"\nvalues = [\"192.0.2.8\"]\n\
+             [[zone.record]]\nname = \"w\"\ntype = \"A\"\npolicy = \"weighted\"\nsets = [\n\
+             {{ id = \"only\", weight = 1, values = [\"192.0.2.7\"] }} ]\n"
+        )
+    };
+    let (old, new) = (
+        Scene::new(&text("192.0.2.1")),
+        Scene::new(&text("192.0.2.2")),
+    );
+    let serve = |scene: &Scene, mut zones: crate::Zones, before: &Snapshot, now| {
+        let labels = ZoneLabels::default();
+        let kept = Kept::new(&scene.config, &mut zones, before, labels, now);
+        Compiled::after(kept, &scene.config, &zones, 1, &scene.slots).snapshot(&scene.health, false)
+    };
+    let nothing = Compiled::empty().snapshot(&healthcheck::HealthTable::default(), false);
+    let first = serve(&old, old.zones.clone(), &nothing, 100);
+    let part = old.zones.for_other_targets();
+    assert!(!part.zones[0].is_part() && part.zones[1].is_part());
+    let second = serve(&new, part, &first, 200);
+    let whole = serve(&new, new.zones.clone(), &first, 200);
+    for (index, serial) in [(0, 200), (1, 100)] {
+        let of = |snapshot: &Snapshot| {
+            let content = &snapshot.transfers.zones[index].content;
+            (content.serial, content.records.clone())
+        };
+        assert_eq!(of(&second), of(&whole));
+        assert_eq!(of(&second).0, serial);
+        assert_eq!(second.zones.zones()[index].serial(), serial);
+    }
+    for name in ["g.a.test.", "x.a.test.", "x.b.test.", "w.b.test."] {
+        assert_eq!(answers(&second, name), answers(&whole, name), "{name}");
+        assert_eq!(answers(&second, name).len(), 1, "{name}");
+    }
+    assert_ne!(answers(&second, "g.a.test."), answers(&first, "g.a.test."));
+}
+
+fn answers(snapshot: &Snapshot, name: &str) -> Vec<String> {
+    let (mut answerer, mut buffer) = (crate::Answerer::new(1), vec![0; 512]);
+    let query = crate::testing::query(name, "A");
+    let from = crate::testing::SOURCE;
+    let answered = answerer.answer(snapshot, &query, from, crate::Transport::Tcp, &mut buffer);
+    let packet = &buffer[..answered.unwrap().len];
+    let message = hickory_proto::op::Message::from_vec(packet).unwrap();
+    message.answers.iter().map(ToString::to_string).collect()
+}
