@@ -187,7 +187,7 @@ impl Section {
                 "health-memory",
                 "max-probes",
             ],
-            Self::Logs => &["access", "health"],
+            Self::Logs => &["access", "flow", "flow-format", "health"],
             Self::Listener => &[
                 "name",
                 "bind",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
-    Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
+    Country, Endpoint, FlowFormat, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
     ListenerProtocol, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType, SetData,
     Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, load_text, render_human,
 };
@@ -269,6 +269,9 @@ fn everything_that_can_be_written() {
         config.logs.access,
         AccessLog::File("/etc/pointsman/access.log".into())
     );
+    let flow = AccessLog::File("/etc/pointsman/flow.log".into());
+    assert_eq!(config.logs.flow, Some(flow));
+    assert_eq!(config.logs.flow_format, FlowFormat::Aws);
     assert_eq!(config.admin.hosts, ["admin.test"]);
     let web = &config.listeners[0];
     assert_eq!((web.binds.len(), web.advertise.len()), (2, 2));

@@ -74,6 +74,19 @@ impl WorkerContext {
     }
 }
 
+impl ConnectError {
+    /// True when no local port was left for the connection.
+    pub(crate) fn is_port_exhaustion(&self) -> bool {
+        match self {
+            Self::Local(error) => matches!(
+                Errno::from_io_error(error),
+                Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE)
+            ),
+            Self::Target(_) => false,
+        }
+    }
+}
+
 async fn open(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,

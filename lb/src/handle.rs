@@ -61,8 +61,8 @@ fn look<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// The plan of a configuration that is committed.
     pub(crate) fn plan(&self, config: Arc<Config>, generation: u64, slots: Arc<SlotMap>) -> Plan {
-        if let Err(error) = self.log.set(&config.logs.access) {
-            tracing::error!(%error, "access log stays where it was");
+        if let Err(error) = self.log.set(&config.logs) {
+            tracing::error!(%error, "access and flow log stay where they were");
         }
         let bound = look(&self.sockets);
         Plan::new(&config, generation, slots, &bound, &mut look(&self.names))

@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use conf::ListenerProtocol;
@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::access_log::LogRing;
+use crate::access_log::{FlowEnd, FlowKind, FlowRecord, LogRing};
 use crate::acknowledge::Acknowledgements;
 use crate::connections::Connections;
 use crate::context::WorkerContext;
@@ -229,18 +229,12 @@ impl Acceptance {
         let counters = listener.counters.of(self.context.worker());
         counters.connections.add(1);
         if !lets_in(listener, &stream, peer) {
-            counters.reject(RejectReason::Filter);
-            return refuse(&stream);
+            return self.refuse(&stream, peer, listener, RejectReason::Filter);
         }
         let Some(admission) = Admission::take(&listener.load, &self.budget) else {
-            counters.reject(RejectReason::MaxConnections);
-            return refuse(&stream);
+            return self.refuse(&stream, peer, listener, RejectReason::MaxConnections);
         };
-        let local = match *listener.bound {
-            [bound] if !bound.ip().is_unspecified() => bound,
-            // A client that is gone already has no address left.
-            _ => stream.local_addr().unwrap_or(peer),
-        };
+        let local = local_address(&stream, peer, listener);
         let accepted = Accepted {
             stream: stream.into(),
             peer,
@@ -263,6 +257,41 @@ impl Acceptance {
         }
     }
 
+    /// Closes a connection with a reset, so that the client does not take it for an answer; counts
+    /// and logs it.
+    fn refuse(
+        &self,
+        stream: &TcpStream,
+        peer: SocketAddr,
+        listener: &Listener,
+        reason: RejectReason,
+    ) {
+        // Fails on dead sockets only.
+        let _ = stream.set_zero_linger();
+        let counters = listener.counters.of(self.context.worker());
+        counters.reject(reason);
+        counters.flows(FlowKind::Tcp).rejected.add(1);
+        if self.context.log().logs_flows() {
+            self.context.log().flow(&FlowRecord {
+                kind: FlowKind::Tcp,
+                time: SystemTime::now(),
+                listener: &listener.name,
+                target_group: "",
+                client: peer,
+                local: local_address(stream, peer, listener),
+                target: None,
+                bytes_in: 0,
+                bytes_out: 0,
+                packets: None,
+                connect: None,
+                duration: Duration::ZERO,
+                retries: 0,
+                termination: FlowEnd::Refused(reason),
+                tls: None,
+            });
+        }
+    }
+
     fn spawn(&self, admission: Admission, connection: impl Future<Output = ()> + 'static) {
         let connection = self.connections.run(connection);
         tokio::task::spawn_local(async move {
@@ -279,10 +308,13 @@ fn lets_in(listener: &Listener, stream: &TcpStream, peer: SocketAddr) -> bool {
     filter.is_none_or(|filter| filter.allows(peer, port))
 }
 
-/// Makes the connection close with a reset, so that the client does not take it for an answer.
-fn refuse(stream: &TcpStream) {
-    // Fails on dead sockets only.
-    let _ = stream.set_zero_linger();
+/// The address that the client used.
+fn local_address(stream: &TcpStream, peer: SocketAddr, listener: &Listener) -> SocketAddr {
+    match *listener.bound {
+        [bound] if !bound.ip().is_unspecified() => bound,
+        // A client that is gone already has no address left.
+        _ => stream.local_addr().unwrap_or(peer),
+    }
 }
 
 /// A listening socket and its accept loop.

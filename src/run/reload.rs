@@ -196,6 +196,8 @@ fn log_problems(config: &Config) -> Vec<Diagnostic> {
         .as_ref()
         .and_then(|dns| dns.service.query_log.as_ref());
     let access = log_problem(&config.logs.access, "access log", "logs.access", "requests");
+    let flow = config.logs.flow.as_ref();
+    let flow = flow.and_then(|flow| log_problem(flow, "flow log", "logs.flow", "flows"));
     let queries = queries
         .and_then(|log| log_problem(&log.destination, "query log", "dns.query-log", "queries"));
     let health = "probes and changes of state";
@@ -205,7 +207,12 @@ fn log_problems(config: &Config) -> Vec<Diagnostic> {
         "logs.health",
         health,
     );
-    access.into_iter().chain(health).chain(queries).collect()
+    access
+        .into_iter()
+        .chain(flow)
+        .chain(health)
+        .chain(queries)
+        .collect()
 }
 
 fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Diagnostic> {
@@ -217,6 +224,7 @@ fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Dia
     let message = format!("the {what} {} cannot be opened: {error}", path.display());
     let code = match what {
         "access log" => "access-log",
+        "flow log" => "flow-log",
         "health check log" => "health-log",
         _ => "query-log",
     };

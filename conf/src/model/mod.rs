@@ -43,7 +43,7 @@ pub use location::{
     Subdivision, Whereabouts,
 };
 pub use metric::{Comparison, InsufficientData, MetricCheck};
-pub use process::{AccessLog, Admin, Logs, Profile, Runtime};
+pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };

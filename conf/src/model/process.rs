@@ -55,11 +55,26 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
+/// How flows are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FlowFormat {
+    /// JSON lines.
+    #[default]
+    Json,
+    /// As AWS does: TLS flows in NLB's access log format, all others as VPC flow log records of
+    /// version 2.
+    Aws,
+}
+
 /// Logs.
 #[derive(Debug, Clone)]
 pub struct Logs {
     /// Access log, JSON lines.
     pub access: AccessLog,
+    /// Flow log; `None` = flows stand in the access log.
+    pub flow: Option<AccessLog>,
+    /// How flows are written, wherever they go.
+    pub flow_format: FlowFormat,
     /// Health check log, JSON lines.
     pub health: AccessLog,
 }

@@ -7,7 +7,7 @@ use super::address;
 use super::defaults::Numbers;
 use crate::section::Section;
 use crate::tree::Reader;
-use crate::{AccessLog, Admin, Diagnostic, Logs, Runtime, Span, Spanned};
+use crate::{AccessLog, Admin, Diagnostic, FlowFormat, Logs, Runtime, Span, Spanned};
 
 /// Port of the admin surface when none is given.
 const ADMIN_PORT: u16 = 9901;
@@ -120,6 +120,8 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
 fn logs(root: &mut Reader<'_>) -> Logs {
     let mut logs = Logs {
         access: AccessLog::Stdout,
+        flow: None,
+        flow_format: FlowFormat::Json,
         health: AccessLog::Off,
     };
     let Some(table) = root.table("logs") else {
@@ -129,6 +131,10 @@ fn logs(root: &mut Reader<'_>) -> Logs {
     if let Some(access) = destination(&mut reader, "access") {
         logs.access = access;
     }
+    logs.flow = destination(&mut reader, "flow");
+    let formats = [("json", FlowFormat::Json), ("aws", FlowFormat::Aws)];
+    let format = reader.choice("flow-format", &formats);
+    logs.flow_format = format.value_or(FlowFormat::Json);
     if let Some(health) = destination(&mut reader, "health") {
         logs.health = health;
     }

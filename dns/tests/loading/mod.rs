@@ -28,6 +28,8 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             span: None,
         },
         logs: Logs {
+            flow: None,
+            flow_format: conf::FlowFormat::Json,
             access: AccessLog::Off,
             health: AccessLog::Off,
         },

@@ -1,4 +1,4 @@
-//! The access log: JSON lines through one bounded ring per worker to one writer thread.
+//! Access log and flow log: lines through two bounded rings per worker to one writer thread.
 //!
 //! Workers call [`LogRing::exchange`] and [`LogRing::flow`]; the control plane moves, reopens and
 //! ends it through [`LogControl`]. A full ring drops the record and counts it: nothing here ever
@@ -7,6 +7,8 @@
 //! Cost: one formatting into a scratch buffer and one copy into the ring; no allocation once warm;
 //! a syscall only for the first record after the writer fell asleep.
 
+mod aws;
+mod flow;
 mod json;
 mod record;
 mod ring;
@@ -15,6 +17,7 @@ mod tests;
 mod time;
 mod writer;
 
-pub use record::{ExchangeRecord, FlowEnd, FlowRecord};
+pub use flow::{FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord};
+pub use record::ExchangeRecord;
 pub use ring::LogRing;
 pub(crate) use writer::{LogControl, start};

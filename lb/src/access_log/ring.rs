@@ -1,24 +1,37 @@
-//! A worker's end of the access log.
+//! A worker's end of the logs: one ring for exchanges, one for flows that have a log of their own.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::Thread;
 
+use super::aws;
+use super::flow::{FlowRecord, SkippedRecord};
 use super::json::Line;
-use super::record::{ExchangeRecord, FlowRecord};
+use super::record::ExchangeRecord;
 use crate::metrics::{PerWorker, WorkerCounters};
 
 /// What workers and the writer both look at.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// False: records are not even formatted.
-    pub(super) enabled: AtomicBool,
+    /// By lane. False: records are not even formatted.
+    pub(super) enabled: [AtomicBool; LANES],
+    /// True: flows go to the lane of their own.
+    pub(super) flows_apart: AtomicBool,
+    /// True: flows are written as AWS does.
+    pub(super) flows_as_aws: AtomicBool,
     /// True while the writer waits for somebody to wake it.
     pub(super) asleep: AtomicBool,
 }
 
-/// One worker's ring. Records that do not fit are dropped and counted.
+/// Ways from each worker to the writer, each with a destination.
+pub(super) const LANES: usize = 2;
+/// Exchanges, and flows that have no log of their own.
+pub(super) const ACCESS: usize = 0;
+/// Flows.
+pub(super) const FLOW: usize = 1;
+
+/// One worker's rings. Records that do not fit are dropped and counted.
 pub struct LogRing {
     inner: RefCell<Inner>,
     shared: Arc<Shared>,
@@ -28,7 +41,7 @@ pub struct LogRing {
 }
 
 struct Inner {
-    ring: rtrb::Producer<u8>,
+    rings: [rtrb::Producer<u8>; LANES],
     scratch: Vec<u8>,
 }
 
@@ -42,7 +55,7 @@ impl std::fmt::Debug for LogRing {
 
 impl LogRing {
     pub(super) fn new(
-        ring: rtrb::Producer<u8>,
+        rings: [rtrb::Producer<u8>; LANES],
         shared: Arc<Shared>,
         writer: Thread,
         counters: PerWorker<WorkerCounters>,
@@ -50,7 +63,7 @@ impl LogRing {
     ) -> Self {
         let scratch = Vec::with_capacity(1024);
         Self {
-            inner: RefCell::new(Inner { ring, scratch }),
+            inner: RefCell::new(Inner { rings, scratch }),
             shared,
             writer,
             counters,
@@ -58,29 +71,73 @@ impl LogRing {
         }
     }
 
-    /// False when records go nowhere: then spare the work of making them.
+    /// False when records of exchanges go nowhere: then spare the work of making them.
     pub fn is_on(&self) -> bool {
-        self.shared.enabled.load(Ordering::Relaxed)
+        self.is_enabled(ACCESS)
+    }
+
+    /// False when records of flows go nowhere.
+    pub fn logs_flows(&self) -> bool {
+        self.is_enabled(self.lane_of_flows())
     }
 
     /// Logs an HTTP exchange.
     pub fn exchange(&self, record: &ExchangeRecord<'_>) {
-        self.write(|line| record.write(line));
+        self.write(ACCESS, |out| {
+            let mut line = Line::begin(out);
+            record.write(&mut line);
+            line.end();
+        });
     }
 
-    /// Logs a TCP flow.
+    /// Logs a flow.
     pub fn flow(&self, record: &FlowRecord<'_>) {
-        self.write(|line| record.write(line));
+        let as_aws = self.shared.flows_as_aws.load(Ordering::Relaxed);
+        self.write(self.lane_of_flows(), |out| {
+            if as_aws {
+                return aws::write(out, record);
+            }
+            let mut line = Line::begin(out);
+            record.write(&mut line);
+            line.end();
+        });
     }
 
-    fn write(&self, fill: impl FnOnce(&mut Line<'_>)) {
-        if !self.is_on() {
+    /// Logs that refused datagrams went unrecorded.
+    pub fn skipped(&self, record: &SkippedRecord<'_>) {
+        let as_aws = self.shared.flows_as_aws.load(Ordering::Relaxed);
+        self.write(self.lane_of_flows(), |out| {
+            if as_aws {
+                return aws::write_skipped(out, record);
+            }
+            let mut line = Line::begin(out);
+            record.write(&mut line);
+            line.end();
+        });
+    }
+
+    fn is_enabled(&self, lane: usize) -> bool {
+        let enabled = self.shared.enabled.get(lane);
+        enabled.is_some_and(|enabled| enabled.load(Ordering::Relaxed))
+    }
+
+    fn lane_of_flows(&self) -> usize {
+        match self.shared.flows_apart.load(Ordering::Relaxed) {
+            true => FLOW,
+            false => ACCESS,
+        }
+    }
+
+    fn write(&self, lane: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        if !self.is_enabled(lane) {
             return;
         }
-        let Inner { ring, scratch } = &mut *self.inner.borrow_mut();
-        let mut line = Line::begin(scratch);
-        fill(&mut line);
-        line.end();
+        let Inner { rings, scratch } = &mut *self.inner.borrow_mut();
+        let Some(ring) = rings.get_mut(lane) else {
+            return;
+        };
+        scratch.clear();
+        fill(scratch);
         match ring.push_entire_slice(scratch) {
             Ok(()) => self.wake_writer(),
             Err(_full) => self.counters.of(self.worker).log_dropped.add(1),

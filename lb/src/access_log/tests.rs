@@ -2,10 +2,146 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use conf::AccessLog;
+use conf::{AccessLog, FlowFormat, Logs};
 
-use super::{ExchangeRecord, start};
-use crate::metrics::PerWorker;
+use super::{ExchangeRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord, start};
+use crate::metrics::{PerWorker, RejectReason};
+
+fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: FlowFormat) -> Logs {
+    Logs {
+        access,
+        flow,
+        flow_format,
+        health: AccessLog::Off,
+    }
+}
+
+fn flow() -> FlowRecord<'static> {
+    FlowRecord {
+        kind: FlowKind::Udp,
+        time: UNIX_EPOCH + Duration::from_secs(1000),
+        listener: "games",
+        target_group: "app",
+        client: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
+        local: "198.51.100.1:7777".parse().unwrap(),
+        target: Some("127.0.0.1:3001"),
+        bytes_in: 640,
+        bytes_out: 1280,
+        packets: Some((10, 20)),
+        connect: None,
+        duration: Duration::from_millis(2500),
+        retries: 1,
+        termination: FlowEnd::IdleTimeout,
+        tls: None,
+    }
+}
+
+/// What the flow log holds after `write`, and the access log.
+async fn written(
+    name: &str,
+    format: FlowFormat,
+    apart: bool,
+    write: impl FnOnce(&super::LogRing),
+) -> (String, String) {
+    let file = |kind| std::env::temp_dir().join(format!("pm-{name}-{kind}-{}", std::process::id()));
+    let (access, flow) = (file("access"), file("flow"));
+    let (control, rings) = start(&AccessLog::Off, 1, &PerWorker::new(1)).unwrap();
+    let apart = apart.then(|| AccessLog::File(flow.clone()));
+    control
+        .set(&logs(AccessLog::File(access.clone()), apart, format))
+        .unwrap();
+    write(&rings[0]);
+    control.close().await;
+    let take = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // Not there when flows are not kept apart.
+        let _ = std::fs::remove_file(path);
+        text
+    };
+    (take(&flow), take(&access))
+}
+
+#[tokio::test]
+async fn flows_are_json_in_the_access_log_unless_they_have_their_own() {
+    let write = |ring: &super::LogRing| {
+        assert!(ring.logs_flows() && ring.is_on());
+        ring.exchange(&record(b"/"));
+        ring.flow(&flow());
+    };
+    let (none, both) = written("together", FlowFormat::Json, false, write).await;
+    assert_eq!((none.as_str(), both.lines().count()), ("", 2));
+    let (flows, exchanges) = written("apart", FlowFormat::Json, true, write).await;
+    assert_eq!((flows.lines().count(), exchanges.lines().count()), (1, 1));
+    let flow: serde_json::Value = serde_json::from_str(&flows).unwrap();
+    let expected = serde_json::json!({
+        "time": "1970-01-01T00:16:40.000Z", "type": "udp", "listener": "games",
+        "action": "accept", "target_group": "app", "client": "[::ffff:192.0.2.7]:4711",
+        "local": "198.51.100.1:7777", "target": "127.0.0.1:3001", "bytes_in": 640,
+        "bytes_out": 1280, "datagrams_in": 10, "datagrams_out": 20, "duration": 2.5,
+        "retries": 1, "termination": "idle-timeout",
+    });
+    assert_eq!(flow, expected);
+}
+
+#[tokio::test]
+async fn flows_are_vpc_flow_log_records_in_both_directions() {
+    let (flows, _) = written("vpc", FlowFormat::Aws, true, |ring| {
+        ring.flow(&flow());
+        ring.flow(&FlowRecord {
+            kind: FlowKind::Tcp,
+            packets: None,
+            bytes_out: 0,
+            termination: FlowEnd::Refused(RejectReason::Filter),
+            ..flow()
+        });
+        ring.flow(&FlowRecord {
+            packets: Some((1, 0)),
+            bytes_out: 0,
+            termination: FlowEnd::Unreplied,
+            ..flow()
+        });
+        ring.skipped(&SkippedRecord {
+            kind: FlowKind::Udp,
+            listener: "games",
+            time: UNIX_EPOCH,
+            duration: Duration::from_secs(1),
+            datagrams: 5,
+        });
+    })
+    .await;
+    let expected = "\
+        2 - games 192.0.2.7 198.51.100.1 4711 7777 17 10 640 1000 1002 ACCEPT OK\n\
+        2 - games 198.51.100.1 192.0.2.7 7777 4711 17 20 1280 1000 1002 ACCEPT OK\n\
+        2 - games 192.0.2.7 198.51.100.1 4711 7777 6 - 640 1000 1002 REJECT OK\n\
+        2 - games 192.0.2.7 198.51.100.1 4711 7777 17 1 640 1000 1002 ACCEPT OK\n\
+        2 - games - - - - - - - 0 1 - SKIPDATA\n";
+    assert_eq!(flows, expected);
+}
+
+#[tokio::test]
+async fn tls_flows_are_nlb_lines_whatever_names_clients_ask_for() {
+    let tls = TlsRecord {
+        handshake: Some(Duration::from_millis(7)),
+        cipher: "TLS_AES_128_GCM_SHA256",
+        version: "tlsv13",
+        server_name: b"a b\n\"c",
+        client_alpn: b"h2,http/1.1",
+        ..TlsRecord::default()
+    };
+    let (flows, _) = written("nlb", FlowFormat::Aws, true, |ring| {
+        ring.flow(&FlowRecord {
+            kind: FlowKind::Tls,
+            tls: Some(tls),
+            ..flow()
+        });
+    })
+    .await;
+    let expected = "tls 2.0 1970-01-01T00:16:42 - games [::ffff:192.0.2.7]:4711 \
+        198.51.100.1:7777 2500 7 640 1280 - - - TLS_AES_128_GCM_SHA256 tlsv13 - a_b__c - - \
+        \"h2,http/1.1\" 1970-01-01T00:16:40\n";
+    assert_eq!(flows, expected);
+    assert_eq!(flows.split_whitespace().count(), 22);
+}
 
 fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
     ExchangeRecord {
@@ -70,7 +206,8 @@ async fn a_full_ring_drops_counts_and_never_blocks() {
     rings[0].exchange(&record(b"/"));
     assert_eq!(counters.of(0).log_dropped.value(), 0, "off is not a loss");
     let path = std::env::temp_dir().join(format!("pointsman-full-{}", std::process::id()));
-    control.set(&AccessLog::File(path.clone())).unwrap();
+    let access = AccessLog::File(path.clone());
+    control.set(&logs(access, None, FlowFormat::Json)).unwrap();
     let long = vec![b'x'; 4000];
     let mut written = 0u64;
     while counters.of(0).log_dropped.value() == 0 {

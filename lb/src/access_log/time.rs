@@ -7,6 +7,14 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Appends `time`, as `2026-11-20T10:29:00.123Z`. Times before 1970 show as 1970.
 pub(super) fn write_rfc3339(out: &mut Vec<u8>, time: SystemTime) {
+    write_seconds(out, time);
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Writing to a vector cannot fail.
+    let _ = write!(out, ".{:03}Z", since.subsec_millis());
+}
+
+/// Appends `time`, as `2026-11-20T10:29:00`, still in UTC.
+pub(super) fn write_seconds(out: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (
         since.as_secs() / SECONDS_PER_DAY,
@@ -16,11 +24,10 @@ pub(super) fn write_rfc3339(out: &mut Vec<u8>, time: SystemTime) {
     // Writing to a vector cannot fail.
     let _ = write!(
         out,
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
         second / 3600,
         second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
+        second % 60
     );
 }
 

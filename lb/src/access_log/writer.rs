@@ -1,4 +1,4 @@
-//! The writer thread: drains the rings to standard output or a file.
+//! The writer thread: drains the rings to standard output or files.
 //!
 //! Started once per process; ends when [`LogControl::close`] is called or dropped. It batches: after
 //! a round that moved something it rests 20 ms, after one that moved nothing it sleeps until a
@@ -8,25 +8,26 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc;
 use std::thread::Thread;
 use std::time::Duration;
 
-use conf::AccessLog;
+use conf::{AccessLog, FlowFormat, Logs};
 use tokio::sync::oneshot;
 
-use super::ring::{LogRing, Shared};
+use super::ring::{ACCESS, FLOW, LANES, LogRing, Shared};
 use crate::metrics::{PerWorker, WorkerCounters};
 
-/// Bytes a worker's ring holds: about 1000 records.
+/// Bytes a ring holds: about 1000 records.
 const RING_BYTES: usize = 256 * 1024;
 
 /// Rest between two rounds while records keep coming: one write call carries many of them.
 const BATCH: Duration = Duration::from_millis(20);
 
 enum Command {
-    Move(Destination),
+    /// Where the lane of this number goes to.
+    Move(usize, Destination),
     Reopen,
     Close(oneshot::Sender<()>),
 }
@@ -37,7 +38,7 @@ enum Destination {
     File(PathBuf, File),
 }
 
-/// The control plane's hand on the log.
+/// The control plane's hand on the logs.
 #[derive(Debug, Clone)]
 pub(crate) struct LogControl {
     commands: mpsc::Sender<Command>,
@@ -45,7 +46,7 @@ pub(crate) struct LogControl {
     writer: Thread,
 }
 
-/// Starts the writer and makes one ring per worker.
+/// Starts the writer, with flows in the access log, and makes the rings of each worker.
 ///
 /// # Errors
 /// When the file cannot be opened or the thread not be started.
@@ -57,16 +58,19 @@ pub(crate) fn start(
     let destination = Destination::open(log)?;
     let shared = Arc::new(Shared::default());
     let (commands, received) = mpsc::channel();
-    let (producers, consumers): (Vec<_>, Vec<_>) = (0..workers)
-        .map(|_| rtrb::RingBuffer::new(RING_BYTES))
-        .unzip();
+    let mut lanes = [ACCESS, FLOW].map(|_| Lane::default());
+    let mut producers: Vec<[_; LANES]> = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        producers.push(lanes.each_mut().map(|lane| {
+            let (producer, consumer) = rtrb::RingBuffer::new(RING_BYTES);
+            lane.rings.push(consumer);
+            producer
+        }));
+    }
     let writer = Writer {
-        rings: consumers,
-        destination: Destination::Nowhere,
+        lanes,
         commands: received,
         shared: shared.clone(),
-        batch: Vec::with_capacity(RING_BYTES),
-        failing: false,
     };
     let thread = std::thread::Builder::new().name("access-log".to_owned());
     let writer = thread.spawn(move || writer.run())?.thread().clone();
@@ -75,10 +79,10 @@ pub(crate) fn start(
         shared: shared.clone(),
         writer: writer.clone(),
     };
-    control.move_to(destination);
-    let ring = |(worker, producer)| {
+    control.move_to(ACCESS, destination);
+    let ring = |(worker, producers)| {
         LogRing::new(
-            producer,
+            producers,
             shared.clone(),
             writer.clone(),
             counters.clone(),
@@ -92,16 +96,25 @@ pub(crate) fn start(
 }
 
 impl LogControl {
-    /// Sends further records to another place.
+    /// Sends further records to other places.
     ///
     /// # Errors
-    /// When the file cannot be opened; records then go on to where they went.
-    pub(crate) fn set(&self, log: &AccessLog) -> std::io::Result<()> {
-        self.move_to(Destination::open(log)?);
+    /// When a file cannot be opened; records then go on to where they went.
+    pub(crate) fn set(&self, logs: &Logs) -> std::io::Result<()> {
+        let access = Destination::open(&logs.access)?;
+        let flow = logs.flow.as_ref().map(Destination::open).transpose()?;
+        let set = |flag: &AtomicBool, value| flag.store(value, Ordering::Relaxed);
+        set(
+            &self.shared.flows_as_aws,
+            logs.flow_format == FlowFormat::Aws,
+        );
+        set(&self.shared.flows_apart, flow.is_some());
+        self.move_to(ACCESS, access);
+        self.move_to(FLOW, flow.unwrap_or(Destination::Nowhere));
         Ok(())
     }
 
-    /// Opens the file anew (after it was renamed).
+    /// Opens the files anew (after they were renamed).
     pub(crate) fn reopen(&self) {
         self.send(Command::Reopen);
     }
@@ -114,10 +127,12 @@ impl LogControl {
         let _ = closed.await;
     }
 
-    fn move_to(&self, destination: Destination) {
+    fn move_to(&self, lane: usize, destination: Destination) {
         let enabled = !matches!(destination, Destination::Nowhere);
-        self.shared.enabled.store(enabled, Ordering::Relaxed);
-        self.send(Command::Move(destination));
+        if let Some(flag) = self.shared.enabled.get(lane) {
+            flag.store(enabled, Ordering::Relaxed);
+        }
+        self.send(Command::Move(lane, destination));
     }
 
     fn send(&self, command: Command) {
@@ -152,59 +167,27 @@ impl Destination {
     }
 }
 
-struct Writer {
+/// The rings of all workers that go to one place.
+struct Lane {
     rings: Vec<rtrb::Consumer<u8>>,
     destination: Destination,
-    commands: mpsc::Receiver<Command>,
-    shared: Arc<Shared>,
     batch: Vec<u8>,
     /// Set by the first write that failed, so that it is told once.
     failing: bool,
 }
 
-impl Writer {
-    /// Takes records before commands and writes them after: a record made after the log was moved
-    /// is then never written to the old place.
-    fn run(mut self) {
-        loop {
-            self.collect();
-            let mut closed = None;
-            loop {
-                match self.commands.try_recv() {
-                    Ok(Command::Move(destination)) => self.destination = destination,
-                    Ok(Command::Reopen) => self.reopen(),
-                    Ok(Command::Close(done)) => closed = Some(done),
-                    Err(mpsc::TryRecvError::Empty) => break,
-                    Err(mpsc::TryRecvError::Disconnected) => return,
-                }
-            }
-            let moved = self.write_batch();
-            if let Some(done) = closed {
-                self.collect();
-                self.write_batch();
-                // An error says that nobody waits for the end any more.
-                let _ = done.send(());
-                return;
-            }
-            if moved {
-                std::thread::park_timeout(BATCH);
-            } else {
-                self.sleep();
-            }
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            rings: Vec::new(),
+            destination: Destination::Nowhere,
+            batch: Vec::new(),
+            failing: false,
         }
     }
+}
 
-    /// Waits for a record or a command. A command sent meanwhile leaves an unpark token, so the
-    /// park returns at once.
-    fn sleep(&self) {
-        self.shared.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if self.rings.iter().all(|ring| ring.slots() == 0) {
-            std::thread::park();
-        }
-        self.shared.asleep.store(false, Ordering::Relaxed);
-    }
-
+impl Lane {
     /// Moves what the rings hold to the batch.
     fn collect(&mut self) {
         self.batch.clear();
@@ -225,7 +208,7 @@ impl Writer {
         }
         let result = self.destination.write(&self.batch);
         if let (Err(error), false) = (&result, self.failing) {
-            tracing::warn!(%error, "access log cannot be written; records are lost");
+            tracing::warn!(%error, "access or flow log cannot be written; records are lost");
         }
         self.failing = result.is_err();
         true
@@ -238,8 +221,73 @@ impl Writer {
         match Destination::open(&AccessLog::File(path.clone())) {
             Ok(destination) => self.destination = destination,
             Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "access log cannot be reopened");
+                tracing::warn!(%error, path = %path.display(), "log cannot be reopened");
             }
         }
+    }
+}
+
+struct Writer {
+    lanes: [Lane; LANES],
+    commands: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// Takes records before commands and writes them after: a record made after the log was moved
+    /// is then never written to the old place.
+    fn run(mut self) {
+        loop {
+            self.collect();
+            let mut closed = None;
+            loop {
+                match self.commands.try_recv() {
+                    Ok(Command::Move(lane, destination)) => {
+                        if let Some(lane) = self.lanes.get_mut(lane) {
+                            lane.destination = destination;
+                        }
+                    }
+                    Ok(Command::Reopen) => self.lanes.iter_mut().for_each(Lane::reopen),
+                    Ok(Command::Close(done)) => closed = Some(done),
+                    Err(mpsc::TryRecvError::Empty) => break,
+                    Err(mpsc::TryRecvError::Disconnected) => return,
+                }
+            }
+            let moved = self.write();
+            if let Some(done) = closed {
+                self.collect();
+                self.write();
+                // An error says that nobody waits for the end any more.
+                let _ = done.send(());
+                return;
+            }
+            if moved {
+                std::thread::park_timeout(BATCH);
+            } else {
+                self.sleep();
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::collect);
+    }
+
+    /// True when there was anything to write.
+    fn write(&mut self) -> bool {
+        let written = self.lanes.each_mut().map(Lane::write_batch);
+        written.contains(&true)
+    }
+
+    /// Waits for a record or a command. A command sent meanwhile leaves an unpark token, so the
+    /// park returns at once.
+    fn sleep(&self) {
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let mut rings = self.lanes.iter().flat_map(|lane| &lane.rings);
+        if rings.all(|ring| ring.slots() == 0) {
+            std::thread::park();
+        }
+        self.shared.asleep.store(false, Ordering::Relaxed);
     }
 }

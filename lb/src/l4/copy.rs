@@ -57,6 +57,11 @@ impl Copy {
         (self.inward.bytes, self.outward.bytes)
     }
 
+    /// TCP segments that the client sent and was sent, if the kernel tells.
+    pub(crate) fn segments(&self) -> Option<(u64, u64)> {
+        self.client.segments()
+    }
+
     /// Copies what can be copied now; ready when both directions have ended.
     pub(crate) fn poll(
         &mut self,

@@ -18,10 +18,10 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::copy::{Copy, Fault};
-use crate::access_log::{FlowEnd, FlowRecord};
+use crate::access_log::{FlowEnd, FlowKind, FlowRecord};
 use crate::balance::Origin;
 use crate::context::{Attempts, WorkerContext};
-use crate::metrics::RejectReason;
+use crate::metrics::{ListenerCounters, RejectReason};
 use crate::rules::{Action, Forward};
 use crate::snapshot::{Listener, Route};
 use crate::stream::{Accepted, Stream};
@@ -31,11 +31,14 @@ use crate::work::Work;
 /// Parts an idle timeout is watched in: a flow ends after one to 1.25 timeouts of silence.
 const IDLE_PARTS: u32 = 4;
 
+/// What flows here are counted as.
+const KIND: FlowKind = FlowKind::Tcp;
+
 /// Serves a client's connection to its end.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) {
     let client = accepted.stream;
-    let mut flow = Flow::new(accepted.peer, listener, context);
-    flow.end = match flow.open(accepted.local).await {
+    let mut flow = Flow::new((accepted.peer, accepted.local), listener, context);
+    flow.end = match flow.open().await {
         Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
         Err(reason) => {
             flow.listener
@@ -44,10 +47,8 @@ pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: 
                 .reject(reason);
             // A reset tells the client that nobody was there; a close would look like an answer.
             client.reset();
-            match reason {
-                RejectReason::HoldExpired => FlowEnd::HoldExpired,
-                _ => FlowEnd::NoTarget,
-            }
+            flow.note_segments(|| client.segments());
+            FlowEnd::Refused(reason)
         }
     };
 }
@@ -57,27 +58,38 @@ struct Flow {
     context: Rc<WorkerContext>,
     listener: Arc<Listener>,
     peer: SocketAddr,
+    /// The address it used.
+    local: SocketAddr,
     accepted: Instant,
     connected: Option<Instant>,
     /// The place of the route whose turn it was.
     route: Option<usize>,
     target: Option<Arc<str>>,
     bytes: (u64, u64),
+    segments: Option<(u64, u64)>,
     retries: u32,
     end: FlowEnd,
 }
 
 impl Flow {
-    fn new(peer: SocketAddr, listener: Arc<Listener>, context: Rc<WorkerContext>) -> Self {
+    fn new(
+        (peer, local): (SocketAddr, SocketAddr),
+        listener: Arc<Listener>,
+        context: Rc<WorkerContext>,
+    ) -> Self {
+        let flows = listener.counters.of(context.worker()).flows(KIND);
+        flows.opened.add(1);
         Self {
             context,
             listener,
             peer,
+            local,
             accepted: Instant::now(),
             connected: None,
             route: None,
             target: None,
             bytes: (0, 0),
+            segments: None,
             retries: 0,
             // What a flow dropped before its end was ended by.
             end: FlowEnd::Shutdown,
@@ -96,8 +108,8 @@ impl Flow {
     }
 
     /// A connected target, each tried once.
-    async fn open(&mut self, local: SocketAddr) -> Result<(Work, Stream), RejectReason> {
-        let mut attempts = Attempts::new(Origin::tcp(self.peer, local));
+    async fn open(&mut self) -> Result<(Work, Stream), RejectReason> {
+        let mut attempts = Attempts::new(Origin::tcp(self.peer, self.local));
         self.route = self.forward().and_then(Forward::choose);
         loop {
             let route = self.route().ok_or(RejectReason::NoTarget)?;
@@ -112,6 +124,9 @@ impl Flow {
                 }
                 Err(error) => {
                     self.context.counters().retry(error.retry_reason());
+                    if error.is_port_exhaustion() {
+                        self.counters().flows(KIND).port_exhaustion.add(1);
+                    }
                     self.retries += 1;
                     attempts.tried.add(&choice.target);
                 }
@@ -163,12 +178,24 @@ impl Flow {
         if end != FlowEnd::Finished {
             copy.reset();
         }
+        self.note_segments(|| copy.segments());
         end
+    }
+
+    fn counters(&self) -> &ListenerCounters {
+        self.listener.counters.of(self.context.worker())
+    }
+
+    /// Asks the kernel while the connection is still there, if anybody wants to know.
+    fn note_segments(&mut self, ask: impl FnOnce() -> Option<(u64, u64)>) {
+        if self.context.log().logs_flows() {
+            self.segments = ask();
+        }
     }
 
     /// Adds what was copied since the last call to the listener's counters.
     fn count(&mut self, bytes: (u64, u64)) {
-        let counters = self.listener.counters.of(self.context.worker());
+        let counters = self.counters();
         counters.bytes_in.add(bytes.0 - self.bytes.0);
         counters.bytes_out.add(bytes.1 - self.bytes.1);
         self.bytes = bytes;
@@ -177,13 +204,14 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        if !self.context.log().is_on() {
+        self.counters().flows(KIND).end(self.end);
+        if !self.context.log().logs_flows() {
             return;
         }
         let duration = self.accepted.elapsed();
         let time = SystemTime::now();
         self.context.log().flow(&FlowRecord {
-            transport: "tcp",
+            kind: KIND,
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &self
@@ -191,14 +219,16 @@ impl Drop for Flow {
                 .map_or(&self.listener.unrouted, |route| &route.tally)
                 .group_name,
             client: self.peer,
+            local: self.local,
             target: self.target.as_deref(),
             bytes_in: self.bytes.0,
             bytes_out: self.bytes.1,
-            datagrams: None,
+            packets: self.segments,
             connect: self.connected.map(|at| at - self.accepted),
             duration,
             retries: self.retries,
             termination: self.end,
+            tls: None,
         });
     }
 }

@@ -1,6 +1,7 @@
 //! Merges every worker's counters into metric families. Called by a scrape, on the control
 //! thread; reads only.
 
+mod flows;
 mod udp;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) fn collect(
 ) -> Vec<MetricFamily> {
     let mut families = requests(registry);
     families.extend(connections(registry, loads));
+    families.extend(flows::flows(registry));
     families.extend(udp::flows(registry, snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));

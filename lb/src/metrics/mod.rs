@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use histogram::Histogram;
 
-use crate::access_log::FlowEnd;
+use crate::access_log::{FlowEnd, FlowKind};
 use crate::target::Padded;
 pub(crate) use collect::collect;
 
@@ -195,8 +195,74 @@ pub struct ListenerCounters {
     /// Bytes sent to clients.
     pub bytes_out: Counter,
     rejected: [Counter; RejectReason::ALL.len()],
+    flows: [FlowCounters; FlowKind::ALL.len()],
     /// UDP.
     pub udp: UdpCounters,
+}
+
+/// What one worker counts of one listener's flows of one kind.
+#[derive(Debug, Default)]
+pub struct FlowCounters {
+    /// Flows that began.
+    pub opened: Counter,
+    /// Flows that ended.
+    pub ended: Counter,
+    resets: [Counter; FlowSide::ALL.len()],
+    /// Connections refused when accepted, and datagrams that would have begun a flow.
+    pub rejected: Counter,
+    /// Times no local port was left for the way to a target.
+    pub port_exhaustion: Counter,
+}
+
+/// Who ended a flow before it was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FlowSide {
+    /// The client reset it.
+    Client,
+    /// The target did.
+    Target,
+    /// The balancer did: silence, the target's fate, no target, shutdown.
+    Balancer,
+}
+
+impl FlowSide {
+    /// Every side, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Target, Self::Balancer];
+
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Target => "target",
+            Self::Balancer => "balancer",
+        }
+    }
+
+    /// Who ended a TCP flow that ended so; `None` when it was finished.
+    fn of(end: FlowEnd) -> Option<Self> {
+        match end {
+            FlowEnd::Finished => None,
+            FlowEnd::ClientReset => Some(Self::Client),
+            FlowEnd::TargetReset => Some(Self::Target),
+            _ => Some(Self::Balancer),
+        }
+    }
+}
+
+impl FlowCounters {
+    /// Counts a flow that ended; resets are those of TCP.
+    pub(crate) fn end(&self, end: FlowEnd) {
+        self.ended.add(1);
+        if let Some(side) = FlowSide::of(end) {
+            self.resets[side as usize].add(1);
+        }
+    }
+
+    /// Flows that `side` reset.
+    pub(crate) fn resets(&self, side: FlowSide) -> u64 {
+        self.resets[side as usize].value()
+    }
 }
 
 /// What one worker counts for one listener that receives datagrams.
@@ -228,6 +294,11 @@ impl UdpCounters {
 }
 
 impl ListenerCounters {
+    /// The counters of one kind of flows.
+    pub fn flows(&self, kind: FlowKind) -> &FlowCounters {
+        &self.flows[kind as usize]
+    }
+
     /// Counts a refusal.
     pub fn reject(&self, reason: RejectReason) {
         self.rejected[reason as usize].add(1);

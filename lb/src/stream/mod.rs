@@ -6,10 +6,12 @@
 //!
 //! Cost: one branch per call over that of the socket itself.
 
+mod segments;
 mod side;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
@@ -39,6 +41,13 @@ impl Stream {
     pub(crate) fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
+        }
+    }
+
+    /// TCP segments received and sent, if the kernel tells.
+    pub(crate) fn segments(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Tcp(stream) => segments::segments(stream.as_fd()),
         }
     }
 

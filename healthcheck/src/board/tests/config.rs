@@ -159,6 +159,8 @@ impl ConfigText {
                 span: None,
             },
             logs: Logs {
+                flow: None,
+                flow_format: conf::FlowFormat::Json,
                 access: AccessLog::Off,
                 health: AccessLog::Off,
             },

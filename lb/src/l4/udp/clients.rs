@@ -66,7 +66,7 @@ impl Shell {
             }
             match &from {
                 Some(from) => self.forward_run(batch, from, (first, end), now),
-                None => self.reject(RejectReason::BadDatagram, end - first),
+                None => self.count_rejected(RejectReason::BadDatagram, (end - first) as u64),
             }
             (first, from) = (end, next);
         }
@@ -90,16 +90,32 @@ impl Shell {
                 },
                 Err(NoFlow::Hold(hold)) => {
                     for index in first..end {
-                        if !self.held.push(*from, batch.payload(index), now + hold) {
-                            self.reject(RejectReason::HoldExpired, 1);
+                        let payload = batch.payload(index);
+                        if !self.held.push(*from, payload, now + hold) {
+                            self.reject(from, RejectReason::HoldExpired, payload.len(), now);
                         }
                     }
                     return;
                 }
-                Err(NoFlow::Refused(reason)) => return self.reject(reason, end - first),
+                Err(NoFlow::Refused(reason)) => {
+                    return self.reject_run(batch, from, reason, (first, end), now);
+                }
             }
         }
-        self.reject(RejectReason::ConnectFailed, end - first);
+        self.reject_run(batch, from, RejectReason::ConnectFailed, (first, end), now);
+    }
+
+    fn reject_run(
+        &mut self,
+        batch: &Batch,
+        from: &Arrival,
+        reason: RejectReason,
+        (first, end): (usize, usize),
+        now: Instant,
+    ) {
+        for index in first..end {
+            self.reject(from, reason, batch.payload(index).len(), now);
+        }
     }
 
     /// The flow of a client's datagram, which is kept alive; a new one if need be.
@@ -223,7 +239,9 @@ impl Shell {
             match self.flow_of(&datagram.from, &datagram.payload, now) {
                 Ok(id) => self.send_held(id, &datagram.payload),
                 Err(NoFlow::Hold(_)) => self.put_back(datagram, now),
-                Err(NoFlow::Refused(reason)) => self.reject(reason, 1),
+                Err(NoFlow::Refused(reason)) => {
+                    self.reject(&datagram.from, reason, datagram.payload.len(), now);
+                }
             }
         }
     }
@@ -232,7 +250,8 @@ impl Shell {
         if datagram.until > now {
             self.held.put_back(datagram);
         } else {
-            self.reject(RejectReason::HoldExpired, 1);
+            let (from, len) = (datagram.from, datagram.payload.len());
+            self.reject(&from, RejectReason::HoldExpired, len, now);
         }
     }
 
@@ -246,12 +265,6 @@ impl Shell {
                 self.lose_target(id, &error.into());
                 self.count_dropped(1);
             }
-        }
-    }
-
-    pub(super) fn reject(&self, reason: RejectReason, datagrams: usize) {
-        if let Some(counters) = self.counters() {
-            (0..datagrams).for_each(|_| counters.reject(reason));
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::batch::{Arrival, receive_segments};
 use super::sources::SourcePlace;
-use crate::access_log::{FlowEnd, FlowRecord};
+use crate::access_log::{FlowEnd, FlowKind, FlowRecord};
 use crate::context::WorkerContext;
 use crate::l4::quic::{ConnectionIds, Learned};
 use crate::limits::Admission;
@@ -29,6 +29,14 @@ pub(super) fn route(listener: &Listener, place: usize) -> Option<&Route> {
     match &listener.default.action {
         Action::Forward(forward) => forward.route(place),
         Action::Redirect(_) | Action::FixedResponse(_) => None,
+    }
+}
+
+/// What the flows of a listener for datagrams are counted as.
+pub(super) fn kind(listener: &Listener) -> FlowKind {
+    match listener.protocol {
+        ListenerProtocol::Quic => FlowKind::Quic,
+        _ => FlowKind::Udp,
     }
 }
 
@@ -56,6 +64,8 @@ pub(super) struct Flow {
     pub(super) socket: UdpSocket,
     /// Where answers go, and from which address.
     pub(super) client: Arrival,
+    /// The address that the client used.
+    local: SocketAddr,
     pub(super) work: Work,
     /// Where the connection IDs that its target chooses are learned.
     pub(super) learned: Option<Arc<Learned>>,
@@ -75,7 +85,7 @@ impl Flow {
     /// A flow that begins now; counts it.
     pub(super) fn new(
         socket: UdpSocket,
-        client: Arrival,
+        (client, local): (Arrival, SocketAddr),
         work: Work,
         context: Rc<WorkerContext>,
         (listener, route): (Arc<Listener>, usize),
@@ -84,6 +94,7 @@ impl Flow {
     ) -> Self {
         let counters = listener.counters.of(context.worker());
         counters.udp.flows.add(1);
+        counters.flows(kind(&listener)).opened.add(1);
         let learned = context.with_snapshot(|snapshot| {
             let group = snapshot.group(self::route(&listener, route)?)?;
             match &group.connection_ids {
@@ -94,6 +105,7 @@ impl Flow {
         Self {
             socket,
             client,
+            local,
             work,
             learned,
             context,
@@ -152,29 +164,29 @@ impl Drop for Flow {
     fn drop(&mut self) {
         let counters = self.listener.counters.of(self.context.worker());
         counters.udp.end(self.end);
-        if !self.context.log().is_on() {
+        counters.flows(kind(&self.listener)).ended.add(1);
+        if !self.context.log().logs_flows() {
             return;
         }
         let duration = self.opened.elapsed();
         let time = SystemTime::now();
         let tally = self.route().map_or(&self.listener.unrouted, |r| &r.tally);
         self.context.log().flow(&FlowRecord {
-            transport: match self.listener.protocol {
-                ListenerProtocol::Quic => "quic",
-                _ => "udp",
-            },
+            kind: kind(&self.listener),
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &tally.group_name,
             client: self.client.client,
+            local: self.local,
             target: Some(self.target().name()),
             bytes_in: self.bytes.0,
             bytes_out: self.bytes.1,
-            datagrams: Some(self.datagrams),
+            packets: Some(self.datagrams),
             connect: None,
             duration,
             retries: self.retries,
             termination: self.end,
+            tls: None,
         });
     }
 }

@@ -97,8 +97,9 @@ impl Shell {
             Ok(socket) => {
                 let work = self.context.begin(target, WorkKind::Flow);
                 let context = self.context.clone();
+                let local = self.local(from);
                 let began = (now, retries);
-                let flow = Flow::new(socket, *from, work, context, way, places, began);
+                let flow = Flow::new(socket, (*from, local), work, context, way, places, began);
                 self.enter(key, flow, now).map(Some)
             }
             Err(error) => {

@@ -28,6 +28,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::batch::Arrival;
 use super::flow::Flow;
 use super::held::Held;
+use super::refusals::Refusals;
 use super::table::{Expiry, FlowId, FlowTable, Lifetimes};
 use super::watch::watch;
 use crate::access_log::FlowEnd;
@@ -132,6 +133,7 @@ impl Datagrams {
                 }
             };
             shell.end_all(end);
+            shell.log_refusals(Instant::now());
             drop(shell);
             self.closing.ended.set(true);
             self.closing.changed.notify_waiters();
@@ -156,6 +158,7 @@ pub(super) struct Shell {
     /// The listener it belongs to, or last belonged to.
     pub(super) listener: Option<Arc<Listener>>,
     pub(super) held: Held,
+    pub(super) refusals: Refusals,
     timer: Pin<Box<Sleep>>,
     armed: Option<Instant>,
 }
@@ -181,6 +184,7 @@ impl Shell {
             unfinished: Vec::new(),
             listener: None,
             held: Held::default(),
+            refusals: Refusals::default(),
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
         })
@@ -274,6 +278,7 @@ impl Shell {
             self.armed = None;
             self.expire(now);
             self.retry_held(now);
+            self.log_due_refusals(now);
         }
     }
 
@@ -284,7 +289,8 @@ impl Shell {
         let held = (!self.held.is_empty()).then(|| now + HOLD_RECHECK);
         let draining = self.context.is_draining();
         let quiet = draining.then(|| self.quiet_at()).flatten();
-        expiry.into_iter().chain(held).chain(quiet).min()
+        let others = self.refusals.due_at().into_iter();
+        others.chain(expiry).chain(held).chain(quiet).min()
     }
 
     /// When the flows will have been quiet for long enough; `None` when there is none.
