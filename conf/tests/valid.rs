@@ -361,6 +361,15 @@ fn everything_that_can_be_written() {
     };
     let greeters = &config.target_groups[7].health_check.kind;
     assert_eq!(greeters, &TargetHealthCheckKind::Tcp(greeting));
+    let secret = &config.target_groups[1];
+    assert!(secret.proxy_out.options.unique_id && !secret.proxy_out.options.crc32c);
+    assert_eq!(
+        (
+            secret.proxy_out.version,
+            secret.health_check.proxy_protocol_out
+        ),
+        (ProxyProtocol::V2, ProxyProtocol::V2)
+    );
     let proxy = |group: usize| config.target_groups[group].health_check.proxy_protocol_out;
     assert_eq!(
         (proxy(6), proxy(7)),

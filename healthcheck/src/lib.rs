@@ -15,6 +15,7 @@ mod memory;
 mod metrics;
 mod observation;
 mod probe;
+pub mod proxy_header;
 mod rollup;
 mod roster;
 mod schedule;

@@ -206,6 +206,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
         hold: config.hold,
         connect_timeout: config.connect_timeout,
         response_timeout: config.response_timeout,
+        proxy_out: config.proxy_out,
         connection_termination: config.connection_termination,
         sticky_by_source: config.sticky_by_source,
         connection_id: config.connection_id.clone(),

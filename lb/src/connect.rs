@@ -4,7 +4,7 @@
 //! target's marks it suspect for all workers and makes the board probe it at once; a local one
 //! (no port, no descriptor) says nothing about the target.
 //!
-//! Cost: socket, setsockopt x2, connect, and one timer only while the connect is pending.
+//! Cost: socket, setsockopt x2, connect, one write for a PROXY header if there is one, and one timer only while the connect is pending.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use healthcheck::{PassiveEvent, PassiveFailure};
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
@@ -47,7 +48,8 @@ impl ConnectError {
 }
 
 impl WorkerContext {
-    /// A connection to `target`, with `TCP_NODELAY` and keep-alive set, within `timeout`.
+    /// A connection to `target`, with `TCP_NODELAY` and keep-alive set, within `timeout`, on which
+    /// `introduction` has been sent.
     ///
     /// # Errors
     /// [`ConnectError`]; the failure has already been reported to health when it is the target's.
@@ -55,8 +57,9 @@ impl WorkerContext {
         &self,
         target: &Arc<Target>,
         timeout: Duration,
+        introduction: &[u8],
     ) -> Result<TcpStream, ConnectError> {
-        let attempt = open(target.address());
+        let attempt = open(target.address(), introduction);
         let error = match tokio::time::timeout(timeout, attempt).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => classify(error),
@@ -87,25 +90,28 @@ impl ConnectError {
     }
 }
 
-async fn open(address: SocketAddr) -> std::io::Result<TcpStream> {
+async fn open(address: SocketAddr, introduction: &[u8]) -> std::io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_nodelay(true)?;
     socket.set_keepalive(true)?;
-    let stream = socket.connect(address).await?;
+    let mut stream = socket.connect(address).await?;
     if address.port() >= FIRST_EPHEMERAL_PORT && stream.local_addr()? == address {
         // Nobody listens there and the kernel chose that very port for us: a socket that talks
         // to itself, and that would keep the target from ever coming back.
         return Err(Errno::CONNREFUSED.into());
+    }
+    if !introduction.is_empty() {
+        stream.write_all(introduction).await?;
     }
     Ok(stream)
 }
 
 fn classify(error: std::io::Error) -> ConnectError {
     match Errno::from_io_error(&error) {
-        Some(Errno::CONNREFUSED | Errno::CONNRESET) => {
+        Some(Errno::CONNREFUSED | Errno::CONNRESET | Errno::PIPE) => {
             ConnectError::Target(PassiveFailure::Refused)
         }
         Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {

@@ -22,6 +22,7 @@ use crate::access_log::LogRing;
 use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{Batch, CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::proxy::Introduced;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
 use crate::work::{Work, WorkTable};
@@ -58,6 +59,8 @@ pub struct Choice {
     pub connect_timeout: Duration,
     /// How long the target may be silent while an answer is due.
     pub response_timeout: Duration,
+    /// What the connection begins with.
+    pub(crate) proxy_out: conf::ProxyOut,
 }
 
 /// What one request or flow remembers between choices. Lives on the stack.
@@ -159,6 +162,7 @@ impl WorkerContext {
                     target: target.clone(),
                     connect_timeout: group.settings.connect_timeout,
                     response_timeout: group.settings.response_timeout,
+                    proxy_out: group.settings.proxy_out,
                 }),
                 Pick::Hold => Err(Some(group.settings.hold)),
                 Pick::None => Err(None),
@@ -178,6 +182,14 @@ impl WorkerContext {
     /// Counts work that begins on a target, and registers it to be told of its target's end.
     pub fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
         self.work.begin(target, kind)
+    }
+
+    /// The PROXY header that a connection to a target begins with; empty for none.
+    pub(crate) fn introduction(&self, out: conf::ProxyOut, client: &Introduced<'_>) -> Vec<u8> {
+        match out.is_on() {
+            true => client.header(out, &mut self.rng.borrow_mut()),
+            false => Vec::new(),
+        }
     }
 
     /// True once the process is shutting down: answer with `Connection: close`, close idle

@@ -135,6 +135,8 @@ pub struct GroupSettings {
     pub connect_timeout: Duration,
     /// How long a target may be silent while an answer is due.
     pub response_timeout: Duration,
+    /// What connections to its targets begin with.
+    pub proxy_out: conf::ProxyOut,
     /// Ends flows with the deregistration delay and on probed unhealthiness.
     pub connection_termination: bool,
     /// A client address keeps its target, whatever the algorithm.

@@ -239,6 +239,7 @@ impl Acceptance {
             stream: stream.into(),
             peer,
             local,
+            tlvs: None,
         };
         let (context, listener) = (self.context.clone(), listener.clone());
         match listener.protocol {

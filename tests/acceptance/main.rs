@@ -14,5 +14,6 @@ mod pointsman;
 mod postgresql;
 mod probed;
 mod process;
+mod proxy_protocol;
 mod registration;
 mod services;

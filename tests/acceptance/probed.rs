@@ -13,7 +13,7 @@ use super::process::{Folder, Program};
 const IP: &str = "127.36.0.1";
 
 /// A port that was free a moment ago, for programs that cannot choose one and say so.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     #[expect(
         clippy::disallowed_methods,
         reason = "finds a port for another program"

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ConnectionId, TargetHealthCheck};
+use super::{ConnectionId, ProxyOut, TargetHealthCheck};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -42,28 +42,15 @@ impl GroupProtocol {
         matches!(self, Self::Http)
     }
 
+    /// True when its targets receive UDP datagrams.
+    pub fn takes_datagrams(self) -> bool {
+        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic)
+    }
+
     /// True when its targets accept TCP connections.
     pub fn takes_streams(self) -> bool {
         !matches!(self, Self::Udp | Self::Quic)
     }
-}
-
-/// The PROXY protocol header that a connection begins with (haproxy.org, proxy-protocol.txt).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ProxyProtocol {
-    /// None.
-    #[default]
-    Off,
-    /// Version 1, a line of text.
-    V1,
-    /// Version 2, binary.
-    V2,
-}
-
-impl ProxyProtocol {
-    /// Every one with its word in the configuration.
-    pub const WORDS: [(&'static str, Self); 3] =
-        [("off", Self::Off), ("v1", Self::V1), ("v2", Self::V2)];
 }
 
 /// How a target is chosen among the eligible ones.
@@ -202,6 +189,8 @@ pub struct TargetGroup {
     /// How long an http target may be silent while an answer is due: 504 after it (ELB: the idle
     /// timeout).
     pub response_timeout: Duration,
+    /// What connections to its targets begin with.
+    pub proxy_out: ProxyOut,
     /// Ends flows of a target when its deregistration delay has passed, and when probes found it
     /// unhealthy.
     pub connection_termination: bool,

@@ -16,6 +16,7 @@ mod listener;
 mod location;
 mod metric;
 mod process;
+mod proxy;
 mod record;
 mod region;
 mod rule;
@@ -30,9 +31,7 @@ pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
 pub use filter::FilterRule;
-pub use group::{
-    Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, ProxyProtocol, Target, TargetGroup,
-};
+pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,
@@ -44,6 +43,7 @@ pub use location::{
 };
 pub use metric::{Comparison, InsufficientData, MetricCheck};
 pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};
+pub use proxy::{ProxyOptions, ProxyOut, ProxyProtocol};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };

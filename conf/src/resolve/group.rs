@@ -8,6 +8,7 @@ use super::connection_id;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
+use super::proxy;
 use super::stickiness;
 use crate::document::{Kind, Value};
 use crate::section::Section;
@@ -48,9 +49,11 @@ fn group(
 ) -> Option<TargetGroup> {
     let name = directory.declare(&mut reader);
     let protocol = protocol(&mut reader);
+    let proxy_out = proxy::out(&mut reader, protocol);
     let owner = Owner {
         protocol: protocol.unwrap_or(GroupProtocol::Tcp),
         profile,
+        proxy_protocol_out: proxy_out.version,
     };
     let targets = targets(&mut reader, numbers);
     let check = reader.table("health-check");
@@ -87,6 +90,7 @@ fn group(
         hold,
         connect_timeout,
         response_timeout,
+        proxy_out,
         connection_termination: termination.map_or_else(
             || terminates_by_default(protocol, numbers),
             |found| found.value,

@@ -18,6 +18,7 @@ mod listener;
 mod location;
 mod private;
 mod process;
+mod proxy;
 mod record;
 mod region;
 mod sets;

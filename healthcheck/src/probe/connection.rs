@@ -173,7 +173,7 @@ async fn open(plan: &ProbePlan) -> io::Result<TcpStream> {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     if !plan.preface.is_empty() {
-        stream.write_all(plan.preface).await?;
+        stream.write_all(&plan.preface).await?;
     }
     Ok(stream)
 }

@@ -31,7 +31,7 @@ use conf::{
 };
 use conf::{TargetHealthCheck, TargetHealthCheckKind, TcpCheck, UdpCheck};
 
-use crate::Observation;
+use crate::{Observation, proxy_header};
 use grpc::GrpcPlan;
 use http::HttpPlan;
 use http2::Http2Plan;
@@ -158,7 +158,7 @@ pub(crate) struct ProbePlan {
     /// Looked up for each probe.
     name: Option<Box<str>>,
     /// What the connection begins with; empty as a rule.
-    preface: &'static [u8],
+    preface: Box<[u8]>,
     /// What to do there.
     pub(crate) kind: ProbeKind,
     /// How long it may take.
@@ -212,7 +212,7 @@ impl ProbePlan {
         Self {
             address,
             name: name.map(Into::into),
-            preface: b"",
+            preface: Box::default(),
             kind,
             limits,
             protocol: endpoint.protocol(),
@@ -227,7 +227,7 @@ impl ProbePlan {
         Self {
             address,
             name: name.map(Into::into),
-            preface: b"",
+            preface: Box::default(),
             kind: ProbeKind::Metric(MetricPlan::new(check, tls).into()),
             limits: Limits::of(check.timeout),
             protocol: "metric",
@@ -245,13 +245,10 @@ impl ProbePlan {
 
 /// The header of a connection that is nobody's but the sender's own: targets that demand a header
 /// take it, and use the connection's addresses (proxy-protocol.txt sections 2.1 and 2.2).
-fn preface(version: ProxyProtocol) -> &'static [u8] {
-    match version {
-        ProxyProtocol::Off => b"",
-        ProxyProtocol::V1 => b"PROXY UNKNOWN\r\n",
-        // Version 2, LOCAL; no address family, no bytes of addresses.
-        ProxyProtocol::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
-    }
+fn preface(version: ProxyProtocol) -> Box<[u8]> {
+    let mut header = Vec::new();
+    proxy_header::write(&mut header, version, None, [], false);
+    header.into()
 }
 
 fn standalone_plan(http: &EndpointHttp, address: SocketAddr, name: Option<&str>) -> HttpPlan {

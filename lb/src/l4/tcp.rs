@@ -22,6 +22,7 @@ use crate::access_log::{FlowEnd, FlowKind, FlowRecord};
 use crate::balance::Origin;
 use crate::context::{Attempts, WorkerContext};
 use crate::metrics::{ListenerCounters, RejectReason};
+use crate::proxy::{Introduced, Tlvs};
 use crate::rules::{Action, Forward};
 use crate::snapshot::{Listener, Route};
 use crate::stream::{Accepted, Stream};
@@ -38,7 +39,7 @@ const KIND: FlowKind = FlowKind::Tcp;
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) {
     let client = accepted.stream;
     let mut flow = Flow::new((accepted.peer, accepted.local), listener, context);
-    flow.end = match flow.open().await {
+    flow.end = match flow.open(accepted.tlvs.as_ref()).await {
         Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
         Err(reason) => {
             flow.listener
@@ -108,7 +109,12 @@ impl Flow {
     }
 
     /// A connected target, each tried once.
-    async fn open(&mut self) -> Result<(Work, Stream), RejectReason> {
+    async fn open(&mut self, tlvs: Option<&Tlvs>) -> Result<(Work, Stream), RejectReason> {
+        let client = Introduced {
+            client: self.peer,
+            local: self.local,
+            tlvs,
+        };
         let mut attempts = Attempts::new(Origin::tcp(self.peer, self.local));
         self.route = self.forward().and_then(Forward::choose);
         loop {
@@ -116,7 +122,9 @@ impl Flow {
             let choice = self.context.choose(route, &mut attempts).await?;
             let work = self.context.begin(&choice.target, WorkKind::Flow);
             self.target = Some(choice.target.name().clone());
-            let connect = self.context.connect(&choice.target, choice.connect_timeout);
+            let header = self.context.introduction(choice.proxy_out, &client);
+            let timeout = choice.connect_timeout;
+            let connect = self.context.connect(&choice.target, timeout, &header);
             match connect.await {
                 Ok(stream) => {
                     self.connected = Some(Instant::now());

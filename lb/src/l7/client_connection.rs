@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
+use super::connection_cache::OwnConnections;
 use super::deadline::Deadline;
 use super::dispatch::Relayed;
 use super::failure::Failure;
@@ -30,6 +31,7 @@ use super::request_body::RequestBody;
 use super::upgrade;
 use crate::context::WorkerContext;
 use crate::metrics::RetryReason;
+use crate::proxy::{Introduced, Tlvs};
 use crate::snapshot::Listener;
 use crate::stream::{Accepted, Side, Stream};
 
@@ -65,6 +67,10 @@ pub(super) struct ClientConnection {
     pub(super) peer: SocketAddr,
     address: ClientAddress,
     pub(super) local: SocketAddr,
+    /// What came with its PROXY header beside addresses.
+    tlvs: Option<Tlvs>,
+    /// Connections to targets that were told of it.
+    pub(super) own: OwnConnections,
     pub(super) deadline: Deadline,
     /// When the last exchange ended.
     now: Instant,
@@ -96,6 +102,7 @@ impl ClientConnection {
             stream,
             peer,
             local,
+            tlvs,
         } = accepted;
         let now = Instant::now();
         Self {
@@ -106,11 +113,22 @@ impl ClientConnection {
             peer,
             address: ClientAddress::new(peer.ip()),
             local,
+            tlvs,
+            own: OwnConnections::default(),
             deadline: Deadline::new(now),
             now,
             bytes_in: 0,
             finished: false,
             connect_retry: RetryReason::Local,
+        }
+    }
+
+    /// As targets are told of it.
+    pub(super) fn introduced(&self) -> Introduced<'_> {
+        Introduced {
+            client: self.peer,
+            local: self.local,
+            tlvs: self.tlvs.as_ref(),
         }
     }
 

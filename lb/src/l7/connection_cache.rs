@@ -46,6 +46,42 @@ struct Shelves {
     is_swept: bool,
 }
 
+/// Idle connections that belong to one client: they began with a PROXY header that names it.
+#[derive(Debug, Default)]
+pub(super) struct OwnConnections(Vec<(Arc<Target>, Idle)>);
+
+/// Idle connections one client has: as many targets as its requests usually go round.
+const OWN: usize = 8;
+
+impl OwnConnections {
+    /// A live idle connection to `target`, if there is one.
+    pub(super) fn take(&mut self, target: &Arc<Target>, now: Instant) -> Option<Stream> {
+        let same = |(kept, _): &(Arc<Target>, Idle)| Arc::ptr_eq(kept, target);
+        while let Some(place) = self.0.iter().position(same) {
+            let (_, mut idle) = self.0.swap_remove(place);
+            if idle.expires > now && is_quiet(&mut idle.stream) {
+                return Some(idle.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection as [`ConnectionCache::give_back`] does, and lets the oldest go.
+    pub(super) fn give_back(
+        &mut self,
+        target: &Arc<Target>,
+        stream: Stream,
+        announced: Option<u32>,
+        now: Instant,
+    ) {
+        let expires = now + expiry(announced);
+        if self.0.len() >= OWN {
+            self.0.remove(0);
+        }
+        self.0.push((target.clone(), Idle { stream, expires }));
+    }
+}
+
 /// One worker's idle connections.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionCache(Rc<RefCell<Shelves>>);

@@ -185,8 +185,14 @@ impl ClientConnection {
                 let close = response.close || self.finished || !body.is_complete();
                 body.finish(&mut buffers.from_client);
                 if reusable {
-                    let connections = &self.context.l7().connections;
-                    connections.give_back(&choice.target, target, response.announced, now);
+                    let (target_is, announced) = (&choice.target, response.announced);
+                    match choice.proxy_out.is_on() {
+                        true => self.own.give_back(target_is, target, announced, now),
+                        false => {
+                            let connections = &self.context.l7().connections;
+                            connections.give_back(target_is, target, announced, now);
+                        }
+                    }
                     return Ok(Ended::Relayed(Relayed {
                         close,
                         upgraded: None,
@@ -214,12 +220,19 @@ impl ClientConnection {
         fresh: bool,
         now: Instant,
     ) -> Result<(Stream, Option<Duration>), Failure> {
-        let connections = &self.context.l7().connections;
-        if !fresh && let Some(kept) = connections.take(&choice.target, now) {
+        let kept = match choice.proxy_out.is_on() {
+            _ if fresh => None,
+            true => self.own.take(&choice.target, now),
+            false => self.context.l7().connections.take(&choice.target, now),
+        };
+        if let Some(kept) = kept {
             return Ok((kept, None));
         }
+        let out = choice.proxy_out;
+        let header = self.context.introduction(out, &self.introduced());
         // Boxed: an idle connection should not carry the room for it.
-        let connect = self.context.connect(&choice.target, choice.connect_timeout);
+        let timeout = choice.connect_timeout;
+        let connect = self.context.connect(&choice.target, timeout, &header);
         match Box::pin(connect).await {
             Ok(stream) => Ok((stream.into(), Some(now.elapsed()))),
             Err(error) => {

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 
+use crate::proxy::Tlvs;
 pub(crate) use side::Side;
 
 /// A client's connection, ready for its listener's protocol.
@@ -27,6 +28,8 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     /// The address that the client used.
     pub(crate) local: SocketAddr,
+    /// What came with its PROXY header beside addresses.
+    pub(crate) tlvs: Option<Tlvs>,
 }
 
 /// A connected byte stream.

@@ -19,6 +19,7 @@ use std::time::Duration;
 pub(super) use standalone::standalone;
 
 use super::defaults::Numbers;
+use super::proxy;
 use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader, Scope};
@@ -32,7 +33,7 @@ use crate::{
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// The key of every probe over TCP that asks the service itself.
-const PROXY: &str = "proxy-protocol-out";
+const PROXY: &str = proxy::OUT;
 
 /// What a probe speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,8 @@ fn takers(key: &str) -> String {
 pub(super) struct Owner {
     pub(super) protocol: GroupProtocol,
     pub(super) profile: Profile,
+    /// What connections of the group begin with.
+    pub(super) proxy_protocol_out: ProxyProtocol,
 }
 
 impl Owner {
@@ -137,15 +140,13 @@ pub(super) fn of_targets(
     let title = format!("the health check of {title}");
     let mut reader = Reader::new(scope, table, Section::TargetHealthCheck, title);
     let protocol = target_protocol(&mut reader, owner);
-    let proxy_protocol_out = match protocol.keys().contains(&PROXY) {
-        true => (reader.choice(PROXY, &ProxyProtocol::WORDS)).value_or(ProxyProtocol::Off),
-        false => ProxyProtocol::Off,
-    };
     let kind = target_kind(&mut reader, protocol, owner);
     let timing = timing::read(&mut reader, protocol, owner, numbers);
+    let port = port(&mut reader);
+    let proxy_protocol_out = proxy_protocol_out(&mut reader, protocol, port, owner);
     let check = TargetHealthCheck {
         kind,
-        port: port(&mut reader),
+        port,
         proxy_protocol_out,
         interval: timing.interval,
         fast_interval: timing.fast_interval,
@@ -175,7 +176,10 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
             _ => TargetHealthCheckKind::Tcp(TcpCheck::default()),
         },
         port: None,
-        proxy_protocol_out: ProxyProtocol::Off,
+        proxy_protocol_out: match protocol {
+            Protocol::Udp => ProxyProtocol::Off,
+            _ => owner.proxy_protocol_out,
+        },
         interval,
         fast_interval: interval,
         timeout: match protocol {
@@ -277,6 +281,24 @@ fn target_kind(
         }
     }
     kind
+}
+
+/// As the check says; else as its group's connections, unless another port is probed, where another
+/// service listens (as HAProxy).
+fn proxy_protocol_out(
+    reader: &mut Reader<'_>,
+    protocol: Protocol,
+    port: Option<u16>,
+    owner: &Owner,
+) -> ProxyProtocol {
+    if !protocol.keys().contains(&PROXY) {
+        return ProxyProtocol::Off;
+    }
+    let default = match port {
+        None => owner.proxy_protocol_out,
+        Some(_) => ProxyProtocol::Off,
+    };
+    (reader.choice(PROXY, &ProxyProtocol::WORDS)).value_or(default)
 }
 
 fn port(reader: &mut Reader<'_>) -> Option<u16> {

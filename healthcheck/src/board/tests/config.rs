@@ -59,6 +59,7 @@ impl ConfigText {
             hold: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(60),
+            proxy_out: conf::ProxyOut::default(),
             connection_termination: true,
             unhealthy_state_routing: one(),
             dns_failover: one(),

@@ -1,0 +1,44 @@
+//! PROXY protocol: headers that say whose connection it is (haproxy.org, proxy-protocol.txt).
+
+/// The PROXY protocol header that a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ProxyProtocol {
+    /// None.
+    #[default]
+    Off,
+    /// Version 1, a line of text.
+    V1,
+    /// Version 2, binary.
+    V2,
+}
+
+impl ProxyProtocol {
+    /// Every one with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("off", Self::Off), ("v1", Self::V1), ("v2", Self::V2)];
+}
+
+/// What connections to a group's targets begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ProxyOut {
+    /// The header's version (ELB `proxy_protocol_v2.enabled`).
+    pub version: ProxyProtocol,
+    /// What a version 2 header tells beside addresses.
+    pub options: ProxyOptions,
+}
+
+impl ProxyOut {
+    /// True when connections begin with a header, so that each belongs to one client.
+    pub fn is_on(self) -> bool {
+        self.version != ProxyProtocol::Off
+    }
+}
+
+/// What a version 2 header tells beside addresses and what came with the client's own header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ProxyOptions {
+    /// An ID of the connection.
+    pub unique_id: bool,
+    /// A checksum over the header.
+    pub crc32c: bool,
+}

@@ -1,0 +1,134 @@
+//! The header that a connection to a target begins with: the client's addresses, and what came with
+//! the client's own header.
+//!
+//! Asked for by the data paths when they connect. TLVs that came are passed on as they came, AWS's
+//! 0xEA among them; a checksum is made anew. An ID that came is kept, so that one connection has one
+//! ID along a chain of proxies.
+//!
+//! Cost: one allocation per connection of a group with `proxy-protocol-out`, none of others.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use conf::ProxyOut;
+use healthcheck::proxy_header::{self, Proxied, Transport, tlv};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// What came with a client's header beside addresses: whole TLVs, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tlvs(Rc<[u8]>);
+
+impl Tlvs {
+    #[cfg(test)]
+    /// The TLVs in `bytes`; `None` when a length leads past the end.
+    pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = split(rest)?.1;
+        }
+        Some(Self(bytes.into()))
+    }
+
+    /// Kind and value of each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Tlv<'_>> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (first, after) = split(rest)?;
+            rest = after;
+            Some(first)
+        })
+    }
+}
+
+/// Kind and value.
+type Tlv<'a> = (u8, &'a [u8]);
+
+/// A TLV, and the bytes after it.
+fn split(bytes: &[u8]) -> Option<(Tlv<'_>, &[u8])> {
+    let (&[kind, high, low], rest) = bytes.split_first_chunk()?;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some(((kind, value), rest))
+}
+
+/// A client, as targets are told of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Introduced<'a> {
+    /// Its address.
+    pub(crate) client: SocketAddr,
+    /// The address it used.
+    pub(crate) local: SocketAddr,
+    /// What came with its own header.
+    pub(crate) tlvs: Option<&'a Tlvs>,
+}
+
+impl Introduced<'_> {
+    /// The header that `out` asks for.
+    pub(crate) fn header(&self, out: ProxyOut, rng: &mut SmallRng) -> Vec<u8> {
+        let proxied = Proxied {
+            source: self.client,
+            destination: self.local,
+            transport: Transport::Stream,
+        };
+        let fresh = format!("{:032x}", rng.random::<u128>());
+        let came = || self.tlvs.into_iter().flat_map(Tlvs::iter);
+        let passed = came().filter(|(kind, _)| !matches!(*kind, tlv::CRC32C | tlv::NOOP));
+        let has_id = came().any(|(kind, _)| kind == tlv::UNIQUE_ID);
+        let makes_id = out.options.unique_id && !has_id;
+        let id = makes_id.then_some((tlv::UNIQUE_ID, fresh.as_bytes()));
+        let mut header = Vec::new();
+        let (version, checksum) = (out.version, out.options.crc32c);
+        let tlvs = passed.chain(id);
+        proxy_header::write(&mut header, version, Some(proxied), tlvs, checksum);
+        header
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use conf::{ProxyOptions, ProxyProtocol};
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn out(unique_id: bool) -> ProxyOut {
+        ProxyOut {
+            version: ProxyProtocol::V2,
+            options: ProxyOptions {
+                unique_id,
+                crc32c: false,
+            },
+        }
+    }
+
+    fn tlvs_told(came: &[u8], unique_id: bool) -> Vec<u8> {
+        let came = Tlvs::new(came).unwrap();
+        let client = Introduced {
+            client: "192.0.2.1:4711".parse().unwrap(),
+            local: "192.0.2.2:80".parse().unwrap(),
+            tlvs: Some(&came),
+        };
+        let header = client.header(out(unique_id), &mut SmallRng::seed_from_u64(1));
+        header[28..].to_vec()
+    }
+
+    #[test]
+    fn tlvs_that_came_go_on_but_for_the_checksum() {
+        let came = b"\xea\0\x05\x01vpce\x03\0\x04sums\x04\0\0\x02\0\x01a";
+        assert_eq!(tlvs_told(came, false), b"\xea\0\x05\x01vpce\x02\0\x01a");
+    }
+
+    #[test]
+    fn an_id_is_made_unless_one_came() {
+        let made = tlvs_told(b"", true);
+        assert_eq!((made.len(), &made[..3]), (35, &b"\x05\0\x20"[..]));
+        assert_eq!(tlvs_told(b"\x05\0\x02id", true), b"\x05\0\x02id");
+    }
+
+    #[test]
+    fn lengths_past_the_end_are_refused() {
+        assert_eq!(Tlvs::new(b"\x02\0\x02a"), None);
+        assert_eq!(Tlvs::new(b"\x02\0"), None);
+    }
+}
