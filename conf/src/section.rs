@@ -14,6 +14,7 @@ pub(crate) enum Section {
     Logs,
     Listener,
     Filter,
+    Certificate,
     Rule,
     RuleHeader,
     RuleQuery,
@@ -50,13 +51,14 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
         Self::Logs,
         Self::Listener,
         Self::Filter,
+        Self::Certificate,
         Self::Rule,
         Self::RuleHeader,
         Self::RuleQuery,
@@ -103,6 +105,7 @@ impl Section {
             Self::Rule => &[Self::Listener, Self::TargetGroup],
             Self::RuleHeader | Self::RuleQuery => &[Self::Rule],
             Self::Filter => &[Self::Listener],
+            Self::Certificate => &[Self::Listener],
             Self::Target | Self::TargetHealthCheck => &[Self::TargetGroup],
             _ => &[],
         };
@@ -122,6 +125,7 @@ impl Section {
             Self::Logs => "[logs]",
             Self::Listener => "[[listener]]",
             Self::Filter => "[[listener.filter]]",
+            Self::Certificate => "an entry of `certificates`",
             Self::Forward => "`forward`",
             Self::ForwardGroup => "`forward.target-groups`",
             Self::Rule => "[[listener.rule]]",
@@ -206,6 +210,10 @@ impl Section {
                 "udp-unreplied-timeout",
                 "udp-responses",
                 "max-flows-per-source",
+                "certificates",
+                "tls-policy",
+                "alpn",
+                "tls-handshake-timeout",
             ],
             Self::Filter => &[
                 "number",
@@ -215,6 +223,7 @@ impl Section {
                 "ports",
                 "source-ports",
             ],
+            Self::Certificate => &["cert", "key"],
             Self::Rule => &[
                 "priority",
                 "host",

@@ -205,7 +205,7 @@ impl ClientConnection {
             Err(failure) if attempt.may_repeat(failure) => Ok(Ended::Failed(failure)),
             Err(failure) => Err(Broken {
                 failure,
-                begun: response.is_begun,
+                begun: response.is_begun || self.side.is_writing(),
             }),
         }
     }
