@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::load::Zones;
 use crate::location::Located;
 use crate::metrics::ZoneLabels;
-use crate::policy::Routes;
+use crate::policy::{Decisions, Routes, Under};
 use crate::snapshot::Snapshot;
 use crate::transfer::Outgoing;
 use crate::zone::{self, ZoneTable};
@@ -134,11 +134,37 @@ impl Compiled {
         }
     }
 
-    /// The snapshot under `health`. `withdrawn`: the own listeners have left DNS.
+    /// The snapshot under `health`, with nothing known of what was before. `withdrawn`: the own
+    /// listeners have left DNS.
     pub fn snapshot(&self, health: &HealthTable, withdrawn: bool) -> Snapshot {
+        let under = Under {
+            health,
+            withdrawn,
+            now: 0,
+        };
+        self.snapshot_after(None, under)
+    }
+
+    /// The snapshot that follows what was decided before, all of it decided anew.
+    pub(crate) fn snapshot_after(&self, before: Option<&Decisions>, under: Under<'_>) -> Snapshot {
+        self.deciding(self.routes.decide_all(before, under), under.health)
+    }
+
+    /// What `previous`, of another generation, remembers of records that are here too.
+    pub(crate) fn inherit(&self, from: &Routes, decided: &Decisions) -> Decisions {
+        self.routes.inherit(from, decided)
+    }
+
+    /// The snapshot after some time without a change of health; `None` when time changes nothing.
+    pub(crate) fn grown(&self, previous: &Snapshot, under: Under<'_>) -> Option<Snapshot> {
+        let decisions = self.routes.decide_growing(&previous.decisions, under)?;
+        Some(self.deciding(decisions, under.health))
+    }
+
+    fn deciding(&self, decisions: Decisions, health: &HealthTable) -> Snapshot {
         Snapshot {
             zones: self.zones.clone(),
-            decisions: self.routes.decide_all(health, withdrawn),
+            decisions,
             guard: self.guard.clone(),
             transfers: self.transfers.clone(),
             config_generation: self.config_generation,
@@ -146,30 +172,20 @@ impl Compiled {
         }
     }
 
-    /// The snapshot under `health`, made from `previous` (of the same compilation and the same
-    /// `withdrawn`); `None` when it would answer just as that does.
-    pub fn next_snapshot(
+    /// The snapshot made from `previous` (of the same compilation and the same `withdrawn`); `None`
+    /// when it would answer just as that does.
+    pub(crate) fn next_snapshot(
         &self,
         previous: &Snapshot,
         since: u64,
-        health: &HealthTable,
-        withdrawn: bool,
+        under: Under<'_>,
     ) -> Option<Snapshot> {
-        let decisions = match health.changes_since(since) {
-            Some(changes) => {
-                self.routes
-                    .decide_changed(&previous.decisions, health, changes, withdrawn)?
-            }
-            None => self.routes.decide_all(health, withdrawn),
+        let before = &previous.decisions;
+        let decisions = match under.health.changes_since(since) {
+            Some(changes) => self.routes.decide_changed(before, changes, under)?,
+            None => self.routes.decide_all(Some(before), under),
         };
-        Some(Snapshot {
-            zones: self.zones.clone(),
-            decisions,
-            guard: self.guard.clone(),
-            transfers: self.transfers.clone(),
-            config_generation: self.config_generation,
-            health_generation: health.generation(),
-        })
+        Some(self.deciding(decisions, under.health))
     }
 }
 

@@ -11,11 +11,14 @@ use std::time::Duration;
 use conf::DnsService;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::compile::{Compiled, Relocated};
 use crate::explain::Explainer;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
 use crate::metrics::Counters;
+use crate::policy::{Decisions, Under};
 use crate::relocate;
 use crate::server::bind::Sockets;
 use crate::server::tcp::TcpCommand;
@@ -27,6 +30,9 @@ use crate::wire::Transport;
 
 /// How often replaced snapshots are looked at while there are some.
 const RETIRE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often weights that grow are published: seconds are what `slow-start` is counted in.
+const GROWTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the handle asks for.
 pub(crate) enum Command {
@@ -66,6 +72,8 @@ pub struct Control {
     /// The health generation the published decisions follow from.
     pub(crate) since: u64,
     pub(crate) withdrawn: bool,
+    /// Weights may be growing.
+    pub(crate) growing: bool,
 }
 
 /// An address being served.
@@ -119,6 +127,7 @@ impl Control {
                 // These end with this task, never before.
                 () = &mut notifier => {}
                 () = &mut follower => {}
+                () = tokio::time::sleep(GROWTH_INTERVAL), if self.growing => self.grow(),
                 () = tokio::time::sleep(RETIRE_INTERVAL), if retiring => {
                     self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
                 }
@@ -129,9 +138,8 @@ impl Control {
     fn follow_health(&mut self) {
         let health = self.health.borrow_and_update().clone();
         let current = self.shared.snapshot.load_full();
-        let next = self
-            .compiled
-            .next_snapshot(&current, self.since, &health, self.withdrawn);
+        let under = self.under(&health);
+        let next = self.compiled.next_snapshot(&current, self.since, under);
         drop(current);
         if let Some(next) = next {
             self.publish(next);
@@ -144,16 +152,48 @@ impl Control {
         self.publish_anew();
     }
 
-    /// Compiles every decision and publishes.
+    /// Compiles every decision, after what was decided before of the same records, and publishes.
     fn publish_anew(&mut self) {
+        let before = self.shared.snapshot.load_full();
+        self.publish_after(&before.decisions);
+    }
+
+    fn publish_after(&mut self, before: &Decisions) {
         let health = self.health.borrow_and_update().clone();
-        self.publish(self.compiled.snapshot(&health, self.withdrawn));
+        let under = self.under(&health);
+        self.publish(self.compiled.snapshot_after(Some(before), under));
         self.now_at(&health);
+    }
+
+    /// Publishes weights that grew since.
+    fn grow(&mut self) {
+        let health = self.health.borrow().clone();
+        let current = self.shared.snapshot.load_full();
+        // Only decisions that were made under this table may grow under it.
+        let next = match health.generation() == self.since {
+            true => self.compiled.grown(&current, self.under(&health)),
+            false => None,
+        };
+        self.growing = next.is_some();
+        if let Some(next) = next {
+            self.publish(next);
+            self.now_at(&health);
+        }
+    }
+
+    fn under<'h>(&self, health: &'h HealthTable) -> Under<'h> {
+        Under {
+            health,
+            withdrawn: self.withdrawn,
+            now: Clock::new().at(Instant::now()).unix,
+        }
     }
 
     fn publish(&mut self, snapshot: Snapshot) {
         let old = self.shared.snapshot.swap(Arc::new(snapshot));
         self.retired.push(old);
+        // Looked at once more at least; most configurations have nothing that grows.
+        self.growing = true;
     }
 
     fn now_at(&mut self, health: &Arc<HealthTable>) {
@@ -162,6 +202,7 @@ impl Control {
             snapshot: self.shared.snapshot.load_full(),
             health: health.clone(),
             withdrawn: self.withdrawn,
+            now: None,
         }));
         self.since = health.generation();
         self.applied.send_replace(self.since);
@@ -185,12 +226,17 @@ impl Control {
     }
 
     async fn commit(&mut self, prepared: Prepared) {
+        let before = self.shared.snapshot.load_full();
+        let inherited = prepared
+            .compiled
+            .inherit(&self.compiled.routes, &before.decisions);
+        drop(before);
         self.compiled = prepared.compiled;
         self.follow_database();
         self.shared
             .limits
             .set(prepared.tcp_max_connections, prepared.tcp_idle_timeout);
-        self.publish_anew();
+        self.publish_after(&inherited);
         self.record(&prepared.service);
         for (configured, sockets) in prepared.sockets {
             self.open(configured, sockets);

@@ -119,6 +119,7 @@ fn start_with(
             snapshot,
             health: Arc::default(),
             withdrawn: false,
+            now: None,
         }),
         status: ArcSwap::default(),
         labels: ArcSwap::default(),
@@ -166,6 +167,7 @@ fn start_with(
         retired: Vec::new(),
         since: 0,
         withdrawn: false,
+        growing: false,
     };
     (dns, control, workers)
 }

@@ -15,6 +15,8 @@ use healthcheck::{
 use crate::compile::Compiled;
 use crate::explain::Explainer;
 use crate::load::Zones;
+use crate::policy::Under;
+use crate::snapshot::Snapshot;
 
 /// A configuration and the health it is asked under.
 #[derive(Debug)]
@@ -23,7 +25,14 @@ pub struct Offline {
     pub(crate) slots: Arc<SlotMap>,
     pub(crate) compiled: Compiled,
     pub(crate) health: Arc<HealthTable>,
+    /// What is decided now; what was before counts for records that remember.
+    decided: Arc<Snapshot>,
+    /// Seconds since 1970.
+    now: u32,
 }
+
+/// The time at first: any but 0, which stands for long ago.
+const BEGINNING: u32 = 1_000_000;
 
 /// A name or a word that stands for no health.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +49,19 @@ impl Offline {
     /// Zones that loaded without an error; everything is healthy.
     pub fn new(config: Arc<Config>, zones: &Zones) -> Self {
         let slots = slots_of(&config);
+        let compiled = Compiled::new(&config, zones, 1, &slots);
         let mut offline = Self {
-            compiled: Compiled::new(&config, zones, 1, &slots),
+            decided: Arc::new(compiled.snapshot(&HealthTable::default(), false)),
+            compiled,
             config,
             slots: Arc::new(slots),
             health: Arc::default(),
+            now: BEGINNING,
         };
         offline.publish(&[]);
+        // With nothing before it.
+        let settled = offline.compiled.snapshot(&offline.health, false);
+        offline.decided = Arc::new(settled);
         offline
     }
 
@@ -66,16 +81,42 @@ impl Offline {
             }
         }
         self.publish(said);
+        self.decide();
         Ok(())
+    }
+
+    /// So many seconds pass.
+    pub(crate) fn pass(&mut self, seconds: u32) {
+        self.now = self.now.saturating_add(seconds);
+        self.decide();
+    }
+
+    fn decide(&mut self) {
+        let before = self.decided.clone();
+        let next = self.snapshot_after(&before, false);
+        self.decided = Arc::new(next);
+    }
+
+    fn snapshot_after(&self, before: &Snapshot, withdrawn: bool) -> Snapshot {
+        let under = Under {
+            health: &self.health,
+            withdrawn,
+            now: self.now,
+        };
+        self.compiled.snapshot_after(Some(&before.decisions), under)
     }
 
     /// Ready to be asked. `withdrawn`: the own listeners have left DNS.
     pub fn explainer(&self, withdrawn: bool) -> Explainer {
         Explainer {
             compiled: self.compiled.clone(),
-            snapshot: Arc::new(self.compiled.snapshot(&self.health, withdrawn)),
+            snapshot: match withdrawn {
+                false => self.decided.clone(),
+                true => Arc::new(self.snapshot_after(&self.decided, true)),
+            },
             health: self.health.clone(),
             withdrawn,
+            now: Some(self.now),
         }
     }
 

@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 
 use crate::guard::Guard;
 use crate::name::Name;
-use crate::policy::{self, Decisions, Plan, Witness};
+use crate::policy::{self, Asking, Decisions, Plan, Witness};
 use crate::transfer::Outgoing;
 use crate::wire::{Full, Response};
 use crate::zone::{Place, RoutedIdx, SetData, ZoneTable};
@@ -75,7 +75,7 @@ impl Snapshot {
         (record, class): (RoutedIdx, u32),
         response: &mut Response<'_>,
         owner: usize,
-        draw: &mut SmallRng,
+        (asking, draw): (Asking, &mut SmallRng),
         witness: &mut impl Witness,
     ) -> Result<(), Full> {
         let mut writer = policy::Writer {
@@ -83,6 +83,7 @@ impl Snapshot {
             decisions: &self.decisions,
             response,
             owner,
+            asking,
             draw,
             witness,
         };

@@ -125,13 +125,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
     later(Zone, "primaries", &[Empty], "the zone would not be fetched", "copy the zone's file and name it in `file`"),
     later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
-    // [[zone.record]]
-    later(Record, "all-down", &[], "when all sets are unhealthy all count as healthy, as in Route 53", REMOVE),
-    later(Record, "panic-threshold", &[Number(0)], "unhealthy sets would be left out until none is healthy", REMOVE),
-    later(Record, "sticky", &[Flag(false), Word("off")], "the same client would get another set each time", REMOVE),
-    later(Record, "ttl-min", &[], "the TTL would not change with health", "use `ttl`"),
-    later(Record, "ttl-max", &[], "the TTL would not change with health", "use `ttl`"),
     // sets = [{ … }]
     later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),
-    later(Set, "dial", &[Number(100)], "the set would take all the traffic that is directed to it", "use policy `weighted` with `weight`"),
 ];

@@ -4,6 +4,7 @@
 //! version serves, nothing else: a value the model cannot express is a diagnostic, not a variant.
 
 mod action;
+mod beyond;
 mod check;
 mod connection_id;
 mod control;
@@ -26,6 +27,7 @@ mod transfer;
 pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
 };
+pub use beyond::{AllDown, Beyond, TtlRange};
 pub use check::{CheckIdx, Destination, Endpoint, EndpointHttp, HealthCheck, HealthCheckKind};
 pub use connection_id::{ConnectionId, ServerIdFormat};
 pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};

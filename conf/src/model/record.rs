@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Audience, CheckIdx, CollectionIdx, GroupIdx, ListenerIdx};
+use super::{Audience, Beyond, CheckIdx, CollectionIdx, GroupIdx, ListenerIdx};
 use crate::{Span, Spanned};
 
 /// A DNS record type by number (RFC 1035, 3597).
@@ -166,6 +166,10 @@ pub struct RecordSet {
     pub audience: Audience,
     /// The standalone check that decides its health.
     pub health_check: Option<CheckIdx>,
+    /// Percentage of its own clients that it takes (policies by where clients are, else 100).
+    pub dial: u8,
+    /// Answers only when no other set is healthy, and takes no part in the policy.
+    pub fallback: bool,
 }
 
 /// One `[[zone.record]]`.
@@ -181,6 +185,8 @@ pub struct Record {
     pub cidr_collection: Option<CollectionIdx>,
     /// Sets answered at most (multivalue only, else 8).
     pub max_answers: u8,
+    /// What it does that Route 53 does not.
+    pub beyond: Beyond,
     /// TTL in seconds, 0..=2147483647 (RFC 2181 section 8). An alias to a record ignores it.
     pub ttl: u32,
     /// At least one; set ids are unique within the record.

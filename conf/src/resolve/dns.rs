@@ -181,18 +181,20 @@ fn ecs(reader: &mut Reader<'_>) -> Option<Vec<IpNet>> {
 /// A TTL in whole seconds.
 pub(super) fn ttl(reader: &mut Reader<'_>, limit: &Limit<Duration>) -> Option<u32> {
     let found = reader.duration("ttl", limit)?;
+    Some(whole_seconds(reader, "ttl", &found))
+}
+
+/// The seconds of a duration that was found by `key`; reported when there are parts of one.
+pub(super) fn whole_seconds(reader: &Reader<'_>, key: &str, found: &Spanned<Duration>) -> u32 {
     if found.value.subsec_nanos() != 0 {
         let message = format!(
-            "`ttl` of {} is not a whole number of seconds",
+            "`{key}` of {} is not a whole number of seconds",
             reader.title()
         );
-        reader.bad_value(
-            found.span,
-            message,
-            "DNS counts TTLs in seconds: write `ttl = 1`",
-        );
+        let help = format!("DNS counts in seconds: write `{key} = 1`");
+        reader.bad_value(found.span, message, help);
     }
-    Some(seconds(found.value))
+    seconds(found.value)
 }
 
 fn seconds(duration: Duration) -> u32 {

@@ -6,6 +6,7 @@
 mod address;
 mod alias;
 mod audience;
+mod beyond;
 mod connection_id;
 mod control;
 mod defaults;

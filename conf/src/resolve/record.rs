@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::alias;
+use super::beyond;
 use super::defaults::Numbers;
 use super::dns::ttl;
 use super::sets::{self, SetContext};
@@ -122,11 +123,13 @@ fn record(
     let policy = policy(&mut reader);
     let cidr_collection = cidr_collection(&mut reader, policy, names);
     let max_answers = max_answers(&mut reader, policy, numbers);
+    let beyond = beyond::of_record(&mut reader, policy, own_ttl.unwrap_or(zone.ttl));
     let context = SetContext {
         types: &types,
         policy,
         listeners: definitions.listeners,
         regions: definitions.regions,
+        all_down: beyond.all_down,
         collection: cidr_collection.and_then(|index| definitions.collections.get(index.0)),
         numbers,
     };
@@ -147,6 +150,7 @@ fn record(
         policy,
         cidr_collection,
         max_answers,
+        beyond,
         ttl: own_ttl.unwrap_or(zone.ttl),
         sets,
         span,

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use super::Names;
 use super::alias;
 use super::audience;
+use super::beyond;
 use super::defaults::Numbers;
 use crate::document::{Kind, Table};
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{
-    Audience, CheckIdx, CidrCollection, Diagnostic, FailoverRole, Listener, Policy, RecordSet,
-    RecordType, Region, SetData, Span, Spanned,
+    AllDown, Audience, CheckIdx, CidrCollection, Diagnostic, FailoverRole, Listener, Policy,
+    RecordSet, RecordType, Region, SetData, Span, Spanned,
 };
 
 /// Longest set id (Route 53 `SetIdentifier`).
@@ -30,6 +31,7 @@ pub(super) struct SetContext<'a> {
     /// The collection of an ip-based record; `None` when it cannot be used.
     pub(super) collection: Option<&'a CidrCollection>,
     pub(super) regions: &'a [Region],
+    pub(super) all_down: AllDown,
     pub(super) numbers: &'a Numbers,
 }
 
@@ -81,6 +83,8 @@ fn simple(record: &mut Reader<'_>, context: &SetContext<'_>, names: &mut Names) 
             failover: None,
             audience: Audience::Everyone,
             health_check: None,
+            dial: 100,
+            fallback: false,
         })
         .collect()
 }
@@ -120,6 +124,9 @@ fn listed(record: &mut Reader<'_>, context: &SetContext<'_>, names: &mut Names) 
     if context.policy == Some(Policy::Failover) && whole && !sets.is_empty() {
         check_roles(record, &sets);
     }
+    if context.policy.is_some() && whole {
+        beyond::check_fallback(record, context.all_down, &sets);
+    }
     audience::check_unique(record, &sets);
     sets
 }
@@ -137,8 +144,12 @@ fn set(
         reader.pass_later_keys();
     }
     let id = set_id(&mut reader, record, ids);
+    if beyond::is_fallback(&mut reader) {
+        return fallback(reader, table.span, id?, context, names);
+    }
     let (weight, failover) = policy_keys(&mut reader, context);
     let audience = audience::resolve(&mut reader, context, names);
+    let dial = beyond::dial(&mut reader, context);
     let data = data(&mut reader, context, names);
     check_data(&reader, context, data.as_ref());
     let health_check = health_check(&mut reader, names);
@@ -159,6 +170,33 @@ fn set(
         failover,
         audience: audience?,
         health_check,
+        dial,
+        fallback: false,
+    })
+}
+
+/// A set that answers when no other is healthy: data, and no say of the policy.
+fn fallback(
+    mut reader: Reader<'_>,
+    span: Span,
+    id: String,
+    context: &SetContext<'_>,
+    names: &mut Names,
+) -> Option<RecordSet> {
+    beyond::refuse_policy_keys(&mut reader);
+    let data = data(&mut reader, context, names);
+    check_data(&reader, context, data.as_ref());
+    reader.finish();
+    Some(RecordSet {
+        id,
+        span,
+        data: data?,
+        weight: 0,
+        failover: None,
+        audience: Audience::Everyone,
+        health_check: None,
+        dial: 100,
+        fallback: true,
     })
 }
 

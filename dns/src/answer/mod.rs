@@ -172,6 +172,7 @@ impl Answerer {
             qtype: frame.qtype,
             client,
             source: sender.address,
+            now: self.now.unix,
         };
         let mut resolver = Resolver::new(snapshot, response, asked, &mut self.draw, witness);
         let rcode = resolver.resolve(&mut self.name);

@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 
 use crate::location::{Client, Found};
 use crate::metrics::{Decided, ZoneLabel};
-use crate::policy::{self, Witness};
+use crate::policy::{self, Asking, Witness};
 use crate::snapshot::Snapshot;
 use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
 use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, SetData};
@@ -22,6 +22,10 @@ const MAX_CHAIN: usize = 16;
 const RDATA_AT: usize = 12;
 /// TTL in seconds of the HINFO record that answers ANY.
 const ANY_TTL: u32 = 3600;
+/// Seconds for which the absence of records may be kept where it follows from the client's place or
+/// from health: what generated SOA records say too. A zone's own negative TTL is for names that do
+/// not exist.
+const ROUTED_NEGATIVE_TTL: u32 = 10;
 /// Longest name on the wire.
 const MAX_NAME: usize = crate::name::MAX_NAME;
 
@@ -42,6 +46,8 @@ pub(super) struct Asked {
     pub(super) client: Client,
     /// The packet's sender.
     pub(super) source: IpAddr,
+    /// Seconds since 1970.
+    pub(super) now: u32,
 }
 
 /// A question being answered.
@@ -52,6 +58,7 @@ pub(super) struct Resolver<'s, 'b, W> {
     client: Client,
     /// The packet's sender.
     source: IpAddr,
+    now: u32,
     draw: &'s mut SmallRng,
     witness: &'s mut W,
     /// Where the name now looked up stands in the message.
@@ -79,6 +86,7 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
             qtype: RecordType(asked.qtype),
             client: asked.client,
             source: asked.source,
+            now: asked.now,
             draw,
             witness,
             owner: NAME_AT,
@@ -169,7 +177,14 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
                 return Ok(Step::Follow(at + RDATA_AT));
             }
         }
-        self.negative(node, name, Rcode::NoError)
+        let from = self.response.position();
+        let step = self.negative(node, name, Rcode::NoError)?;
+        if let Some(SetData::Routed(_)) = node.set(self.qtype) {
+            // Another client, or the same one after a change of health, would get records.
+            self.response
+                .change_ttls(from, |ttl| ttl.min(ROUTED_NEGATIVE_TTL));
+        }
+        Ok(step)
     }
 
     /// Writes an RRset; false when a decision came to nothing.
@@ -208,10 +223,15 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
                 reason: decision.reason(value),
             });
         }
+        let asking = Asking {
+            client,
+            scoped: !node.zone().private,
+            now: self.now,
+        };
         let (response, owner) = (&mut self.response, self.owner);
         let decided = (record, value);
         self.snapshot
-            .write(decided, response, owner, self.draw, self.witness)
+            .write(decided, response, owner, (asking, self.draw), self.witness)
     }
 
     /// ANY is answered by one HINFO record (RFC 8482 section 4.2).

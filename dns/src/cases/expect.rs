@@ -42,6 +42,20 @@ pub(super) fn scope(explainer: &Explainer, ask: &Ask, expected: &str) -> Result<
     same(&given.to_string(), expected)
 }
 
+/// The line after `negative-ttl`: for how long the absence of records may be kept (RFC 2308
+/// section 5), where the SOA's own minimum is no shorter.
+pub(super) fn negative_ttl(explainer: &Explainer, ask: &Ask, expected: &str) -> Result<(), String> {
+    let explanation = explained(explainer, ask)?;
+    let soa = explanation
+        .authority
+        .iter()
+        .find(|line| line.r#type == "SOA");
+    match soa {
+        Some(soa) => same(&format!("{}", soa.ttl), expected),
+        None => Err("the answer has no SOA record".to_owned()),
+    }
+}
+
 fn explained(explainer: &Explainer, ask: &Ask) -> Result<Explanation, String> {
     explainer.explain(ask).map_err(|error| error.to_string())
 }

@@ -134,12 +134,18 @@ impl Run {
                 let ask = self.ask()?;
                 expect::scope(self.explainer()?, &ask, rest)
             }
+            "negative-ttl" => {
+                self.outcome.checked += 1;
+                let ask = self.ask()?;
+                expect::negative_ttl(self.explainer()?, &ask, rest)
+            }
             "health" => self.health(rest),
             "withdrawn" => {
                 self.withdrawn = true;
                 self.explainer = None;
                 Ok(())
             }
+            "after" => self.after(rest),
             "from" => {
                 self.from = asker(rest)?;
                 Ok(())
@@ -149,7 +155,7 @@ impl Run {
                 Ok(())
             }
             _ => Err(format!(
-                "`{word}` is not a word of the table: config, health, withdrawn, from, ?, =, ==, scope or #"
+                "`{word}` is not a word of the table: config, health, after, withdrawn, from, ?, =, ==, scope, negative-ttl or #"
             )),
         }
     }
@@ -163,6 +169,16 @@ impl Run {
         self.explainer = None;
         let offline = self.offline.as_mut().ok_or(NO_CONFIG)?;
         offline.set(&pairs).map_err(|error| error.to_string())
+    }
+
+    /// So much time passes: `20s`.
+    fn after(&mut self, text: &str) -> Result<(), String> {
+        let seconds = text.strip_suffix('s').unwrap_or(text).parse();
+        let seconds =
+            seconds.map_err(|_| format!("`{text}` is not a number of seconds as `20s`"))?;
+        self.explainer = None;
+        self.offline.as_mut().ok_or(NO_CONFIG)?.pass(seconds);
+        Ok(())
     }
 
     fn ask(&self) -> Result<Ask, String> {
@@ -189,7 +205,8 @@ impl Run {
     /// What was asked, for a line that expects something.
     fn title(&self, line: &str) -> Option<String> {
         let (name, rtype) = self.question.as_ref()?;
-        let expects = line.starts_with('=') || line.starts_with("scope");
+        let expects =
+            line.starts_with('=') || line.starts_with("scope") || line.starts_with("negative-ttl");
         let from = match &self.from {
             Asker::Sender(sender) => sender.to_string(),
             Asker::Subnet(network) => network.to_string(),

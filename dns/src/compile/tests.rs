@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
+use crate::policy::{Decisions, Under};
 use crate::testing::Scene;
 
 const GROUPS: usize = 3;
@@ -140,6 +141,14 @@ alias = { record = "top" }
 "#
 }
 
+fn under(scene: &Scene, withdrawn: bool) -> Under<'_> {
+    Under {
+        health: &scene.health,
+        withdrawn,
+        now: 0,
+    }
+}
+
 type Said = Vec<(String, &'static str)>;
 
 /// What one publication says; what it leaves out is healthy.
@@ -173,7 +182,7 @@ proptest! {
                 // The control task was busy and sees two publications at once.
                 continue;
             }
-            let next = scene.compiled.next_snapshot(&current, since, &scene.health, withdrawn);
+            let next = scene.compiled.next_snapshot(&current, since, under(&scene, withdrawn));
             let scratch = scene.compiled.snapshot(&scene.health, withdrawn);
             match next {
                 Some(next) => {
@@ -189,6 +198,41 @@ proptest! {
 }
 
 #[test]
+fn another_generation_knows_what_was_healthy_last_by_set_id() {
+    const RECORD: &str = "
+[[zone.record]]
+name = \"w\"
+type = \"A\"
+policy = \"weighted\"
+all-down = \"last-known\"
+sets = [";
+    let set = |id: &str, check: usize| {
+        format!(
+            "{{ id = \"{id}\", weight = 1, values = [\"192.0.2.{check}\"], health-check = \"c{check}\" }}, "
+        )
+    };
+    let scene = |sets: [String; 3]| Scene::new(&format!("{}{RECORD}{}]", config(), sets.concat()));
+    let mut first = scene([set("a", 0), set("b", 1), set("c", 2)]);
+    first.set(&[("c0", "down")]);
+    let then = first.compiled.snapshot(&first.health, false);
+    // The order of the sets is another one.
+    let mut second = scene([set("c", 2), set("a", 0), set("b", 1)]);
+    second.set(&[("c0", "down"), ("c1", "down"), ("c2", "down")]);
+    let all_down = under(&second, false);
+    let routes = &first.compiled.routes;
+    let inherited = second.compiled.inherit(routes, &then.decisions);
+    let knowing = second.compiled.snapshot_after(Some(&inherited), all_down);
+    let unknowing = second.compiled.snapshot(&second.health, false);
+    let record = (0..)
+        .take_while(|at| knowing.decisions.get(*at).is_some())
+        .last()
+        .unwrap();
+    let weights = |decisions: &Decisions| decisions.get(record).unwrap().weights(0);
+    assert_eq!(weights(&knowing.decisions), Some(2));
+    assert_eq!(weights(&unknowing.decisions), Some(3));
+}
+
+#[test]
 fn a_table_too_far_ahead_is_compiled_from_scratch() {
     let mut scene = Scene::new(&config());
     let first = scene.compiled.snapshot(&scene.health, false);
@@ -201,7 +245,7 @@ fn a_table_too_far_ahead_is_compiled_from_scratch() {
     assert!(scene.health.changes_since(since).is_none());
     let next = scene
         .compiled
-        .next_snapshot(&first, since, &scene.health, false)
+        .next_snapshot(&first, since, under(&scene, false))
         .unwrap();
     assert_eq!(next.decisions, scene.snapshot().decisions);
     assert_ne!(next.decisions, first.decisions);
@@ -216,13 +260,13 @@ fn what_a_change_does_not_touch_is_shared() {
     scene.set(&[("c2", "down")]);
     let next = scene
         .compiled
-        .next_snapshot(&first, since, &scene.health, false);
+        .next_snapshot(&first, since, under(&scene, false));
     // c2 is the secondary's only: nothing answers differently.
     assert!(next.is_none());
     scene.set(&[("g2/127.0.2.0:80", "draining")]);
     let next = scene
         .compiled
-        .next_snapshot(&first, since, &scene.health, false)
+        .next_snapshot(&first, since, under(&scene, false))
         .unwrap();
     let same: Vec<bool> = (0..11)
         .map(|record| {

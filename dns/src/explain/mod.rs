@@ -19,12 +19,14 @@ use std::sync::Arc;
 use conf::RecordType;
 use healthcheck::HealthTable;
 use ipnet::IpNet;
+use tokio::time::Instant;
 
 pub use report::{Candidate, ClientReport, Draw, Explanation, Line, Step};
 
 pub use words::Words;
 
-use crate::answer::Answerer;
+use crate::answer::{Answerer, Moment};
+use crate::clock::Clock;
 use crate::compile::Compiled;
 use crate::location::Client;
 use crate::name::Name;
@@ -90,6 +92,8 @@ pub struct Explainer {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) health: Arc<HealthTable>,
     pub(crate) withdrawn: bool,
+    /// Seconds since 1970; `None`: whatever the clock says.
+    pub(crate) now: Option<u32>,
 }
 
 impl Explainer {
@@ -101,7 +105,7 @@ impl Explainer {
         let (source, packet, client) = self.packet(ask)?;
         let mut trace = Trace::default();
         let mut buffer = vec![0; MAX_MESSAGE];
-        let answered = Answerer::new(ask.seed).answer_before(
+        let answered = self.answerer(ask).answer_before(
             &mut trace,
             &self.snapshot,
             &packet,
@@ -125,7 +129,7 @@ impl Explainer {
         take: &mut dyn FnMut(&[String]) -> bool,
     ) -> Result<(), AskError> {
         let (source, packet, _) = self.packet(ask)?;
-        let mut answerer = Answerer::new(ask.seed);
+        let mut answerer = self.answerer(ask);
         let mut buffer = vec![0; MAX_MESSAGE];
         // Few different responses come many times.
         let mut read: HashMap<Vec<u8>, Vec<String>> = HashMap::new();
@@ -146,6 +150,21 @@ impl Explainer {
             }
         }
         Ok(())
+    }
+
+    fn answerer(&self, ask: &Ask) -> Answerer {
+        let mut answerer = Answerer::new(ask.seed);
+        answerer.set_now(Moment {
+            unix: self.moment(),
+            ..Moment::default()
+        });
+        answerer
+    }
+
+    /// Seconds since 1970.
+    fn moment(&self) -> u32 {
+        let clock = || Clock::new().at(Instant::now()).unix;
+        self.now.unwrap_or_else(clock)
     }
 
     /// The query as it would come: its sender, its bytes, and the client it is for.

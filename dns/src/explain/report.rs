@@ -77,6 +77,9 @@ pub struct Step {
     pub sets: Vec<Candidate>,
     /// The draw by weight, if there was one.
     pub draw: Option<Draw>,
+    /// Leading bits of the client's address that chose among sets, where that is done by prefix.
+    #[serde(default)]
+    pub prefix_bits: Option<u8>,
     /// The ids of the sets that answered, in order.
     pub chosen: Vec<String>,
 }

@@ -41,6 +41,7 @@ impl Explainer {
             decisions: &self.snapshot.decisions,
             health: &self.health,
             withdrawn: self.withdrawn,
+            now: self.moment(),
             there,
         };
         let routes = &self.compiled.routes;
@@ -54,6 +55,7 @@ impl Explainer {
         let chosen = taken.sets.iter().filter_map(id).collect();
         let draw = taken.point.zip(described.weights);
         Some(Step {
+            prefix_bits: taken.prefix_bits,
             name: described.name,
             r#type: described.rtype,
             policy: described.policy.to_owned(),

@@ -73,6 +73,12 @@ impl Display for Step {
                 width = width.unwrap_or(0)
             )?;
         }
+        if let Some(bits) = self.prefix_bits {
+            writeln!(
+                f,
+                "     chosen by the first {bits} bits of the client's address"
+            )?;
+        }
         if let Some(draw) = self.draw {
             writeln!(
                 f,

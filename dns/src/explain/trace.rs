@@ -11,6 +11,8 @@ pub(super) struct Taken {
     pub(super) class: u32,
     /// The point drawn below the sum of the weights.
     pub(super) point: Option<u32>,
+    /// Bits of the client's address that chose.
+    pub(super) prefix_bits: Option<u8>,
     /// The sets that answered.
     pub(super) sets: Vec<u16>,
     /// Records that were being answered when this one was asked for: an alias led here.
@@ -35,6 +37,7 @@ impl Witness for Trace {
             record,
             class,
             point: None,
+            prefix_bits: None,
             sets: Vec::new(),
             depth,
         });
@@ -43,6 +46,12 @@ impl Witness for Trace {
     fn drew(&mut self, point: u32) {
         if let Some(taken) = self.taken.last_mut() {
             taken.point = Some(point);
+        }
+    }
+
+    fn by_prefix(&mut self, bits: u8) {
+        if let Some(taken) = self.taken.last_mut() {
+            taken.prefix_bits = Some(bits);
         }
     }
 

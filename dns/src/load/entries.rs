@@ -159,6 +159,7 @@ impl Reader<'_> {
             policy: record.policy,
             cidr_collection: record.cidr_collection,
             max_answers: record.max_answers,
+            beyond: record.beyond,
             ttl: record.ttl,
             sets,
             span: record.span,
@@ -208,6 +209,8 @@ impl Reader<'_> {
             failover: set.failover,
             audience: set.audience,
             health_check: set.health_check,
+            dial: set.dial,
+            fallback: set.fallback,
             data,
             span: set.span,
         })

@@ -4,8 +4,8 @@
 //! serving structure. Holds no index, no health, no sockets; nothing here changes once built.
 
 use conf::{
-    Audience, CheckIdx, CollectionIdx, FailoverRole, Fallthrough, GroupIdx, ListenerIdx, Policy,
-    RecordType, Span,
+    Audience, Beyond, CheckIdx, CollectionIdx, FailoverRole, Fallthrough, GroupIdx, ListenerIdx,
+    Policy, RecordType, Span,
 };
 
 use ipnet::IpNet;
@@ -122,6 +122,8 @@ pub struct RoutedRecord {
     pub cidr_collection: Option<CollectionIdx>,
     /// Sets answered at most (multivalue only).
     pub max_answers: u8,
+    /// What it does that Route 53 does not.
+    pub beyond: Beyond,
     /// TTL in seconds, 0..=2147483647.
     pub ttl: u32,
     /// At least one, in the order of the file.
@@ -143,6 +145,10 @@ pub struct RoutedSet {
     pub audience: Audience,
     /// The standalone check that decides its health.
     pub health_check: Option<CheckIdx>,
+    /// Percentage of its own clients that it takes.
+    pub dial: u8,
+    /// Answers only when no other set is healthy.
+    pub fallback: bool,
     /// What it answers with.
     pub data: RoutedData,
     /// Where the set stands.

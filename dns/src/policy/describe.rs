@@ -6,9 +6,10 @@
 use conf::{Audience, Config, FailoverRole, Place, Policy, Whereabouts};
 use healthcheck::HealthTable;
 
+use super::Routes;
 use super::order::{distance_km, rtt_ms};
 use super::plan::EVERYONE;
-use super::routes::{Route, RouteData, RouteSet, Routes};
+use super::route::{Route, RouteData, RouteSet, Under};
 use super::{Decisions, Member};
 use crate::zone::RoutedIdx;
 
@@ -43,6 +44,8 @@ pub(crate) struct Background<'b> {
     pub(crate) decisions: &'b Decisions,
     pub(crate) health: &'b HealthTable,
     pub(crate) withdrawn: bool,
+    /// Seconds since 1970.
+    pub(crate) now: u32,
     /// Where the client is.
     pub(crate) there: Whereabouts,
 }
@@ -63,16 +66,26 @@ impl Routes {
             decisions,
             health,
             withdrawn,
+            now,
             ..
         } = background;
-        let members = route.members(&class, decisions, health, withdrawn);
+        let under = Under {
+            health,
+            withdrawn,
+            now,
+        };
+        let members = route.members(&class, decisions, under);
         let sets = route.sets.iter().enumerate().map(|(index, set)| {
             let choice = members
                 .iter()
                 .position(|member| usize::from(member.set) == index);
             let member = match choice.and_then(|at| members.get(at)) {
                 Some(member) => member.clone(),
-                None => set.member(index as u16, EVERYONE, decisions, health, withdrawn),
+                None => set.member(index as u16, EVERYONE, decisions, under),
+            };
+            let choice = match set.fallback {
+                true => Some(members.len()),
+                false => choice,
             };
             self.describe_set((route, set), &member, choice.map(|at| at + 1), background)
         });
@@ -196,6 +209,10 @@ fn detail_words(route: &Route, set: &RouteSet, background: Background<'_>) -> Ve
         Some(FailoverRole::Secondary) => words.push("secondary".to_owned()),
         None => {}
     }
+    if set.fallback {
+        words.push("fallback".to_owned());
+        return words;
+    }
     match set.audience {
         Audience::Everyone if route.rules.policy == Policy::Weighted => {
             words.push(format!("weight {}", set.weight));
@@ -223,6 +240,9 @@ fn detail_words(route: &Route, set: &RouteSet, background: Background<'_>) -> Ve
                 "km as it seems",
             ));
         }
+    }
+    if set.dial < 100 {
+        words.push(format!("dial {} %", set.dial));
     }
     words
 }

@@ -8,33 +8,37 @@
 //! Cost of a query: a draw and a walk over at most a few dozen weights; no allocation, no lock.
 
 mod alias;
+mod case;
 mod describe;
 mod failover;
 mod located;
+mod memory;
 pub(crate) mod multivalue;
 mod order;
 mod plan;
+mod route;
 mod routes;
 pub(crate) mod simple;
+mod sticky;
 mod weighted;
 mod witness;
+mod write;
 
 use std::sync::Arc;
 
-use conf::{FailoverRole, Policy};
-use rand::rngs::SmallRng;
-
+use conf::{AllDown, Beyond, FailoverRole, Policy, TtlRange};
 pub(crate) use describe::{Background, DescribedSet};
 pub(crate) use plan::Plan;
+pub(crate) use route::Under;
 pub(crate) use routes::Routes;
 pub(crate) use witness::Witness;
+pub(crate) use write::{Asking, Writer};
 
 use crate::location::{Client, Found};
-use crate::wire::{Blob, Full, Response};
-use crate::zone::{BlobPlace, RoutedIdx, ZoneTable};
-
-/// Aliases to records followed at most; the loader refuses cycles.
-const MAX_ALIAS_DEPTH: usize = 16;
+use crate::wire::Blob;
+use crate::zone::{BlobPlace, RoutedIdx};
+use memory::Memory;
+use sticky::Weighed;
 
 /// Why a decision is what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,17 +49,26 @@ pub enum Reason {
     Standby,
     /// Nothing is healthy: as if everything were (the last resort).
     AllUnhealthy,
-    /// There is nothing to answer: the own listeners have left DNS, no target may be used, or no
-    /// set is for the client.
+    /// Too few are healthy to believe it: as if everything were (`panic-threshold`).
+    Panic,
+    /// Nothing is healthy: those that were so last.
+    LastKnown,
+    /// Nothing is healthy: the fallback set.
+    Fallback,
+    /// There is nothing to answer: the own listeners have left DNS, no target may be used, no
+    /// set is for the client, or nothing is healthy and the record says `all-down = "nodata"`.
     NoAnswer,
 }
 
 impl Reason {
     /// Every reason, in the order metrics list them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Healthy,
         Self::Standby,
         Self::AllUnhealthy,
+        Self::Panic,
+        Self::LastKnown,
+        Self::Fallback,
         Self::NoAnswer,
     ];
 
@@ -65,6 +78,9 @@ impl Reason {
             Self::Healthy => "healthy",
             Self::Standby => "standby",
             Self::AllUnhealthy => "all-unhealthy",
+            Self::Panic => "panic",
+            Self::LastKnown => "last-known",
+            Self::Fallback => "fallback",
             Self::NoAnswer => "no-answer",
         }
     }
@@ -110,6 +126,24 @@ pub(crate) enum Choice {
         /// How many answer at most.
         most: u8,
     },
+    /// So many of these, by the client's prefix.
+    Sticky {
+        /// The record's number.
+        key: u64,
+        /// The sets to choose from.
+        picks: Box<[Weighed]>,
+        /// How many answer at most.
+        most: u8,
+    },
+    /// One or the other, by the client's prefix.
+    Dialled {
+        /// The record's number.
+        key: u64,
+        /// Per cent of prefixes that get the first.
+        share: u8,
+        own: Pick,
+        spill: Pick,
+    },
 }
 
 impl Choice {
@@ -127,6 +161,8 @@ pub(crate) struct Decision {
     pub(crate) policy: Policy,
     /// How it tells clients apart, if it does.
     pub(crate) plan: Option<Arc<Plan>>,
+    /// A TTL by health.
+    ttl: Option<TtlRange>,
     /// For the first class of clients: all of them, without a plan.
     first: Case,
     /// For the other classes.
@@ -143,16 +179,21 @@ struct Case {
     healthy: bool,
     /// True when every set is a listener that has left DNS.
     withdrawn: bool,
+    /// Where the record's keys ask for it.
+    memory: Option<Box<Memory>>,
 }
 
 /// A set as a policy sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     set: u16,
+    /// A number for its id.
+    id: u64,
     healthy: bool,
     /// A listener that has left DNS: not even a last resort while anything else is there.
     withdrawn: bool,
-    weight: u8,
+    weight: u32,
+    dial: u8,
     role: Option<FailoverRole>,
     outcome: Outcome,
 }
@@ -171,9 +212,64 @@ impl Member {
 pub(crate) struct Rules {
     policy: Policy,
     max_answers: u8,
+    beyond: Beyond,
+    /// A number for the record's name.
+    key: u64,
+}
+
+impl Rules {
+    /// True when what was decided before counts.
+    fn remember(&self) -> bool {
+        let beyond = &self.beyond;
+        beyond.all_down == AllDown::LastKnown || beyond.slow_start > 0 || beyond.ttl.is_some()
+    }
 }
 
 impl Decision {
+    /// Nothing to answer, nothing remembered.
+    fn nothing() -> Self {
+        Self {
+            policy: Policy::Simple,
+            plan: None,
+            ttl: None,
+            first: Case::NOTHING,
+            others: Vec::new(),
+        }
+    }
+
+    /// Only what it remembers, for the sets' numbers of another generation.
+    fn remembered(&self, number: impl Fn(u16) -> Option<u16>) -> Self {
+        let case = |case: &Case| {
+            let memory = case
+                .memory
+                .as_ref()
+                .map(|memory| memory.renumbered(&number));
+            Case {
+                memory: memory.map(Box::new),
+                ..Case::NOTHING
+            }
+        };
+        Self {
+            first: case(&self.first),
+            others: self.others.iter().map(case).collect(),
+            ..Self::nothing()
+        }
+    }
+
+    fn memory(&self, class: u32) -> Option<&Memory> {
+        let case = match class.checked_sub(1) {
+            None => Some(&self.first),
+            Some(other) => self.others.get(other as usize),
+        };
+        case?.memory.as_deref()
+    }
+
+    /// True while a set grows to its weight.
+    fn is_growing(&self, rules: Rules, now: u32) -> bool {
+        let mut cases = std::iter::once(&self.first).chain(&self.others);
+        cases.any(|case| case.is_growing(rules, now))
+    }
+
     /// The class of a client, and how much of its address says so.
     pub(crate) fn class_of(&self, client: Client) -> Found {
         match &self.plan {
@@ -186,7 +282,10 @@ impl Decision {
     pub(crate) fn weights(&self, class: u32) -> Option<u32> {
         match &self.case(class).choice {
             Choice::Weighted(entries) => entries.last().map(|(sum, _)| *sum),
-            Choice::One(_) | Choice::Some { .. } => None,
+            Choice::One(_)
+            | Choice::Some { .. }
+            | Choice::Sticky { .. }
+            | Choice::Dialled { .. } => None,
         }
     }
 
@@ -203,43 +302,6 @@ impl Decision {
     }
 }
 
-impl Case {
-    /// Nothing to answer.
-    const NOTHING: Self = Self {
-        reason: Reason::NoAnswer,
-        choice: Choice::NOTHING,
-        healthy: false,
-        withdrawn: false,
-    };
-
-    /// Decides from the sets that are for the clients, the most exact first.
-    fn new(rules: Rules, members: &[Member]) -> Self {
-        let withdrawn = !members.is_empty() && members.iter().all(|member| member.withdrawn);
-        let present: Vec<&Member> = members
-            .iter()
-            .filter(|member| withdrawn || !member.withdrawn)
-            .collect();
-        let (choice, reason) = match rules.policy {
-            Policy::Simple => simple::choose(&present),
-            Policy::Weighted => weighted::choose(&present),
-            Policy::Failover => failover::choose(&present),
-            Policy::Multivalue => multivalue::choose(&present, rules.max_answers),
-            Policy::Geolocation | Policy::IpBased | Policy::Latency | Policy::Geoproximity => {
-                located::choose(&present)
-            }
-        };
-        let empty = present
-            .iter()
-            .all(|member| member.outcome == Outcome::Nothing);
-        Self {
-            reason: if empty { Reason::NoAnswer } else { reason },
-            choice,
-            healthy: members.iter().any(|member| member.healthy),
-            withdrawn,
-        }
-    }
-}
-
 /// Every routed record's decision under one health table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decisions(Vec<Arc<Decision>>);
@@ -248,85 +310,5 @@ impl Decisions {
     /// One record's.
     pub(crate) fn get(&self, record: RoutedIdx) -> Option<&Decision> {
         self.0.get(record as usize).map(|decision| &**decision)
-    }
-}
-
-/// Writes the answer of a routed record.
-pub(crate) struct Writer<'w, 'b, W> {
-    /// Where fixed RRsets are.
-    pub(crate) zones: &'w ZoneTable,
-    /// Where routed ones are.
-    pub(crate) decisions: &'w Decisions,
-    /// What is written to.
-    pub(crate) response: &'w mut Response<'b>,
-    /// Where the owner's name stands in the message.
-    pub(crate) owner: usize,
-    /// The source of draws.
-    pub(crate) draw: &'w mut SmallRng,
-    /// Who is told of each choice.
-    pub(crate) witness: &'w mut W,
-}
-
-impl<W: Witness> Writer<'_, '_, W> {
-    /// Draws from `record`'s decision for a class of its clients and writes the outcome.
-    ///
-    /// # Errors
-    /// [`Full`] when it does not fit.
-    pub(crate) fn record(
-        &mut self,
-        record: RoutedIdx,
-        class: u32,
-        depth: usize,
-    ) -> Result<(), Full> {
-        if depth > MAX_ALIAS_DEPTH {
-            return Ok(());
-        }
-        let Some(decision) = self.decisions.get(record) else {
-            return Ok(());
-        };
-        self.witness.decided(record, class, depth);
-        match &decision.case(class).choice {
-            Choice::One(pick) => self.pick(pick, depth),
-            Choice::Weighted(entries) => match weighted::draw(entries, self.draw) {
-                Some((pick, point)) => {
-                    self.witness.drew(point);
-                    self.pick(pick, depth)
-                }
-                None => Ok(()),
-            },
-            Choice::Some { picks, most } => {
-                for index in multivalue::draw(picks.len(), usize::from(*most), self.draw) {
-                    if let Some(pick) = picks.get(index) {
-                        self.pick(pick, depth)?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn pick(&mut self, pick: &Pick, depth: usize) -> Result<(), Full> {
-        self.witness.picked(pick.set, depth);
-        match &pick.outcome {
-            Outcome::Nothing => Ok(()),
-            Outcome::Values(blob) => self.blob(blob),
-            Outcome::Fixed(blob) => {
-                let view = self.zones.blob(*blob);
-                simple::write(self.response, view, self.owner, self.draw)
-            }
-            Outcome::Some(blobs) => {
-                for index in multivalue::draw(blobs.len(), multivalue::MAX_ANSWERS, self.draw) {
-                    if let Some(blob) = blobs.get(index) {
-                        self.blob(blob)?;
-                    }
-                }
-                Ok(())
-            }
-            Outcome::Record(record, class) => self.record(*record, *class, depth + 1),
-        }
-    }
-
-    fn blob(&mut self, blob: &Blob) -> Result<(), Full> {
-        simple::write(self.response, blob.view(), self.owner, self.draw)
     }
 }

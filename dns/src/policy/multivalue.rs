@@ -9,7 +9,7 @@ use super::{Choice, Member, Reason};
 /// Answers at most when a record does not say (Route 53).
 pub(crate) const MAX_ANSWERS: usize = 8;
 /// The most that a record may say, which the configuration's reader holds to.
-const MAX_DRAWN: usize = 64;
+pub(super) const MAX_DRAWN: usize = 64;
 
 /// The sets to draw from.
 pub(super) fn choose(members: &[&Member], most: u8) -> (Choice, Reason) {

@@ -126,6 +126,17 @@ impl Plan {
         }
     }
 
+    /// The same with a set that is for all classes, after their own.
+    pub(super) fn with_set(mut self, set: usize) -> Self {
+        for class in &mut self.classes {
+            if let Some(sets) = &mut class.sets {
+                sets.retain(|other| *other != set);
+                sets.push(set);
+            }
+        }
+        self
+    }
+
     /// `own` (if the record's policy tells clients apart) joined with the plans of the records
     /// that sets lead to; `None` when nothing tells clients apart.
     pub(super) fn join<'p>(

@@ -7,53 +7,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use conf::{
-    Audience, CheckIdx, CidrCollection, CollectionIdx, Config, FailoverRole, Policy, RecordType,
-    Region,
-};
-use healthcheck::{Changes, CheckId, GroupId, HealthTable, SlotId, SlotMap};
+use conf::{CheckIdx, Config, RecordType};
+use healthcheck::{Changes, CheckId, GroupId, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
-use super::order::{self, Candidate};
-use super::plan::{Class, Places, Plan};
-use super::{Case, Decision, Decisions, Member, Outcome, Rules};
+use super::plan::{Places, Plan};
+use super::route::{Route, RouteData, RouteSet, Under};
+use super::sticky;
+use super::{Decision, Decisions, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
 use crate::location::{Geography, Located};
 use crate::name::Name;
 use crate::wire::Blob;
-use crate::zone::{BlobPlace, RoutedIdx, SetData, ZoneTable};
-
-#[derive(Debug, Clone)]
-pub(super) struct Route {
-    pub(super) owner: Name,
-    pub(super) rtype: RecordType,
-    pub(super) collection: Option<CollectionIdx>,
-    pub(super) rules: Rules,
-    pub(super) sets: Vec<RouteSet>,
-    plan: Option<Arc<Plan>>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct RouteSet {
-    pub(super) id: Box<str>,
-    pub(super) weight: u8,
-    pub(super) role: Option<FailoverRole>,
-    pub(super) audience: Audience,
-    pub(super) check: Option<(CheckId, CheckIdx)>,
-    pub(super) evaluate: bool,
-    pub(super) data: RouteData,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum RouteData {
-    Values(Arc<Blob>),
-    Listener(ListenerAlias),
-    Group(GroupAlias),
-    Fixed(BlobPlace),
-    Record(RoutedIdx),
-    /// An alias to a record that is not served (it is below a cut).
-    Nowhere,
-}
+use crate::zone::{RoutedIdx, SetData, ZoneTable};
 
 /// Every routed record of a configuration generation.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +33,8 @@ pub(crate) struct Routes {
     rank: Vec<usize>,
     /// The aliases that lead to each record.
     aliases: Vec<Vec<RoutedIdx>>,
+    /// Records whose sets grow to their weights.
+    growing: Vec<RoutedIdx>,
     by_target: HashMap<SlotId, Vec<RoutedIdx>>,
     by_group: HashMap<GroupId, Vec<RoutedIdx>>,
     by_check: HashMap<CheckId, Vec<RoutedIdx>>,
@@ -89,6 +57,8 @@ impl Routes {
                     weight: set.weight,
                     role: set.failover,
                     audience: set.audience,
+                    dial: set.dial,
+                    fallback: set.fallback,
                     check: set.health_check.and_then(|check| context.check(check)),
                     evaluate: match &set.data {
                         RoutedData::Values(_) => false,
@@ -103,6 +73,8 @@ impl Routes {
                     rules: Rules {
                         policy: record.policy,
                         max_answers: record.max_answers,
+                        beyond: record.beyond,
+                        key: sticky::number(record.owner.to_lower().as_wire()),
                     },
                     sets: sets.collect(),
                     plan: None,
@@ -151,28 +123,73 @@ impl Routes {
         self.geography = places.made();
     }
 
-    /// Decides every record.
-    pub(crate) fn decide_all(&self, health: &HealthTable, withdrawn: bool) -> Decisions {
-        let undecided = Arc::new(Decision {
-            policy: Policy::Simple,
-            plan: None,
-            first: Case::NOTHING,
-            others: Vec::new(),
-        });
-        let mut decisions = Decisions(vec![undecided; self.records.len()]);
+    /// Decides every record. `before`: what was decided for the same records, if anything.
+    pub(crate) fn decide_all(&self, before: Option<&Decisions>, under: Under<'_>) -> Decisions {
+        let undecided = Arc::new(Decision::nothing());
+        let mut decisions = match before {
+            Some(before) if before.0.len() == self.records.len() => before.clone(),
+            _ => Decisions(vec![undecided; self.records.len()]),
+        };
         for &record in &self.order {
-            self.decide(record, &mut decisions, health, withdrawn);
+            self.decide(record, &mut decisions, under);
         }
         decisions
+    }
+
+    /// What another generation remembered of records that are in this one too.
+    pub(crate) fn inherit(&self, from: &Self, decided: &Decisions) -> Decisions {
+        let nothing = Arc::new(Decision::nothing());
+        let remember = |route: &Route| route.rules.remember();
+        let mut theirs: HashMap<(Name, RecordType), usize> = HashMap::new();
+        if self.records.iter().any(remember) {
+            let records = from.records.iter().enumerate();
+            let records = records.filter(|(_, route)| remember(route));
+            theirs.extend(records.map(|(at, route)| ((route.owner.clone(), route.rtype), at)));
+        }
+        let inherited = self.records.iter().map(|route| {
+            let at = theirs.get(&(route.owner.clone(), route.rtype));
+            let found = at.and_then(|at| Some((from.records.get(*at)?, decided.0.get(*at)?)));
+            found.map_or_else(
+                || nothing.clone(),
+                |(other, decision)| {
+                    let number = |set: u16| {
+                        let id = &other.sets.get(usize::from(set))?.id;
+                        let at = route.sets.iter().position(|set| set.id == *id)?;
+                        u16::try_from(at).ok()
+                    };
+                    Arc::new(decision.remembered(number))
+                },
+            )
+        });
+        Decisions(inherited.collect())
+    }
+
+    /// Decides again the records whose sets grow; `None` when none does.
+    pub(crate) fn decide_growing(&self, before: &Decisions, under: Under<'_>) -> Option<Decisions> {
+        let growing = self.growing.iter().copied();
+        let growing: Vec<RoutedIdx> = growing
+            .filter(|record| {
+                let route = self.records.get(*record as usize);
+                let decided = route.zip(before.get(*record));
+                decided.is_some_and(|(route, decision)| decision.is_growing(route.rules, under.now))
+            })
+            .collect();
+        if growing.is_empty() {
+            return None;
+        }
+        let mut decisions = before.clone();
+        for record in growing {
+            self.decide(record, &mut decisions, under);
+        }
+        Some(decisions)
     }
 
     /// Decides again what `changes` touch; `None` when every decision is as it was.
     pub(crate) fn decide_changed<'c>(
         &self,
         previous: &Decisions,
-        health: &HealthTable,
         changes: impl Iterator<Item = &'c Changes>,
-        withdrawn: bool,
+        under: Under<'_>,
     ) -> Option<Decisions> {
         let touched = self.touched(changes);
         if touched.is_empty() {
@@ -180,7 +197,7 @@ impl Routes {
         }
         let mut decisions = previous.clone();
         for (_, record) in touched {
-            self.decide(record, &mut decisions, health, withdrawn);
+            self.decide(record, &mut decisions, under);
         }
         (decisions != *previous).then_some(decisions)
     }
@@ -207,17 +224,13 @@ impl Routes {
         touched
     }
 
-    fn decide(
-        &self,
-        record: RoutedIdx,
-        decisions: &mut Decisions,
-        health: &HealthTable,
-        withdrawn: bool,
-    ) {
+    /// In `decisions` stands what was decided before.
+    fn decide(&self, record: RoutedIdx, decisions: &mut Decisions, under: Under<'_>) {
         let Some(route) = self.records.get(record as usize) else {
             return;
         };
-        let decision = route.decide(decisions, health, withdrawn);
+        let before = decisions.0.get(record as usize).cloned();
+        let decision = route.decide(before.as_deref(), decisions, under);
         if let Some(place) = decisions.0.get_mut(record as usize)
             && **place != decision
         {
@@ -230,6 +243,9 @@ impl Routes {
         self.aliases = vec![Vec::new(); self.records.len()];
         for (index, route) in self.records.iter().enumerate() {
             let record = index as RoutedIdx;
+            if route.rules.beyond.slow_start > 0 {
+                self.growing.push(record);
+            }
             for set in &route.sets {
                 if let Some((check, _)) = set.check {
                     self.by_check.entry(check).or_default().push(record);
@@ -293,145 +309,6 @@ impl Routes {
             }
         }
         self.order = order;
-    }
-}
-
-impl Route {
-    /// How its own policy tells clients apart, if it does.
-    fn own_plan(
-        &self,
-        places: &mut Places<'_>,
-        collection: Option<&CidrCollection>,
-        regions: &[Region],
-    ) -> Option<Plan> {
-        let candidates: Vec<Candidate<'_>> = self
-            .sets
-            .iter()
-            .map(|set| Candidate {
-                id: &set.id,
-                audience: set.audience,
-            })
-            .collect();
-        let candidates = candidates.as_slice();
-        let alike = || {
-            let sets = self.sets.iter().map(|set| (set.id.clone(), set.audience));
-            (self.rules.policy, sets.collect())
-        };
-        Some(match self.rules.policy {
-            Policy::Geolocation => {
-                Plan::of_whereabouts(places, alike(), |there| order::by_place(candidates, there))
-            }
-            Policy::Latency => Plan::of_whereabouts(places, alike(), |there| {
-                order::by_latency(candidates, there, regions)
-            }),
-            Policy::Geoproximity => Plan::of_whereabouts(places, alike(), |there| {
-                order::by_distance(candidates, there)
-            }),
-            Policy::IpBased => {
-                let audiences: Vec<Audience> = self.sets.iter().map(|set| set.audience).collect();
-                Plan::of_collection(&audiences, collection?)
-            }
-            Policy::Simple | Policy::Weighted | Policy::Failover | Policy::Multivalue => {
-                return None;
-            }
-        })
-    }
-
-    fn decide(&self, decisions: &Decisions, health: &HealthTable, withdrawn: bool) -> Decision {
-        let case = |class: &Class| {
-            let members = self.members(class, decisions, health, withdrawn);
-            Case::new(self.rules, &members)
-        };
-        let everyone = [Class::default()];
-        let classes = match &self.plan {
-            Some(plan) => plan.classes.as_slice(),
-            None => &everyone,
-        };
-        let mut cases = classes.iter().map(case);
-        Decision {
-            policy: self.rules.policy,
-            plan: self.plan.clone(),
-            first: cases.next().unwrap_or(Case::NOTHING),
-            others: cases.collect(),
-        }
-    }
-
-    /// A class of its clients.
-    pub(super) fn class(&self, number: u32) -> Class {
-        let classes = self.plan.as_ref().map(|plan| plan.classes.as_slice());
-        let found = classes.and_then(|classes| classes.get(number as usize));
-        found.cloned().unwrap_or_default()
-    }
-
-    /// The sets as the policy sees them for a class of its clients, the first choice first.
-    pub(super) fn members(
-        &self,
-        class: &Class,
-        decisions: &Decisions,
-        health: &HealthTable,
-        withdrawn: bool,
-    ) -> Vec<Member> {
-        let member = |index: usize| {
-            let set = self.sets.get(index)?;
-            Some(set.member(
-                index as u16,
-                class.of_target(index),
-                decisions,
-                health,
-                withdrawn,
-            ))
-        };
-        match &class.sets {
-            Some(sets) => sets.iter().copied().filter_map(member).collect(),
-            None => (0..self.sets.len()).filter_map(member).collect(),
-        }
-    }
-}
-
-impl RouteSet {
-    /// The set as its policy sees it, for clients that are of `class` in the record it leads to.
-    pub(super) fn member(
-        &self,
-        number: u16,
-        class: u32,
-        decisions: &Decisions,
-        health: &HealthTable,
-        withdrawn: bool,
-    ) -> Member {
-        let target = match &self.data {
-            RouteData::Record(record) => decisions.get(*record).map(|target| target.case(class)),
-            _ => None,
-        };
-        let withdrawn = match &self.data {
-            RouteData::Listener(_) => withdrawn,
-            _ => target.is_some_and(|target| target.withdrawn),
-        };
-        let check = self.check.and_then(|(check, _)| health.check(check));
-        let checked = check.is_none_or(|check| check.healthy);
-        let target_healthy = match &self.data {
-            _ if !self.evaluate => true,
-            RouteData::Values(_) | RouteData::Fixed(_) | RouteData::Nowhere => true,
-            RouteData::Listener(listener) => listener.is_healthy(health),
-            RouteData::Group(group) => group.is_healthy(health),
-            RouteData::Record(_) => target.is_some_and(|target| target.healthy),
-        };
-        let outcome = match &self.data {
-            _ if withdrawn => Outcome::Nothing,
-            RouteData::Nowhere => Outcome::Nothing,
-            RouteData::Values(blob) => Outcome::Values(blob.clone()),
-            RouteData::Fixed(blob) => Outcome::Fixed(*blob),
-            RouteData::Listener(listener) => listener.outcome(),
-            RouteData::Group(group) => group.outcome(health),
-            RouteData::Record(record) => Outcome::Record(*record, class),
-        };
-        Member {
-            set: number,
-            healthy: !withdrawn && checked && target_healthy,
-            withdrawn,
-            weight: self.weight,
-            role: self.role,
-            outcome,
-        }
     }
 }
 

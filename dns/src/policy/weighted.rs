@@ -37,7 +37,7 @@ fn table(members: &[&Member]) -> Choice {
     let alike = members.iter().all(|member| member.weight == 0);
     let mut sum = 0;
     let entries = members.iter().map(|member| {
-        sum += if alike { 1 } else { u32::from(member.weight) };
+        sum += if alike { 1 } else { member.weight };
         (sum, member.pick())
     });
     Choice::Weighted(entries.collect())

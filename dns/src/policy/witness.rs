@@ -15,6 +15,8 @@ pub(crate) trait Witness {
     fn decided(&mut self, record: RoutedIdx, class: u32, depth: usize);
     /// A draw by weight came to this point below the sum of the weights.
     fn drew(&mut self, point: u32);
+    /// So many bits of the client's address chose.
+    fn by_prefix(&mut self, bits: u8);
     /// This set answers, of the record decided last at this depth.
     fn picked(&mut self, set: u16, depth: usize);
 }
@@ -23,5 +25,6 @@ impl Witness for () {
     fn located(&mut self, _found: Found) {}
     fn decided(&mut self, _record: RoutedIdx, _class: u32, _depth: usize) {}
     fn drew(&mut self, _point: u32) {}
+    fn by_prefix(&mut self, _bits: u8) {}
     fn picked(&mut self, _set: u16, _depth: usize) {}
 }

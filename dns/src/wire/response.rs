@@ -168,6 +168,23 @@ impl<'b> Response<'b> {
         Ok(())
     }
 
+    /// Changes the TTL of every record from `from` on; the records' owners are pointers.
+    pub(crate) fn change_ttls(&mut self, from: usize, change: impl Fn(u32) -> u32) {
+        /// Owner pointer, type and class come before, the length of the data after.
+        const TTL_AT: usize = 6;
+        let mut at = from;
+        while at < self.len
+            && let Some([a, b, c, d, high, low]) = self
+                .out
+                .get_mut(at + TTL_AT..)
+                .and_then(|rest| rest.first_chunk_mut())
+        {
+            let ttl = change(u32::from_be_bytes([*a, *b, *c, *d])).to_be_bytes();
+            [*a, *b, *c, *d] = ttl;
+            at += TTL_AT + 6 + usize::from(u16::from_be_bytes([*high, *low]));
+        }
+    }
+
     /// Writes a compression pointer to `target` over the two bytes at `at`.
     pub(crate) fn point(&mut self, at: usize, target: usize) -> Result<(), Full> {
         if target > POINTER_MAX {

@@ -64,6 +64,23 @@ sets = [
   { id = "de", location = { country = "DE" }, values = ["192.0.2.6"] },
   { id = "else", location = "default", values = ["192.0.2.7"] },
 ]
+[[zone.record]]
+name = "sticky"
+type = "A"
+policy = "multivalue"
+sticky = "client-prefix"
+ttl-min = 1
+ttl-max = 9
+sets = [{ id = "a", values = ["192.0.2.8"] }, { id = "b", values = ["192.0.2.9"] }]
+[[zone.record]]
+name = "dial"
+type = "A"
+policy = "latency"
+all-down = "nodata"
+sets = [
+  { id = "a", region = "us-east-1", dial = 40, alias = { record = "sticky" } },
+  { id = "b", region = "us-west-2", values = ["192.0.2.9"] },
+]
 [[network]]
 name = "office"
 cidrs = ["192.0.2.0/24"]
@@ -81,6 +98,8 @@ const NAMES: &[&str] = &[
     "y.x.a.test",
     "ns.sub.a.test",
     "weighted.a.test",
+    "sticky.a.test",
+    "dial.a.test",
     "nothing.a.test",
     "elsewhere.test",
     "",
