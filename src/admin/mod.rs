@@ -32,7 +32,7 @@ const MAX_BODY: usize = 64 << 10;
 fn router(admin: Shared, door: guard::Door) -> Router {
     let gate = guard::Gate::new(admin.clone(), door);
     Router::new()
-        .route("/", get(page::show))
+        .merge(page::router())
         .route("/healthz", get(lifecycle::healthz))
         .route("/readyz", get(lifecycle::readyz))
         .route("/metrics", get(metrics::expose))

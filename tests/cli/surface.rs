@@ -215,3 +215,27 @@ fn the_page_shows_it_all_and_runs_nothing() {
     }
     assert!(!page.body.contains("<script") && !page.body.contains("src="));
 }
+
+#[test]
+fn each_target_and_check_has_a_page_that_tells_what_would_change_it() {
+    let one = Service::start("one");
+    let process = everything(&one);
+    let admin = process.admin_tcp();
+    let overview = get(admin, "/").body;
+    let target = format!("/target-groups/app/targets/{}", one.http);
+    let check = "/health-checks/up";
+    let probed = ["Last probes", "200 OK", "registered by"];
+    let followed = ["tcp", "record/example.test/api", "looks at"];
+    for (path, parts) in [(target.as_str(), probed), (check, followed)] {
+        assert!(overview.contains(&format!("href=\"{path}\"")), "{overview}");
+        let page = get(admin, path);
+        assert_eq!(page.status, 200, "{path}");
+        for part in ["healthy", "It becomes unhealthy after"]
+            .iter()
+            .chain(&parts)
+        {
+            assert!(page.body.contains(part), "no {part} in {}", page.body);
+        }
+    }
+    assert_eq!(get(admin, "/health-checks/none").status, 404);
+}

@@ -11,15 +11,15 @@ use super::super::state::{Admin, Shared, View};
 use super::{List, PagingQuery, Status, page, used_by};
 use crate::moment;
 
-/// A standalone check as the API shows it.
+/// A standalone check as the API and the page show it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct CheckReport {
-    name: String,
-    r#type: &'static str,
+pub(in crate::admin) struct CheckReport {
+    pub(in crate::admin) name: String,
+    pub(in crate::admin) r#type: &'static str,
     /// What it looks at: an address, a name with a port, a metric's condition, `health-check/NAME`, `target-group/NAME` or
     /// `routing-control/NAME`.
-    watches: Vec<String>,
+    pub(in crate::admin) watches: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,15 +38,15 @@ pub(super) struct CheckReport {
     health_threshold: Option<u32>,
     disabled: bool,
     inverted: bool,
-    status: Status,
+    pub(in crate::admin) status: Status,
     reasons: Vec<String>,
-    healthy: bool,
-    description: String,
-    since: Option<String>,
-    used_by: Vec<String>,
+    pub(in crate::admin) healthy: bool,
+    pub(in crate::admin) description: String,
+    pub(in crate::admin) since: Option<String>,
+    pub(in crate::admin) used_by: Vec<String>,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    probes: Option<CheckDetails>,
+    pub(in crate::admin) probes: Option<CheckDetails>,
 }
 
 /// GET a list.
@@ -63,22 +63,24 @@ pub(super) async fn item(
     State(admin): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Json<CheckReport>, ApiError> {
+    detail(&admin, &name).await.map(Json)
+}
+
+/// One check with what the board knows of its probes.
+pub(in crate::admin) async fn detail(admin: &Admin, name: &str) -> Result<CheckReport, ApiError> {
     let view = admin.view();
-    let mut all = reports(&admin, &view).into_iter();
+    let mut all = reports(admin, &view).into_iter();
     let found = all.find(|report| report.name == name);
     let mut report = found.ok_or_else(|| {
         let known = view.config.health_checks.iter();
-        ApiError::not_found(
-            "health check",
-            &name,
-            known.map(|check| check.name.as_str()),
-        )
+        ApiError::not_found("health check", name, known.map(|check| check.name.as_str()))
     })?;
-    report.probes = admin.board.check_details(&name).await;
-    Ok(Json(report))
+    report.probes = admin.board.check_details(name).await;
+    Ok(report)
 }
 
-fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
+/// Every standalone check, in the order of the configuration.
+pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<CheckReport> {
     let table = admin.board.table();
     let report = |(index, check): (usize, &HealthCheck)| {
         let id = view.slots.check(&check.name);

@@ -5,7 +5,7 @@
 //! key). docs/openapi.json describes it all, and a test holds that file to these routes.
 
 mod answer;
-mod checks;
+pub(super) mod checks;
 pub(super) mod controls;
 mod generation;
 pub(super) mod groups;

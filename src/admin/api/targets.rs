@@ -20,7 +20,7 @@ use crate::moment;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::admin) struct TargetReport {
-    target_group: String,
+    pub(in crate::admin) target_group: String,
     pub(in crate::admin) address: SocketAddr,
     pub(in crate::admin) status: Status,
     reasons: Vec<String>,
@@ -28,16 +28,16 @@ pub(in crate::admin) struct TargetReport {
     /// ELB reason code; null when healthy.
     pub(in crate::admin) reason: Option<&'static str>,
     pub(in crate::admin) description: String,
-    source: &'static str,
-    operator: &'static str,
-    since: String,
+    pub(in crate::admin) source: &'static str,
+    pub(in crate::admin) operator: &'static str,
+    pub(in crate::admin) since: String,
     /// Seconds in this state.
     pub(in crate::admin) for_seconds: u64,
     pub(in crate::admin) weight: u16,
     /// False once deregistered, while its delay runs.
     registered: bool,
     /// Who registered it; null once deregistered.
-    registered_by: Option<String>,
+    pub(in crate::admin) registered_by: Option<String>,
     configured_weight: Option<u16>,
     availability_zone: String,
     backup: bool,
@@ -47,7 +47,7 @@ pub(in crate::admin) struct TargetReport {
     used_by: Vec<String>,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    probes: Option<TargetDetails>,
+    pub(in crate::admin) probes: Option<TargetDetails>,
 }
 
 /// GET a list.
@@ -72,7 +72,7 @@ pub(super) async fn item(
 }
 
 /// One target with what the board knows of its probes.
-pub(super) async fn detail(
+pub(in crate::admin) async fn detail(
     admin: &Admin,
     name: &str,
     address: SocketAddr,
@@ -87,7 +87,7 @@ pub(super) async fn detail(
 }
 
 /// Reads the address of a path.
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, ApiError> {
+pub(in crate::admin) fn parse_address(text: &str) -> Result<SocketAddr, ApiError> {
     text.parse().map_err(|_| {
         let error = format!("`{text}` is no target address");
         ApiError::new(StatusCode::BAD_REQUEST, error)

@@ -1,0 +1,105 @@
+//! The page's balancer: listeners with their rules, target groups with their targets.
+
+use super::super::api::groups::GroupReport;
+use super::super::api::listeners::ListenerReport;
+use super::super::api::targets::TargetReport;
+use super::markup::{badge, escape, link, segment, table, verdict};
+use crate::moment;
+
+/// Listeners and the rules of each.
+pub(super) fn listener_table(listeners: &[ListenerReport]) -> String {
+    let columns = [
+        "listener",
+        "protocol",
+        "address",
+        "default action",
+        "connections",
+        "status",
+    ];
+    let rows = listeners.iter().map(|listener| {
+        let addresses: Vec<String> = listener.bind.iter().map(ToString::to_string).collect();
+        [
+            escape(&listener.name),
+            listener.protocol.to_owned(),
+            addresses.join("<br>"),
+            escape(&listener.default_action),
+            listener.connections.to_string(),
+            verdict(listener.status, &listener.reasons),
+        ]
+    });
+    let rules: String = listeners.iter().map(rule_table).collect();
+    format!(
+        "<section><h2>Listeners</h2>{}{rules}</section>\n",
+        table(&columns, rows)
+    )
+}
+
+fn rule_table(listener: &ListenerReport) -> String {
+    if listener.rules.is_empty() {
+        return String::new();
+    }
+    let rows = listener.rules.iter().map(|rule| {
+        [
+            rule.priority.to_string(),
+            escape(&rule.conditions.join(", ")),
+            escape(&rule.action),
+        ]
+    });
+    format!(
+        "<h3>Rules of {}</h3>{}",
+        escape(&listener.name),
+        table(&["priority", "conditions", "action"], rows)
+    )
+}
+
+/// A target group, its targets linked to their details.
+pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> String {
+    let columns = [
+        "target",
+        "state",
+        "why",
+        "for",
+        "weight",
+        "in flight",
+        "selected",
+    ];
+    let rows = targets.iter().map(|target| {
+        let reason = target.reason.unwrap_or_default();
+        let address = target.address.to_string();
+        [
+            link(&target_path(&group.name, &address), &address),
+            badge(target.status, target.state),
+            format!("<b>{reason}</b> {}", escape(&target.description)),
+            moment::seconds(target.for_seconds),
+            target.weight.to_string(),
+            target.in_flight.to_string(),
+            target.selected.to_string(),
+        ]
+    });
+    let check = &group.health_check;
+    let path = check
+        .path
+        .as_deref()
+        .map(|path| format!(" {}", escape(path)))
+        .unwrap_or_default();
+    format!(
+        "<section><h2>{} {}</h2><p>{}, {}, {} of {} targets healthy; probed by {}{path} every {}</p>{}</section>\n",
+        escape(&group.name),
+        verdict(group.status, &group.reasons),
+        group.protocol,
+        group.algorithm,
+        group.healthy,
+        group.registered,
+        check.protocol,
+        check.interval,
+        table(&columns, rows),
+    )
+}
+
+fn target_path(group: &str, address: &str) -> String {
+    format!(
+        "/target-groups/{}/targets/{}",
+        segment(group),
+        segment(address)
+    )
+}
