@@ -3,14 +3,17 @@
 //!
 //! Made by the board on request; serialized by the admin API. Never on the data path.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use conf::TrafficFailure;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::machine::{CheckMachine, Machine};
-use crate::{Observation, OperatorState, ReasonCode, Source, TargetState};
+use crate::passive::Ejection;
+use crate::{Observation, OperatorState, ReasonCode, Source, Tally, TargetState};
 
 /// A target in full. Serialized in kebab-case; durations in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,12 +60,58 @@ pub struct TargetDetails {
     pub failures: u32,
     /// The last probes, newest first, at most five.
     pub observations: Vec<ObservationDetails>,
+    /// What real traffic came to; `None` where nobody counts.
+    pub passive: Option<PassiveDetails>,
     /// Until the next probe; `None` when it is not probed.
     pub next_probe_ms: Option<u64>,
     /// Until the deregistration delay ends; `None` unless it runs.
     pub delay_left_ms: Option<u64>,
     /// What would change the state.
     pub next: String,
+}
+
+/// What real traffic came to on a target of a group with `passive-health`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PassiveDetails {
+    /// Failures in a row so far.
+    pub failures_in_a_row: u32,
+    /// Failures in a row that eject it; 0 = off.
+    pub consecutive_failures: u32,
+    /// Requests and flows of the last whole interval.
+    pub requests: u64,
+    /// Failures of the last whole interval, by kind, those that do not count included.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// How long such an interval is.
+    pub interval_ms: u64,
+    /// The how manieth ejection runs; `None` unless one does.
+    pub ejection: Option<u32>,
+    /// Until it ends.
+    pub ejection_left_ms: Option<u64>,
+}
+
+impl PassiveDetails {
+    pub(crate) fn new(
+        settings: &conf::PassiveHealth,
+        in_a_row: u32,
+        last: Tally,
+        ejection: Option<Ejection>,
+        now: Instant,
+    ) -> Self {
+        let failures = TrafficFailure::ALL.into_iter().zip(last.failures);
+        Self {
+            failures_in_a_row: in_a_row,
+            consecutive_failures: settings.consecutive_failures,
+            requests: last.requests(),
+            failures: failures
+                .map(|(kind, count)| (kind.as_str(), count))
+                .collect(),
+            interval_ms: milliseconds(settings.interval),
+            ejection: ejection.map(|ejection| ejection.number),
+            ejection_left_ms: ejection
+                .map(|ejection| milliseconds(ejection.until.saturating_duration_since(now))),
+        }
+    }
 }
 
 /// A standalone check in full. Serialized in kebab-case; durations in milliseconds.
@@ -135,7 +184,7 @@ impl ObservationDetails {
 }
 
 /// What would change a target's state, in one sentence.
-pub(crate) fn target_outlook(machine: &Machine) -> String {
+pub(crate) fn target_outlook(machine: &Machine, passive: Option<&PassiveDetails>) -> String {
     let thresholds = machine.thresholds();
     if !machine.is_probed() {
         return if machine.deadline().is_some() {
@@ -164,6 +213,14 @@ pub(crate) fn target_outlook(machine: &Machine) -> String {
             "{first}It becomes unhealthy after {unhealthy} failed probes in a row: \
              {failures} of {unhealthy} so far."
         )
+    };
+    let left = passive.and_then(|passive| passive.ejection_left_ms);
+    let by_probes = match left.filter(|_| machine.is_ejected()) {
+        Some(left) => {
+            let seconds = Duration::from_millis(left).as_secs_f64();
+            format!("Its ejection ends in {seconds:.1} s. {by_probes}")
+        }
+        None => by_probes,
     };
     match machine.operator() {
         OperatorState::Ready => by_probes,

@@ -14,6 +14,7 @@ mod machine;
 mod memory;
 mod metrics;
 mod observation;
+mod passive;
 mod probe;
 pub mod proxy_header;
 mod rollup;
@@ -30,13 +31,14 @@ pub use board::{
     Board, BoardHandle, BoardSettings, ControlOutcome, Prepared, UnknownTarget, start,
 };
 pub use control::{ControlChange, ControlError, ControlStatus, SafetyRuleStatus};
-pub use details::{CheckDetails, ObservationDetails, TargetDetails};
+pub use details::{CheckDetails, ObservationDetails, PassiveDetails, TargetDetails};
 pub use memory::MemorySettings;
 pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
+pub use passive::{Tally, Traffic, TrafficOutcome};
 #[doc(hidden)]
 pub use probe::answers;
 pub use roster::{GroupStatus, Roster};
-pub use signal::{PassiveEvent, PassiveFailure, Reporter, Signal};
+pub use signal::{PassiveEvent, PassiveFailure, PassiveReport, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};
 pub use state::{OperatorState, ReasonCode, Source, TargetState};
 pub use store::{read as read_state, replace as replace_state};

@@ -9,6 +9,7 @@ use prometheus::core::Collector;
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
+use crate::passive::{Cause, Limit};
 use crate::{HealthTable, Observation, Phases, ReasonCode, TargetState};
 
 /// 1 for the state a target is in, 0 for the others.
@@ -27,6 +28,12 @@ const REFUSALS: &str = "pointsman_safety_rule_refusals_total";
 const LOG_DROPPED: &str = "pointsman_health_log_dropped_total";
 /// Changes of state.
 const TRANSITIONS: &str = "pointsman_health_transitions_total";
+/// Targets ejected by what traffic saw.
+const EJECTIONS: &str = "pointsman_ejections_total";
+/// Ejections that a limit refused.
+const EJECTIONS_REFUSED: &str = "pointsman_ejections_refused_total";
+/// Targets that are ejected now.
+const EJECTED: &str = "pointsman_targets_ejected";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
 const BUCKETS: [f64; 14] = [
     0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -41,6 +48,9 @@ pub(crate) struct Metrics {
     controls: IntGaugeVec,
     refusals: IntCounterVec,
     log_dropped: IntCounter,
+    ejections: IntCounterVec,
+    ejections_refused: IntCounterVec,
+    ejected: IntGaugeVec,
 }
 
 impl Metrics {
@@ -61,6 +71,10 @@ impl Metrics {
         );
         let refusals = "Changes of routing controls that a safety rule refused.";
         let refusals = Opts::new(REFUSALS, refusals);
+        let ejections = Opts::new(EJECTIONS, "Targets ejected by what real traffic came to.");
+        let refused = "Ejections that a limit of passive health refused.";
+        let ejections_refused = Opts::new(EJECTIONS_REFUSED, refused);
+        let ejected = Opts::new(EJECTED, "Targets that are ejected now.");
         Self {
             duration: HistogramVec::new(duration, &["protocol", "result"])
                 .expect("a valid histogram"),
@@ -72,6 +86,11 @@ impl Metrics {
             log_dropped: IntCounter::new(LOG_DROPPED, "Health check log lines that were dropped.")
                 .expect("a valid counter"),
             refusals: IntCounterVec::new(refusals, &["safety_rule"]).expect("a valid counter"),
+            ejections: IntCounterVec::new(ejections, &["target_group", "reason"])
+                .expect("a valid counter"),
+            ejections_refused: IntCounterVec::new(ejections_refused, &["target_group", "limit"])
+                .expect("a valid counter"),
+            ejected: IntGaugeVec::new(ejected, &["target_group"]).expect("a valid gauge"),
         }
     }
 
@@ -112,8 +131,41 @@ impl Metrics {
             .inc();
     }
 
+    /// A target of `group` was ejected.
+    pub(crate) fn ejection(&self, group: &str, cause: &Cause) {
+        self.ejections
+            .with_label_values(&[group, cause.as_str()])
+            .inc();
+    }
+
+    /// A target of `group` was to be ejected, and was not.
+    pub(crate) fn ejection_refused(&self, group: &str, limit: Limit) {
+        self.ejections_refused
+            .with_label_values(&[group, limit.as_str()])
+            .inc();
+    }
+
+    /// So many targets of `group` are ejected; `None` = it has no passive health any more.
+    pub(crate) fn ejected(&self, group: &str, ejected: Option<usize>) {
+        match ejected {
+            Some(ejected) => {
+                let ejected = i64::try_from(ejected).unwrap_or(i64::MAX);
+                self.ejected.with_label_values(&[group]).set(ejected);
+            }
+            // Fails for groups that never had it.
+            None => drop(self.ejected.remove_label_values(&[group])),
+        }
+    }
+
     /// The group is gone: so are its series.
     pub(crate) fn forget_group(&self, group: &str) {
+        self.ejected(group, None);
+        for cause in Cause::WORDS {
+            let _absent = self.ejections.remove_label_values(&[group, cause]);
+        }
+        for limit in Limit::WORDS {
+            let _absent = self.ejections_refused.remove_label_values(&[group, limit]);
+        }
         let reasons = ReasonCode::ALL.map(Some).into_iter().chain([None]);
         for reason in reasons {
             for state in TargetState::ALL {
@@ -154,6 +206,9 @@ impl Metrics {
         families.extend(self.controls.collect());
         families.extend(self.refusals.collect());
         families.extend(self.log_dropped.collect());
+        families.extend(self.ejections.collect());
+        families.extend(self.ejections_refused.collect());
+        families.extend(self.ejected.collect());
         families.push(target_health(table));
         families.push(check_health(table));
         families.retain(|family| !family.get_metric().is_empty());

@@ -84,11 +84,13 @@ pub enum ReasonCode {
     DeregistrationInProgress,
     /// `Target.HealthCheckDisabled`
     HealthCheckDisabled,
+    /// `Target.Ejected`: real traffic was an outlier. Not ELB's.
+    Ejected,
 }
 
 impl ReasonCode {
     /// Every reason code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RegistrationInProgress,
         Self::InitialHealthChecking,
         Self::InternalError,
@@ -99,6 +101,7 @@ impl ReasonCode {
         Self::NotInUse,
         Self::DeregistrationInProgress,
         Self::HealthCheckDisabled,
+        Self::Ejected,
     ];
 
     /// The name in API, logs and metrics.
@@ -114,6 +117,7 @@ impl ReasonCode {
             Self::NotInUse => "Target.NotInUse",
             Self::DeregistrationInProgress => "Target.DeregistrationInProgress",
             Self::HealthCheckDisabled => "Target.HealthCheckDisabled",
+            Self::Ejected => "Target.Ejected",
         }
     }
 }
@@ -123,7 +127,7 @@ impl ReasonCode {
 pub enum Source {
     /// Probes, by thresholds.
     Probe,
-    /// Real traffic: a connect that failed.
+    /// Real traffic: a connect that failed, or an ejection.
     Passive,
     /// The operator.
     Operator,

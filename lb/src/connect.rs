@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthcheck::{PassiveEvent, PassiveFailure};
+use conf::TrafficFailure;
+use healthcheck::{PassiveEvent, PassiveFailure, TrafficOutcome};
 use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -71,7 +72,11 @@ impl WorkerContext {
                 failure,
                 at: Instant::now(),
             };
-            self.reporter().report(target.signal(), event);
+            // A burst of failures counts once: the mark is answer enough to it, and the first
+            // passed probe is to bring a target back that was but restarted.
+            if self.reporter().report(target.signal(), event) {
+                self.observe(target, TrafficOutcome::Failure(TrafficFailure::Connect));
+            }
         }
         Err(error)
     }

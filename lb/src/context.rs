@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
-use healthcheck::Reporter;
+use healthcheck::{Reporter, TrafficOutcome};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::Notify;
@@ -25,7 +25,6 @@ use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy::Introduced;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
-use crate::tls::Scratch;
 use crate::work::{Work, WorkTable};
 
 /// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
@@ -48,7 +47,6 @@ pub struct WorkerContext {
     copy_buffer: CopyBuffer,
     pipes: PipePool,
     datagrams: OnceCell<RefCell<Batch>>,
-    ciphertext: OnceCell<Scratch>,
     l7: crate::l7::State,
 }
 
@@ -108,7 +106,6 @@ impl WorkerContext {
             copy_buffer: CopyBuffer::default(),
             pipes: PipePool::new(counters.clone(), worker),
             datagrams: OnceCell::new(),
-            ciphertext: OnceCell::new(),
             l7: crate::l7::State::default(),
             counters,
         }
@@ -207,6 +204,13 @@ impl WorkerContext {
         &self.reporter
     }
 
+    /// Tells what a request or flow came to on a target, if its group has `passive-health`.
+    /// [`WorkerContext::connect`] tells of its failures by itself.
+    pub fn observe(&self, target: &Target, outcome: TrafficOutcome) {
+        let (signal, slot) = (target.signal(), target.slot());
+        self.reporter.observe(signal, slot, self.worker, outcome);
+    }
+
     /// This worker's own counters.
     pub fn counters(&self) -> &WorkerCounters {
         self.counters.of(self.worker)
@@ -230,11 +234,6 @@ impl WorkerContext {
     /// The buffers all of this worker's datagrams go through, within one poll.
     pub(crate) fn datagrams(&self) -> &RefCell<Batch> {
         self.datagrams.get_or_init(|| RefCell::new(Batch::new()))
-    }
-
-    /// The buffer that all of this worker's TLS streams read into.
-    pub(crate) fn ciphertext(&self) -> &Scratch {
-        self.ciphertext.get_or_init(Scratch::default)
     }
 
     /// Ready once this worker adopts a snapshot after the call.

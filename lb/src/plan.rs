@@ -17,7 +17,6 @@ use crate::rules::{Action, Branch, FixedResponse, Forward, Redirect, Rule};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
 use crate::target::Padded;
-use crate::tls::Terminators;
 
 /// What listeners of all configurations share by name.
 #[derive(Debug)]
@@ -56,7 +55,6 @@ impl Plan {
         slots: Arc<SlotMap>,
         bound: &HashMap<SocketKey, SocketAddr>,
         names: &mut Names,
-        terminators: &Terminators,
     ) -> Self {
         let mut addresses: HashMap<usize, Vec<SocketAddr>> = HashMap::new();
         let mut routes = HashMap::new();
@@ -80,10 +78,8 @@ impl Plan {
                 let mut compiler = Compiler {
                     config,
                     name: listener.name.as_str().into(),
-                    scheme: listener.protocol.scheme(),
                     previous_turns: &previous_turns,
                     names,
-                    terminators,
                 };
                 Arc::new(compiler.listener(listener, index, bound))
             });
@@ -116,10 +112,8 @@ struct Compiler<'a> {
     config: &'a Config,
     /// The listener's.
     name: Arc<str>,
-    scheme: conf::Scheme,
     previous_turns: &'a HashMap<TurnKey, Turn>,
     names: &'a mut Names,
-    terminators: &'a Terminators,
 }
 
 impl Compiler<'_> {
@@ -153,7 +147,6 @@ impl Compiler<'_> {
             idle_timeout: listener.idle_timeout,
             header_timeout: listener.header_timeout,
             max_header_bytes: listener.max_header_bytes,
-            tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,
             sources,
             bound,
@@ -184,9 +177,7 @@ impl Compiler<'_> {
                 let routes = routes.collect();
                 Action::Forward(Forward::new(routes, self.turn(priority)))
             }
-            conf::Action::Redirect(redirect) => {
-                Action::Redirect(Redirect::new(redirect, self.scheme))
-            }
+            conf::Action::Redirect(redirect) => Action::Redirect(Redirect::new(redirect)),
             conf::Action::FixedResponse(response) => {
                 Action::FixedResponse(FixedResponse::new(response))
             }

@@ -253,6 +253,7 @@ fn show_target(target: &Value) -> String {
         ("weight", cell(target, "weight")),
         ("in flight", cell(target, "in-flight")),
         ("selected", cell(target, "selected")),
+        ("traffic", traffic(&probes["passive"])),
         ("next probe", next_probe(probes)),
         ("what next", cell(probes, "next")),
     ];
@@ -285,6 +286,27 @@ fn show_check(check: &Value) -> String {
     }
     text.push_str(&show_observations(probes));
     text
+}
+
+/// What requests came to; empty where nobody counts.
+fn traffic(passive: &Value) -> String {
+    if passive.is_null() {
+        return String::new();
+    }
+    let failures: Vec<String> = (passive["failures"].as_object().into_iter().flatten())
+        .filter(|(_, count)| count.as_u64() != Some(0))
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    let failures = match failures.is_empty() {
+        true => "no failures".to_owned(),
+        false => failures.join(", "),
+    };
+    format!(
+        "{} requests in the last {}: {failures}; {} failures in a row now",
+        number(passive, "requests"),
+        moment::span(Duration::from_millis(number(passive, "interval-ms"))),
+        number(passive, "failures-in-a-row"),
+    )
 }
 
 /// The last probes, after an empty line; nothing before the first.

@@ -151,7 +151,7 @@ fn start_planes(
     workers: usize,
     threads: &mut Threads,
 ) -> Result<Planes, Failure> {
-    let (board, handle) = healthcheck::start(board_settings(&candidate.config));
+    let (board, handle) = healthcheck::start(board_settings(&candidate.config, workers));
     threads.spawn("board".to_owned(), move || board.run())?;
     let settings = lb::Settings {
         workers,
@@ -183,13 +183,14 @@ fn start_planes(
 }
 
 /// The board's settings; health outlives the process in the state folder.
-fn board_settings(config: &Config) -> BoardSettings {
+fn board_settings(config: &Config, workers: usize) -> BoardSettings {
     let age = config.runtime.health_memory;
     let memory = (!age.is_zero()).then(|| MemorySettings {
         file: config.state_dir.join(HEALTH_FILE),
         age,
     });
     BoardSettings {
+        workers,
         memory,
         controls: Some(config.state_dir.join(CONTROLS_FILE)),
         ..BoardSettings::default()

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod ejection;
 mod health;
 mod http_failover;
 mod pointsman;

@@ -16,4 +16,3 @@ mod reload;
 mod rules;
 mod shutdown;
 mod surface;
-mod tls;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ConnectionId, ProxyOut, TargetHealthCheck};
+use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -198,6 +198,8 @@ pub struct TargetGroup {
     pub unhealthy_state_routing: MinimumHealthy,
     /// Below this, DNS treats the group as unhealthy. Never below `unhealthy_state_routing`.
     pub dns_failover: MinimumHealthy,
+    /// What real traffic may do to its targets' health; `None` = nothing but the mark.
+    pub passive_health: Option<PassiveHealth>,
     /// How its targets are probed.
     pub health_check: TargetHealthCheck,
 }

@@ -16,12 +16,12 @@ mod health;
 mod listener;
 mod location;
 mod metric;
+mod passive;
 mod process;
 mod proxy;
 mod record;
 mod region;
 mod rule;
-mod tls;
 mod transfer;
 
 pub use action::{
@@ -45,6 +45,7 @@ pub use location::{
     Subdivision, Whereabouts,
 };
 pub use metric::{Comparison, InsufficientData, MetricCheck};
+pub use passive::{PassiveHealth, TrafficFailure, TrafficFailures};
 pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};
 pub use proxy::{ProxyOptions, ProxyOut, ProxyProtocol};
 pub use record::{
@@ -52,7 +53,6 @@ pub use record::{
 };
 pub use region::{Coordinates, Region, RegionIdx};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
-pub use tls::{Alpn, Certificate, CertificateFacts, KeyKind, ListenerTls, TlsPolicy};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 
 /// Everything one configuration says.

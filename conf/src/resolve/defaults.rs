@@ -37,8 +37,6 @@ pub(crate) struct Numbers {
     pub(crate) udp_responses: Limit<u64>,
     /// `max-flows-per-source`: 0 = no limit of its own.
     pub(crate) max_flows_per_source: Limit<u64>,
-    /// `tls-handshake-timeout` (ALB: 10 s on its side to targets).
-    pub(crate) handshake_timeout: Limit<Duration>,
     /// `header-timeout`.
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
@@ -61,6 +59,8 @@ pub(crate) struct Numbers {
     pub(crate) healthy_count: Limit<u64>,
     /// `percentage` of a threshold; 0 = off.
     pub(crate) healthy_percentage: Limit<u64>,
+    /// What `passive-health` holds.
+    pub(crate) passive: PassiveLimits,
     /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
     pub(crate) interval: Limit<Duration>,
     /// `fast-interval` of a target health check; its default is `interval`.
@@ -107,6 +107,32 @@ pub(crate) struct RuleLimits {
     pub(crate) strict_hosts: bool,
 }
 
+/// What `passive-health` may hold; the same in both profiles, as ELB has nothing like it. The
+/// defaults are Envoy's but where the comment says otherwise.
+#[derive(Debug)]
+pub(crate) struct PassiveLimits {
+    /// `consecutive-failures`; 0 = off.
+    pub(crate) consecutive_failures: Limit<u64>,
+    /// `failure-percentage`; 0 = off.
+    pub(crate) failure_percentage: Limit<u64>,
+    /// `success-rate-deviation` in thousandths; 0 = off.
+    pub(crate) success_rate_deviation: u32,
+    /// `minimum-requests`; Envoy has 100 where success rates are compared.
+    pub(crate) minimum_requests: Limit<u64>,
+    /// `minimum-targets`.
+    pub(crate) minimum_targets: Limit<u64>,
+    /// `max-ejected-percentage`; Envoy's 10 never lets go of two of four.
+    pub(crate) max_ejected_percentage: Limit<u64>,
+    /// `interval`.
+    pub(crate) interval: Limit<Duration>,
+    /// `base-ejection-time`.
+    pub(crate) base_ejection_time: Limit<Duration>,
+    /// `max-ejection-time`.
+    pub(crate) max_ejection_time: Limit<Duration>,
+    /// `ejection-jitter`; Envoy has none unless asked.
+    pub(crate) ejection_jitter: Limit<Duration>,
+}
+
 impl Numbers {
     /// The column of a profile.
     pub(crate) fn of(profile: Profile) -> &'static Self {
@@ -127,6 +153,8 @@ const PROBE: &str =
 const STREAK: &str =
     "with none every result would flip the state; with more no state would ever change";
 
+const EJECTION: &str = "shorter flaps, longer keeps targets away that have long been mended";
+
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -137,6 +165,34 @@ const fn s(n: u64) -> Duration {
 
 const HOUR: Duration = s(3600);
 const WEEK: Duration = s(7 * 86_400);
+
+const PASSIVE: PassiveLimits = PassiveLimits {
+    consecutive_failures: limit(
+        5,
+        0,
+        10_000,
+        "no target fails so often before somebody looks",
+    ),
+    failure_percentage: limit(85, 0, 100, "there is no such share of the requests"),
+    success_rate_deviation: 1900,
+    minimum_requests: limit(
+        50,
+        1,
+        1_000_000_000,
+        "a share of no requests says nothing, and nobody gets so many within `interval`",
+    ),
+    minimum_targets: limit(5, 3, 10_000, "of two success rates neither is the outlier"),
+    max_ejected_percentage: limit(
+        50,
+        1,
+        100,
+        "one target may be ejected in any case, and there are no more than all",
+    ),
+    interval: limit(s(10), ms(100), HOUR, EJECTION),
+    base_ejection_time: limit(s(30), ms(100), HOUR, EJECTION),
+    max_ejection_time: limit(s(300), ms(100), s(86_400), EJECTION),
+    ejection_jitter: limit(s(2), s(0), HOUR, EJECTION),
+};
 
 const fn limit<T>(default: T, min: T, max: T, why: &'static str) -> Limit<T>
 where
@@ -173,7 +229,6 @@ const LOCAL: Numbers = Numbers {
         "so many answers are a conversation: leave its end to `udp-idle-timeout`",
     ),
     max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
-    handshake_timeout: limit(s(10), ms(100), HOUR, WAIT),
     header_timeout: limit(s(10), ms(100), HOUR, WAIT),
     max_header_bytes: limit(
         Bytes(64 << 10),
@@ -216,6 +271,7 @@ const LOCAL: Numbers = Numbers {
         100,
         "there is no such share of the registered targets",
     ),
+    passive: PASSIVE,
     interval: limit(s(5), ms(100), HOUR, PROBE),
     fast_interval: limit(s(5), ms(100), HOUR, PROBE),
     timeout: limit(s(2), ms(100), HOUR, PROBE),

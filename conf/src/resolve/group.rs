@@ -8,8 +8,7 @@ use super::connection_id;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
-use super::proxy;
-use super::stickiness;
+use super::{passive, proxy, stickiness};
 use crate::document::{Kind, Value};
 use crate::section::Section;
 use crate::tree::{Choice, Reader, Scope};
@@ -58,6 +57,7 @@ fn group(
     let targets = targets(&mut reader, numbers);
     let check = reader.table("health-check");
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
+    let passive_health = passive::read(&mut reader, protocol, numbers);
     misplaced(&mut reader, protocol);
     let response_timeout = match protocol {
         Some(protocol) if protocol.is_http() => {
@@ -97,6 +97,7 @@ fn group(
         ),
         unhealthy_state_routing,
         dns_failover,
+        passive_health,
         health_check,
     })
 }

@@ -17,6 +17,7 @@ mod group;
 mod health;
 mod listener;
 mod location;
+mod passive;
 mod private;
 mod process;
 mod proxy;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::details::ObservationDetails;
 use crate::log::Subject;
 use crate::machine::{CheckMachine, Machine};
+use crate::passive::Detector;
 use crate::probe::ProbePlan;
 use crate::rollup::Floors;
 use crate::{CheckHealth, GroupHealth, Observation, OperatorState, Signal, SlotId, TargetHealth};
@@ -190,6 +191,8 @@ pub(super) struct GroupEntry {
     pub(super) deregistration_delay: Duration,
     /// Its registered targets.
     pub(super) members: Vec<SlotId>,
+    /// What traffic comes to, if `passive-health` wants to know.
+    pub(super) detector: Option<Detector>,
     /// As it was last published.
     pub(super) health: GroupHealth,
 }

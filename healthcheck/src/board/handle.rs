@@ -15,7 +15,9 @@ use super::controls::Turned;
 use crate::allocation::{Acknowledgements, Ticket};
 use crate::log::LogControl;
 use crate::metrics::Metrics;
-use crate::{CheckDetails, GroupStatus, HealthTable, OperatorState, PassiveEvent, Plane, Reporter};
+use crate::{
+    CheckDetails, GroupStatus, HealthTable, OperatorState, PassiveReport, Plane, Reporter,
+};
 use crate::{ControlChange, ControlError, ControlOutcome, ControlStatus, SafetyRuleStatus};
 use crate::{SlotMap, TargetDetails};
 
@@ -72,7 +74,7 @@ pub(super) type TargetName = (String, SocketAddr);
 #[derive(Debug, Clone)]
 pub struct BoardHandle {
     commands: mpsc::Sender<Command>,
-    events: mpsc::Sender<PassiveEvent>,
+    events: mpsc::Sender<PassiveReport>,
     table: watch::Receiver<Arc<HealthTable>>,
     acknowledgements: Arc<Acknowledgements>,
     metrics: Arc<Metrics>,
@@ -82,7 +84,7 @@ pub struct BoardHandle {
 impl BoardHandle {
     pub(super) fn new(
         commands: mpsc::Sender<Command>,
-        events: mpsc::Sender<PassiveEvent>,
+        events: mpsc::Sender<PassiveReport>,
         table: watch::Receiver<Arc<HealthTable>>,
         acknowledgements: Arc<Acknowledgements>,
         metrics: Arc<Metrics>,

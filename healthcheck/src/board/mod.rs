@@ -7,6 +7,7 @@
 
 mod checks;
 mod controls;
+mod ejections;
 mod entries;
 mod handle;
 mod keeper;
@@ -19,6 +20,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -31,7 +34,7 @@ use crate::log::{self, HealthLog};
 use crate::metrics::Metrics;
 use crate::probe::{Network, Probe};
 use crate::schedule::Schedule;
-use crate::{HealthTable, MemorySettings, Observation, PassiveEvent, SlotId};
+use crate::{HealthTable, MemorySettings, Observation, PassiveReport, SlotId};
 use controls::Controls;
 use entries::{CheckEntry, GroupEntry, TargetEntry, TargetKey};
 use handle::Command;
@@ -49,8 +52,10 @@ const BATCH: usize = 256;
 /// How the board works.
 #[derive(Debug, Clone)]
 pub struct BoardSettings {
-    /// Seeds the jitter of the schedule.
+    /// Seeds the jitter of the schedule and of ejections.
     pub seed: u64,
+    /// Workers that count what traffic comes to.
+    pub workers: usize,
     /// Where health outlives the process; `None` = nowhere.
     pub memory: Option<MemorySettings>,
     /// The file that keeps routing controls as they were turned; `None` = nothing does.
@@ -61,6 +66,7 @@ impl Default for BoardSettings {
     fn default() -> Self {
         Self {
             seed: rand::random(),
+            workers: 1,
             memory: None,
             controls: None,
         }
@@ -106,7 +112,7 @@ pub struct Board {
     settings: BoardSettings,
     prober: Arc<dyn Probe>,
     commands: mpsc::Receiver<Command>,
-    events: mpsc::Receiver<PassiveEvent>,
+    events: mpsc::Receiver<PassiveReport>,
     table: watch::Sender<Arc<HealthTable>>,
     acknowledgements: Arc<Acknowledgements>,
     metrics: Arc<Metrics>,
@@ -139,6 +145,9 @@ impl Board {
             check_places: Allocation::default(),
             acknowledgements: self.acknowledgements,
             schedule: Schedule::new(1, self.settings.seed),
+            random: SmallRng::seed_from_u64(self.settings.seed),
+            workers: self.settings.workers,
+            detection: None,
             probes: JoinSet::new(),
             running: RunningProbes::default(),
             delays: BTreeSet::new(),
@@ -166,7 +175,7 @@ impl Board {
                     Some(command) => core.command(command),
                 },
                 _ = events.recv_many(&mut batch, BATCH) => {
-                    batch.drain(..).for_each(|event| core.passive(&event));
+                    batch.drain(..).for_each(|report| core.passive(&report));
                 }
                 Some(ended) = core.probes.join_next_with_id() => core.probes_ended(ended),
                 () = acknowledgements.changed() => core.reclaim(),
@@ -187,6 +196,12 @@ struct Core {
     check_places: Allocation<String>,
     acknowledgements: Arc<Acknowledgements>,
     schedule: Schedule,
+    /// For the jitter of ejections.
+    random: SmallRng,
+    /// How many count what traffic comes to.
+    workers: usize,
+    /// When a detector is to be asked next; `None` = to be worked out.
+    detection: Option<Option<Instant>>,
     probes: JoinSet<Observation>,
     running: RunningProbes,
     /// When deregistration delays end.
@@ -221,6 +236,7 @@ impl Core {
         self.notice_lateness(now);
         self.start_probes(now);
         self.end_delays(now);
+        let detection = self.detect(now);
         self.publish_if_due(now);
         self.save_if_due(now);
         let beat = (!self.probes.is_empty()).then(|| now + BEAT);
@@ -228,6 +244,7 @@ impl Core {
         let wakes = [
             self.schedule.next_wake(),
             delay,
+            detection,
             self.publication.due(),
             self.keeper.as_ref().map(Keeper::due),
             beat,

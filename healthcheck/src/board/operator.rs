@@ -70,6 +70,7 @@ impl Core {
         let now = Instant::now();
         let machine = &entry.machine;
         let shown = entry.shown.clone();
+        let passive = self.passive_details(slot, now);
         Some(TargetDetails {
             group: name.0.clone(),
             target: name.1,
@@ -91,10 +92,11 @@ impl Core {
             passes: machine.passes(),
             failures: machine.failures(),
             observations: entry.probing.details(now),
+            next: target_outlook(machine, passive.as_ref()),
+            passive,
             next_probe_ms: self.next_probe(ProbeKey::Target(slot), now),
             delay_left_ms: (shown.deadline)
                 .map(|at| milliseconds(at.saturating_duration_since(now))),
-            next: target_outlook(machine),
         })
     }
 

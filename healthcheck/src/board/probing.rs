@@ -17,7 +17,7 @@ use crate::log::Line;
 use crate::machine::MarkChange;
 use crate::probe::ProbePlan;
 use crate::schedule::{ProbeKey, Start};
-use crate::{Observation, Outcome, PassiveEvent, SlotId, Source, TargetHealth};
+use crate::{Observation, Outcome, PassiveEvent, PassiveReport, SlotId, Source, TargetHealth};
 
 /// How often the board looks at the clock while probes run.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
@@ -187,7 +187,14 @@ impl Core {
     }
 
     /// Takes what traffic saw.
-    pub(super) fn passive(&mut self, event: &PassiveEvent) {
+    pub(super) fn passive(&mut self, report: &PassiveReport) {
+        match report {
+            PassiveReport::Unreached(event) => self.unreached(event),
+            PassiveReport::InARow(slot) => self.failed_in_a_row(*slot),
+        }
+    }
+
+    fn unreached(&mut self, event: &PassiveEvent) {
         let now = Instant::now();
         let Some(entry) = self.targets.get_mut(&event.slot) else {
             return;
@@ -234,6 +241,9 @@ impl Core {
         }
         if is_news(&before, &entry.shown) {
             log_transition(&group.name, entry, &before);
+        }
+        if before.probed_unhealthy && !entry.shown.probed_unhealthy {
+            self.count_anew(slot);
         }
     }
 

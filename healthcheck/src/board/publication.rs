@@ -61,6 +61,11 @@ impl Publication {
         self.groups.insert(group);
     }
 
+    /// The groups whose roll-up may differ from the table.
+    pub(super) fn touched_groups(&self) -> Vec<u32> {
+        self.groups.iter().copied().collect()
+    }
+
     /// A check's health may differ from the table.
     pub(super) fn check(&mut self, check: u32) {
         self.checks.insert(check);
@@ -119,6 +124,7 @@ impl Core {
 
     /// Moves everything noted into the next table.
     fn fill(&mut self, next: &mut TableBuilder) {
+        self.relieve_groups();
         self.publication.due = None;
         for slot in std::mem::take(&mut self.publication.targets) {
             let health = self.targets.get(&slot).map(|entry| entry.shown.clone());

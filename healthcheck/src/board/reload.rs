@@ -101,6 +101,7 @@ impl Core {
             floors,
             deregistration_delay: group.deregistration_delay,
             members: Vec::new(),
+            detector: None,
             health: roll_up(floors, std::iter::empty()),
         });
         entry.floors = floors;
@@ -129,6 +130,7 @@ impl Core {
                 batch.push((key, Lane::Group(id), Pace::of(&group.health_check).fast));
             }
         }
+        self.commit_detector(id, group.passive_health, now);
     }
 
     /// Brings a known target in line with the configuration; false when it is not known.
@@ -180,6 +182,7 @@ impl Core {
                 entry.members.clear();
                 self.publication.group(group);
             }
+            self.commit_detector(group, None, now);
         }
         for check in left_checks {
             self.schedule.remove(ProbeKey::Check(CheckId(check)));

@@ -3,6 +3,7 @@
 mod checks;
 mod config;
 mod controls;
+mod ejections;
 mod memory;
 mod script;
 mod slots;

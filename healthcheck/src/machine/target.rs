@@ -6,6 +6,7 @@
 //! | in use        | ready    | none decided    | initial: InitialHealthChecking (probe)      |
 //! | in use        | ready    | passed          | healthy (probe)                             |
 //! | in use        | ready    | mark, not failed | unhealthy: FailedHealthChecks (passive)    |
+//! | in use        | ready    | ejected, neither of these | unhealthy: Ejected (passive)      |
 //! | in use        | ready    | failed          | unhealthy: the last failed probe's (probe)  |
 //! | in use        | drain    | any             | draining: DeregistrationInProgress (operator) |
 //! | in use        | ready    | agent wants no work | draining: DeregistrationInProgress (agent) |
@@ -19,7 +20,9 @@
 //! failure of traffic that proves little (a connect that timed out) is a doubt: it changes nothing
 //! but asks for a probe, and becomes the mark when that probe fails too. A target that went down
 //! through the mark comes back on the first passed probe begun after it, also when failed probes
-//! found it unhealthy meanwhile: nothing but the mark said it was ill at first.
+//! found it unhealthy meanwhile: nothing but the mark said it was ill at first. An ejection is laid
+//! over what probes find: they neither end it nor count less meanwhile, and when it ends the target is
+//! what they say.
 
 use std::sync::Arc;
 
@@ -108,6 +111,8 @@ pub(crate) struct Machine {
     failures: u32,
     verdict_reason: Option<ReasonCode>,
     verdict: Arc<str>,
+    /// Traffic was an outlier, and this is why; the board says when that is over.
+    ejection: Option<Arc<str>>,
     /// What the state follows from is remembered from before a restart; no probe has ended since.
     recalled: bool,
 }
@@ -147,8 +152,25 @@ impl Machine {
             failures: 0,
             verdict_reason: None,
             verdict: Arc::from(""),
+            ejection: None,
             recalled: false,
         }
+    }
+
+    /// Out of use by what traffic saw, until [`Machine::readmit`]; means nothing to a target that
+    /// is not in use.
+    pub(crate) fn eject(&mut self, why: Arc<str>) {
+        self.ejection = self.is_probed().then_some(why);
+    }
+
+    /// The ejection is over.
+    pub(crate) fn readmit(&mut self) {
+        self.ejection = None;
+    }
+
+    /// True while it is ejected.
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.ejection.is_some()
     }
 
     /// Begins as it was left before a restart, instead of as a new one.
@@ -168,7 +190,7 @@ impl Machine {
     pub(crate) fn recollection(&self) -> Option<Recollection> {
         let decided = !self.is_undecided() && self.is_probed();
         decided.then(|| {
-            let shown = self.shown_by_health();
+            let shown = self.shown_by_probes();
             let healthy = shown.state == TargetState::Healthy;
             Recollection {
                 healthy,
@@ -218,6 +240,7 @@ impl Machine {
     /// Begins the deregistration delay. A target whose group is not in use has no work to finish
     /// and is gone at once.
     pub(crate) fn deregister(&mut self, deadline: Instant) {
+        self.ejection = None;
         self.registration = match self.registration {
             Registration::InUse => Registration::Deregistering { deadline },
             Registration::NotInUse => Registration::Gone,
@@ -488,6 +511,20 @@ impl Machine {
 
     /// The rows of the truth table for targets in use and ready.
     fn shown_by_health(&self) -> Shown {
+        let shown = self.shown_by_probes();
+        match &self.ejection {
+            Some(why) if shown.state != TargetState::Unhealthy => Shown {
+                state: TargetState::Unhealthy,
+                reason: Some(ReasonCode::Ejected),
+                source: Source::Passive,
+                description: why.clone(),
+            },
+            _ => shown,
+        }
+    }
+
+    /// Those of them that no ejection is laid over.
+    fn shown_by_probes(&self) -> Shown {
         let (state, reason, source, description) = match (self.probed, self.mark) {
             (Probed::Unhealthy, _) => (
                 TargetState::Unhealthy,

@@ -218,6 +218,27 @@ fn additional_probes_count_when_they_pass_and_not_when_they_fail() {
 }
 
 #[test]
+fn an_ejection_is_laid_over_what_probes_find_and_they_do_not_end_it() {
+    let mut play = Play::new(2, 2);
+    play.probes(&[Outcome::Passed]);
+    play.machine.eject("Ejected for 30.0 s".into());
+    let shown = play.machine.shown();
+    assert_eq!(shown.state, TargetState::Unhealthy);
+    assert_eq!(shown.reason, Some(ReasonCode::Ejected));
+    assert_eq!(shown.source, Source::Passive);
+    assert!(!play.machine.probed_unhealthy() && !play.machine.wants_hurry());
+    let kept = play.machine.recollection().unwrap();
+    assert!(kept.healthy, "an ejection does not outlive the process");
+    assert_eq!(play.probes(&[Outcome::Passed]), TargetState::Unhealthy);
+    play.probes(&[FAILED, FAILED]);
+    assert_eq!(play.machine.shown().source, Source::Probe);
+    play.probes(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(play.machine.shown().reason, Some(ReasonCode::Ejected));
+    play.machine.readmit();
+    assert_eq!(play.state(), TargetState::Healthy);
+}
+
+#[test]
 fn registration_and_operator_come_before_health() {
     let mut play = Play::new(2, 2);
     play.probes(&[Outcome::Passed]);

@@ -65,7 +65,6 @@ impl Bench {
             slots,
             &bound,
             &mut self.names,
-            &Default::default(),
         ))
     }
 

@@ -12,6 +12,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use healthcheck::TrafficOutcome;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
@@ -182,6 +183,8 @@ impl ClientConnection {
         record.took(&response);
         match result {
             Ok(()) => {
+                let outcome = TrafficOutcome::of_status(response.status.unwrap_or_default());
+                context.observe(&choice.target, outcome);
                 let close = response.close || self.finished || !body.is_complete();
                 body.finish(&mut buffers.from_client);
                 if reusable {
@@ -202,11 +205,20 @@ impl ClientConnection {
                 Ok(Ended::Relayed(Relayed { close, upgraded }))
             }
             Err(failure) if attempt.may_repeat(failure) && connect.is_none() => Ok(Ended::Stale),
-            Err(failure) if attempt.may_repeat(failure) => Ok(Ended::Failed(failure)),
-            Err(failure) => Err(Broken {
-                failure,
-                begun: response.is_begun || self.side.is_writing(),
-            }),
+            Err(failure) => {
+                // A kept connection may have been closed while it was idle, which is no fault.
+                let idle = failure == Failure::TargetClosed && connect.is_none();
+                if let Some(kind) = failure.of_target().filter(|_| !idle || response.began) {
+                    context.observe(&choice.target, TrafficOutcome::Failure(kind));
+                }
+                match attempt.may_repeat(failure) {
+                    true => Ok(Ended::Failed(failure)),
+                    false => Err(Broken {
+                        failure,
+                        begun: response.is_begun,
+                    }),
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! else: no byte of a response came, and either no byte was written or the request is idempotent
 //! and all of it is still held (RFC 9110 section 9.2.2).
 
+use conf::TrafficFailure;
 use healthcheck::PassiveFailure;
 
 use super::http1::{Refusal, ResponseFault};
@@ -107,6 +108,18 @@ impl Failure {
             Self::HeaderTimeout => "The request head was not complete in time.",
             Self::BodyTimeout => "The request body was not complete in time.",
             Self::LongLocation => "The address to redirect to is longer than 8 KiB.",
+        }
+    }
+
+    /// How the target is to blame; `None` when it is not, or when that is told where it happened
+    /// (connecting).
+    pub(super) fn of_target(self) -> Option<TrafficFailure> {
+        match self {
+            Self::TargetClosed | Self::TargetTruncated | Self::Response(_) => {
+                Some(TrafficFailure::Reset)
+            }
+            Self::ResponseTimeout => Some(TrafficFailure::Timeout),
+            _ => None,
         }
     }
 

@@ -2,7 +2,6 @@
 //! thread; reads only.
 
 mod flows;
-mod tls;
 mod udp;
 
 use std::sync::Arc;
@@ -28,7 +27,6 @@ pub(crate) fn collect(
     families.extend(connections(registry, loads));
     families.extend(flows::flows(registry));
     families.extend(udp::flows(registry, snapshot));
-    families.extend(tls::handshakes(registry, snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families

@@ -17,15 +17,7 @@ use crate::testing::load;
 fn listener(text: &str, workers: usize, names: Option<Names>) -> (Arc<Listener>, Names) {
     let mut names = names.unwrap_or_else(|| Names::new(Registry::new(workers)));
     let config = load(text);
-    let none = Default::default();
-    let plan = Plan::new(
-        &config,
-        1,
-        Arc::default(),
-        &HashMap::new(),
-        &mut names,
-        &none,
-    );
+    let plan = Plan::new(&config, 1, Arc::default(), &HashMap::new(), &mut names);
     (plan.listeners[0].clone(), names)
 }
 

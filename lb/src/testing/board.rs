@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use conf::Config;
 use healthcheck::{
-    CheckId, GroupHealth, GroupId, HealthTable, OperatorState, PassiveEvent, Reporter, Signal,
-    SlotId, SlotMap, Source, TargetHealth, TargetState,
+    CheckId, GroupHealth, GroupId, HealthTable, OperatorState, PassiveEvent, PassiveReport,
+    Reporter, Signal, SlotId, SlotMap, Source, TargetHealth, TargetState,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -45,8 +45,8 @@ pub(crate) fn app_config(targets: &[SocketAddr], listener: &str, group: &str) ->
 /// Plays the board.
 pub(crate) struct PlayedBoard {
     tables: watch::Sender<Arc<HealthTable>>,
-    events: mpsc::Receiver<PassiveEvent>,
-    sender: mpsc::Sender<PassiveEvent>,
+    events: mpsc::Receiver<PassiveReport>,
+    sender: mpsc::Sender<PassiveReport>,
     slots: HashMap<(String, SocketAddr), (SlotId, Arc<Signal>)>,
     groups: HashMap<String, GroupId>,
 }
@@ -77,7 +77,10 @@ impl PlayedBoard {
 
     /// The next failure that a worker reported.
     pub(crate) async fn event(&mut self) -> PassiveEvent {
-        self.events.recv().await.unwrap()
+        match self.events.recv().await.unwrap() {
+            PassiveReport::Unreached(event) => event,
+            PassiveReport::InARow(slot) => panic!("failures in a row of {slot:?}"),
+        }
     }
 
     /// Ids for everything in `config`; those given before stay.

@@ -63,6 +63,7 @@ impl ConfigText {
             connection_termination: true,
             unhealthy_state_routing: one(),
             dns_failover: one(),
+            passive_health: None,
             health_check: TargetHealthCheck {
                 proxy_protocol_out: conf::ProxyProtocol::Off,
                 kind: TargetHealthCheckKind::Tcp(conf::TcpCheck::default()),
@@ -106,6 +107,14 @@ impl ConfigText {
     pub(super) fn fast_interval(mut self, interval: Duration) -> Self {
         for group in &mut self.config.target_groups {
             group.health_check.fast_interval = interval;
+        }
+        self
+    }
+
+    /// What traffic may do.
+    pub(super) fn passive(mut self, passive: PassiveHealth) -> Self {
+        for group in &mut self.config.target_groups {
+            group.passive_health = Some(passive);
         }
         self
     }
@@ -212,7 +221,6 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         header_timeout: Duration::from_secs(60),
         filter: Vec::new(),
         max_header_bytes: 65536,
-        tls: None,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),
             unreplied_timeout: Duration::from_secs(10),

@@ -194,6 +194,7 @@ pub(super) async fn remembering<P: Probe + 'static>(
 ) {
     let settings = BoardSettings {
         seed: 7,
+        workers: 2,
         memory,
         controls: None,
     };

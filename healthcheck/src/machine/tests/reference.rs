@@ -28,6 +28,10 @@ enum Input {
     Doubted,
     Operator(OperatorState),
     Agent(AgentState),
+    /// What traffic came to was an outlier.
+    Ejected,
+    /// That is over.
+    Readmitted,
     /// The probe changed with the configuration.
     Restart,
     /// The thresholds did: (healthy, unhealthy).
@@ -48,7 +52,7 @@ impl Input {
     fn random(random: &mut SmallRng) -> Self {
         let mut threshold = || random.random_range(1..5);
         let thresholds = Self::Thresholds(threshold(), threshold());
-        match random.random_range(0..120) {
+        match random.random_range(0..128) {
             0..35 => Self::Passed,
             35..65 => Self::Failed { counted: true },
             65..75 => Self::Failed { counted: false },
@@ -66,6 +70,8 @@ impl Input {
             112..113 => Self::Register { in_use: false },
             113..115 => Self::Deregister,
             115..117 => Self::Expire,
+            117..121 => Self::Ejected,
+            121..124 => Self::Readmitted,
             _ => Self::Reborn,
         }
     }
@@ -100,6 +106,8 @@ impl Input {
                 });
                 machine.observe(&observation, true);
             }
+            Self::Ejected => machine.eject("outlier".into()),
+            Self::Readmitted => machine.readmit(),
             Self::Restart => machine.restart_counts(),
             Self::Thresholds(healthy, unhealthy) => {
                 machine.set_thresholds(thresholds(healthy, unhealthy));
@@ -228,7 +236,10 @@ impl<'h> Model<'h> {
         {
             return TargetState::Draining;
         }
-        self.health()
+        match self.is_ejected() {
+            true => TargetState::Unhealthy,
+            false => self.health(),
+        }
     }
 
     /// True when the input before `next` began the target anew.
@@ -244,6 +255,22 @@ impl<'h> Model<'h> {
             Some(true) => TargetState::Healthy,
             None => TargetState::Initial,
         }
+    }
+
+    /// True while an ejection lies over what probes find: it ends with its time, with the target's
+    /// registration and with this process.
+    fn is_ejected(&self) -> bool {
+        let history = self.history.iter().enumerate().rev();
+        let last = history.map(|(at, input)| match input {
+            Input::Ejected => {
+                let then = Model::new(&self.history[..at], self.first);
+                Some(then.standing == Standing::InUse)
+            }
+            Input::Readmitted | Input::Deregister | Input::Reborn => Some(false),
+            Input::Register { .. } if self.forgot(at + 1) => Some(false),
+            _ => None,
+        });
+        last.flatten().next().unwrap_or(false)
     }
 
     /// The inputs that health follows from.

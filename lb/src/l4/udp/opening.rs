@@ -125,7 +125,8 @@ impl Shell {
             failure,
             at: Instant::now(),
         };
-        self.context.reporter().report(target.signal(), event);
+        let reporter = self.context.reporter();
+        reporter.report(target.signal(), event);
     }
 
     fn enter(&mut self, key: FlowKey, flow: Flow, now: Instant) -> Result<FlowId, NoFlow> {

@@ -1,0 +1,172 @@
+//! Targets whose probes pass and whose requests fail: ejected, in DNS too, and back by time.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use super::pointsman::{Pointsman, addresses};
+use super::process::{Folder, PATIENCE, Program, eventually};
+
+/// Answers its health check with 200, and everything else with what the file `status` holds.
+const SERVICE: &str = r#"
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        status = 200 if self.path == "/healthz" else int(open(sys.argv[2]).read())
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer((sys.argv[1], 0), Handler)
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// A service that answers as it is told.
+pub(super) struct Moody {
+    _program: Program,
+    pub(super) address: SocketAddr,
+    folder: Folder,
+}
+
+impl Moody {
+    pub(super) fn start(ip: &str) -> Self {
+        let folder = Folder::new("moody");
+        std::fs::write(folder.path().join("status"), "200").unwrap();
+        let mut program = Program::start(
+            Command::new("python3")
+                .args(["-c", SERVICE, ip])
+                .arg(folder.path().join("status")),
+        );
+        let line = program.wait_for_line("its port", |line| line.starts_with("port "));
+        let port = line.split(' ').nth(1).and_then(|port| port.parse().ok());
+        Self {
+            _program: program,
+            address: SocketAddr::new(ip.parse().unwrap(), port.expect("a port")),
+            folder,
+        }
+    }
+
+    /// From now on requests get this status.
+    pub(super) fn answer(&self, status: u16) {
+        // Replaced, not written over: it is read at every request.
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, status.to_string()).unwrap();
+        std::fs::rename(&new, self.folder.path().join("status")).unwrap();
+    }
+}
+
+/// The status of one GET on a connection of its own.
+pub(super) fn status_of(listener: SocketAddr) -> u16 {
+    let mut stream = TcpStream::connect(listener).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: app.example.test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+    status.unwrap_or_else(|| panic!("no status in {answer:?}"))
+}
+
+fn config(services: &[Moody], group: &str) -> String {
+    let targets = services.iter().map(|s| format!("\"{}\"", s.address));
+    let targets: Vec<String> = targets.collect();
+    format!(
+        r#"
+        [[listener]]
+        name = "web"
+        bind = "127.0.0.1:0"
+        protocol = "http"
+        forward = "app"
+        [[target-group]]
+        name = "app"
+        protocol = "http"
+        targets = [{targets}]
+        health-check = {{ protocol = "http", path = "/healthz", interval = "200ms" }}
+        {group}
+        [dns]
+        bind = "127.0.0.1:0"
+        [[zone]]
+        name = "example.test"
+        [[zone.record]]
+        name = "app"
+        type = "A"
+        alias = {{ target-group = "app" }}
+        "#,
+        targets = targets.join(", "),
+    )
+}
+
+fn octets(pointsman: &Pointsman) -> Vec<u8> {
+    let found = addresses(pointsman.dns(), "app.example.test");
+    found.iter().map(|address| address.octets()[3]).collect()
+}
+
+#[test]
+fn a_target_that_answers_500_is_ejected_and_comes_back() {
+    let services: Vec<Moody> = (11..14)
+        .map(|host| Moody::start(&format!("127.41.0.{host}")))
+        .collect();
+    let passive = "passive-health = { consecutive-failures = 3, base-ejection-time = \"2s\", \
+                   ejection-jitter = \"0s\" }";
+    let mut pointsman = Pointsman::start(&config(&services, passive));
+    let listener = pointsman.listener("web");
+    let ill = services[1].address;
+    let path = format!("/api/v1/target-groups/app/targets/{ill}");
+    assert_eq!(octets(&pointsman), [11, 12, 13]);
+    services[1].answer(500);
+    let mut failed = 0;
+    eventually("it is ejected", || {
+        failed += u32::from(status_of(listener) == 500);
+        pointsman.state("app", ill) == "unhealthy"
+    });
+    assert!(failed >= 3, "{failed} requests told");
+    let target = pointsman.get(&path);
+    assert_eq!(target["reason"], "Target.Ejected", "{target}");
+    assert_eq!(target["source"], "passive", "{target}");
+    let said = "Ejected for 2.0 s (ejection 1): 3 failures in a row";
+    assert_eq!(target["description"], said, "{target}");
+    let passive = &target["probes"]["passive"];
+    assert_eq!(passive["ejection"], 1, "{target}");
+    eventually("DNS has lost it", || octets(&pointsman) == [11, 13]);
+    eventually("no request reaches it", || {
+        (0..6).all(|_| status_of(listener) == 200)
+    });
+    assert_eq!(pointsman.metric("pointsman_ejections_total"), 1.0);
+    services[1].answer(200);
+    eventually("it is back", || pointsman.state("app", ill) == "healthy");
+    eventually("DNS has it again", || octets(&pointsman) == [11, 12, 13]);
+    let before = pointsman.selected("app", ill);
+    eventually("requests reach it", || {
+        assert_eq!(status_of(listener), 200);
+        pointsman.selected("app", ill) > before
+    });
+    assert_eq!(pointsman.metric("pointsman_targets_ejected"), 0.0);
+    let lines = pointsman.program.output().join("\n");
+    assert!(lines.contains(said), "{lines}");
+}
+
+#[test]
+fn targets_that_all_answer_500_are_not_ejected_to_the_last() {
+    let services = [Moody::start("127.42.0.11"), Moody::start("127.42.0.12")];
+    let passive = "passive-health = { consecutive-failures = 2, max-ejected-percentage = 100 }";
+    let mut pointsman = Pointsman::start(&config(&services, passive));
+    let listener = pointsman.listener("web");
+    services.iter().for_each(|service| service.answer(503));
+    let refused = "pointsman_ejections_refused_total";
+    eventually("the second ejection is refused", || {
+        assert_eq!(status_of(listener), 503);
+        pointsman.metric(refused) >= 1.0
+    });
+    let states = services
+        .each_ref()
+        .map(|s| pointsman.state("app", s.address));
+    let healthy = states.iter().filter(|state| **state == "healthy");
+    assert_eq!(healthy.count(), 1, "{states:?}");
+    assert_eq!(pointsman.metric("pointsman_targets_ejected"), 1.0);
+    let lines = pointsman.program.output().join("\n");
+    let why = "would be left healthy, and the group would fail open";
+    assert!(lines.contains(why), "{lines}");
+}
