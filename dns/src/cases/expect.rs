@@ -8,14 +8,19 @@ use crate::explain::{Ask, Explainer, Explanation};
 /// What draws follow from, so that a table says the same each time.
 pub(super) const SEED: u64 = 11;
 /// Draws where chance decides: enough to tell shares that are one per cent apart.
-const DRAWS: usize = 100_000;
+pub(super) const DRAWS: usize = 100_000;
 /// Draws where one value is expected each time.
 const DRAWS_OF_ONE: usize = 100;
 
 type Shares = BTreeMap<String, f64>;
 
 /// The line after `=`.
-pub(super) fn answer(explainer: &Explainer, ask: &Ask, expected: &str) -> Result<(), String> {
+pub(super) fn answer(
+    explainer: &Explainer,
+    ask: &Ask,
+    expected: &str,
+    draws: usize,
+) -> Result<(), String> {
     if let Some(exact) = expected.strip_prefix('=') {
         let given = line(&explained(explainer, ask)?);
         return same(&given, exact.trim());
@@ -33,7 +38,12 @@ pub(super) fn answer(explainer: &Explainer, ask: &Ask, expected: &str) -> Result
         }
         None => (1, shares_of(expected)?),
     };
-    drawn(explainer, ask, size, &shares)
+    let draws = if shares.len() == 1 {
+        DRAWS_OF_ONE
+    } else {
+        draws
+    };
+    drawn(explainer, ask, size, &shares, draws)
 }
 
 /// The line after `scope`.
@@ -60,24 +70,25 @@ fn explained(explainer: &Explainer, ask: &Ask) -> Result<Explanation, String> {
     explainer.explain(ask).map_err(|error| error.to_string())
 }
 
-fn drawn(explainer: &Explainer, ask: &Ask, size: usize, shares: &Shares) -> Result<(), String> {
-    let draws = if shares.len() == 1 {
-        DRAWS_OF_ONE
-    } else {
-        DRAWS
-    };
+fn drawn(
+    explainer: &Explainer,
+    ask: &Ask,
+    size: usize,
+    shares: &Shares,
+    draws: usize,
+) -> Result<(), String> {
     let mut first = BTreeMap::new();
     let mut all = BTreeMap::new();
     let mut wrong = None;
-    let mut count = |values: &[String]| {
+    let mut count = |values: &[String], times: usize| {
         let mut different = values.to_vec();
         different.sort();
         different.dedup();
         match values.first() {
             Some(value) if values.len() == size && different.len() == size => {
-                *first.entry(value.clone()).or_default() += 1;
+                *first.entry(value.clone()).or_default() += times;
                 for value in values {
-                    *all.entry(value.clone()).or_default() += 1;
+                    *all.entry(value.clone()).or_default() += times;
                 }
             }
             _ => wrong = Some(values.join(" ")),

@@ -59,6 +59,7 @@ pub fn run(
         offline: fallback,
         withdrawn: false,
         from: Asker::Sender(SENDER),
+        draws: expect::DRAWS,
         question: None,
         explainer: None,
         outcome: Outcome::default(),
@@ -102,6 +103,8 @@ struct Run {
     offline: Option<Offline>,
     withdrawn: bool,
     from: Asker,
+    /// Answers to be drawn where chance decides.
+    draws: usize,
     question: Option<(Name, RecordType)>,
     /// Made when first asked under what was said.
     explainer: Option<Explainer>,
@@ -124,7 +127,8 @@ impl Run {
         if let Some(expected) = line.strip_prefix('=') {
             self.outcome.checked += 1;
             let ask = self.ask()?;
-            return expect::answer(self.explainer()?, &ask, expected);
+            let draws = self.draws;
+            return expect::answer(self.explainer()?, &ask, expected, draws);
         }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
@@ -145,6 +149,16 @@ impl Run {
                 self.explainer = None;
                 Ok(())
             }
+            "draws" => {
+                let draws = rest
+                    .parse()
+                    .ok()
+                    .filter(|draws| (1_000..=10_000_000).contains(draws));
+                self.draws = draws.ok_or_else(|| {
+                    format!("`{rest}` is not a number of draws from 1000 to 10000000")
+                })?;
+                Ok(())
+            }
             "after" => self.after(rest),
             "from" => {
                 self.from = asker(rest)?;
@@ -155,7 +169,7 @@ impl Run {
                 Ok(())
             }
             _ => Err(format!(
-                "`{word}` is not a word of the table: config, health, after, withdrawn, from, ?, =, ==, scope, negative-ttl or #"
+                "`{word}` is not a word of the table: config, health, after, draws, withdrawn, from, ?, =, ==, scope, negative-ttl or #"
             )),
         }
     }

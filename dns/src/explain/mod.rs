@@ -117,8 +117,8 @@ impl Explainer {
         Ok(self.report(ask, client, &trace, response.unwrap_or_default()))
     }
 
-    /// Asks so many times in a row, one draw after the other, and hands over the data of each answer's
-    /// records until `take` returns false.
+    /// Asks so many times in a row, one draw after the other, and hands over the data of each
+    /// different answer's records and how many times it came, until `take` returns false.
     ///
     /// # Errors
     /// As [`Explainer::explain`].
@@ -126,29 +126,37 @@ impl Explainer {
         &self,
         ask: &Ask,
         times: usize,
-        take: &mut dyn FnMut(&[String]) -> bool,
+        take: &mut dyn FnMut(&[String], usize) -> bool,
     ) -> Result<(), AskError> {
         let (source, packet, _) = self.packet(ask)?;
         let mut answerer = self.answerer(ask);
         let mut buffer = vec![0; MAX_MESSAGE];
         // Few different responses come many times.
-        let mut read: HashMap<Vec<u8>, Vec<String>> = HashMap::new();
+        let mut came: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut hand_over = |came: &mut HashMap<Vec<u8>, usize>| {
+            let mut all = came.drain();
+            all.all(|(response, times)| {
+                let answers = message::read(&response).answers.into_iter();
+                let values: Vec<String> = answers.map(|line| line.data).collect();
+                take(&values, times)
+            })
+        };
         for _ in 0..times {
             let answered =
                 answerer.answer(&self.snapshot, &packet, source, Transport::Tcp, &mut buffer);
             let response = answered.and_then(|answered| buffer.get(..answered.len));
             let response = response.unwrap_or_default();
-            if !read.contains_key(response) {
-                if read.len() == MAX_DIFFERENT {
-                    read.clear();
+            match came.get_mut(response) {
+                Some(times) => *times += 1,
+                None => {
+                    if came.len() == MAX_DIFFERENT && !hand_over(&mut came) {
+                        return Ok(());
+                    }
+                    came.insert(response.to_vec(), 1);
                 }
-                let answers = message::read(response).answers.into_iter();
-                read.insert(response.to_vec(), answers.map(|line| line.data).collect());
-            }
-            if !read.get(response).is_some_and(|values| take(values)) {
-                break;
             }
         }
+        hand_over(&mut came);
         Ok(())
     }
 
