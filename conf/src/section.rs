@@ -398,6 +398,8 @@ impl Section {
                 "allow-transfer",
                 "notify",
                 "serial",
+                "primaries",
+                "allow-notify",
                 "record",
             ],
             Self::Record => &[

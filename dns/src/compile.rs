@@ -3,15 +3,16 @@
 //! Called when a configuration is prepared and committed, and whenever health changes. What does
 //! not depend on health is compiled once per configuration generation and shared.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use conf::Config;
 use healthcheck::{HealthTable, SlotMap};
 
 use crate::guard::Guard;
-use crate::load::Zones;
+use crate::load::{ZoneSource, Zones};
 use crate::location::Located;
-use crate::metrics::ZoneLabels;
+use crate::metrics::{ZoneLabel, ZoneLabels};
 use crate::policy::{Decisions, Routes, Under};
 use crate::snapshot::Snapshot;
 use crate::transfer::Outgoing;
@@ -186,6 +187,78 @@ impl Compiled {
             None => self.routes.decide_all(Some(before), under),
         };
         Some(self.deciding(decisions, under.health))
+    }
+}
+
+/// What a generation was compiled from, kept where a zone of it may have to be put in anew.
+/// Records that cannot change are let go: the serving tables have them.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    zones: Zones,
+    slots: Arc<SlotMap>,
+}
+
+impl Parts {
+    /// Those of `compiled`, if any zone of it may change by itself.
+    pub(crate) fn new(mut zones: Zones, slots: &Arc<SlotMap>, compiled: &Compiled) -> Self {
+        let settings = compiled.config.iter().flat_map(|config| &config.dns);
+        let changes = |zone: &conf::Zone| zone.transfer.is_secondary();
+        if !settings.flat_map(|dns| &dns.zones).any(changes) {
+            return Self::default();
+        }
+        for zone in &mut zones.zones {
+            zone.records = Vec::new();
+        }
+        Self {
+            zones,
+            slots: slots.clone(),
+        }
+    }
+
+    /// The zone of this id.
+    pub(crate) fn zone(&self, id: &str) -> Option<&ZoneSource> {
+        self.zones.zones.iter().find(|zone| zone.id == id)
+    }
+}
+
+impl Compiled {
+    /// The same with another content of one zone, whose records and state are given.
+    pub(crate) fn replacing(&self, parts: &mut Parts, zone: ZoneSource) -> Self {
+        let (Some(config), Some(place)) = (
+            &self.config,
+            parts.zones.zones.iter_mut().find(|old| old.id == zone.id),
+        ) else {
+            return self.clone();
+        };
+        let transfers = Outgoing::replacing(&self.transfers, &zone, config);
+        let id = zone.id.clone();
+        *place = zone;
+        let labels: HashMap<&str, ZoneLabel> = self
+            .zones
+            .zones()
+            .iter()
+            .map(|zone| (zone.id.as_str(), zone.label))
+            .collect();
+        let label = |id: &str| labels.get(id).copied().unwrap_or(ZoneLabel::NONE);
+        let table = zone::build(&parts.zones, Some(&self.zones), label);
+        let routed = parts.zone(&id).is_some_and(|zone| !zone.routed.is_empty());
+        let routes = match routed {
+            true => Arc::new(Routes::new(config, &parts.zones, &parts.slots, &table)),
+            // None of them leads into the zone.
+            false => self.routes.clone(),
+        };
+        if let Some(zone) = parts.zones.zones.iter_mut().find(|zone| zone.id == id) {
+            zone.records = Vec::new();
+        }
+        Self {
+            config: self.config.clone(),
+            config_generation: self.config_generation,
+            zones: Arc::new(table),
+            routes,
+            guard: self.guard.clone(),
+            transfers,
+            located: self.located.clone(),
+        }
     }
 }
 

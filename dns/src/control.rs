@@ -3,6 +3,8 @@
 //! Runs on the control thread. Follows the health table, carries out commits, and drops replaced
 //! snapshots here, so that no answering thread pays for it.
 
+mod zones;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,12 +16,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::compile::{Compiled, Relocated};
+use crate::compile::{Compiled, Parts, Relocated};
 use crate::explain::Explainer;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
 use crate::metrics::Counters;
 use crate::policy::{Decisions, Under};
 use crate::relocate;
+use crate::secondary::{self, Event, Notified};
 use crate::server::bind::Sockets;
 use crate::server::tcp::TcpCommand;
 use crate::server::udp::UdpThread;
@@ -59,6 +62,19 @@ pub struct Control {
     pub(crate) compiled: Compiled,
     /// The task that reads the database of places again when it changed, once it runs.
     pub(crate) databases: Option<mpsc::UnboundedSender<Compiled>>,
+    /// What `compiled` was made from, as far as zones change by themselves.
+    pub(crate) parts: Parts,
+    /// The task of secondary zones, once it runs.
+    pub(crate) secondaries: Option<mpsc::UnboundedSender<secondary::Command>>,
+    /// What it is told by threads that answer; nothing once it runs.
+    pub(crate) notified_queue: Option<mpsc::Receiver<Notified>>,
+    /// Where they put it.
+    pub(crate) notified: mpsc::Sender<Notified>,
+    /// What it tells.
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    pub(crate) events_queue: mpsc::UnboundedReceiver<Event>,
+    /// The addresses of the configuration, in its order.
+    pub(crate) binds: Vec<SocketAddr>,
     /// The task that tells secondaries of changes, once it runs.
     pub(crate) notify: Option<mpsc::UnboundedSender<Arc<Outgoing>>>,
     /// What the writer of query log and dnstap is made from; nothing once it runs.
@@ -124,6 +140,8 @@ impl Control {
                     Err(_) => board_lives = false,
                 },
                 Some(relocated) = relocated.recv() => self.relocate(relocated),
+                // There is always a sender: this task's own.
+                Some(event) = self.events_queue.recv() => self.changed(event),
                 // These end with this task, never before.
                 () = &mut notifier => {}
                 () = &mut follower => {}
@@ -197,6 +215,12 @@ impl Control {
     }
 
     fn now_at(&mut self, health: &Arc<HealthTable>) {
+        self.explain(health);
+        self.since = health.generation();
+        self.applied.send_replace(self.since);
+    }
+
+    fn explain(&self, health: &Arc<HealthTable>) {
         self.shared.explainer.store(Arc::new(Explainer {
             compiled: self.compiled.clone(),
             snapshot: self.shared.snapshot.load_full(),
@@ -204,8 +228,14 @@ impl Control {
             withdrawn: self.withdrawn,
             now: None,
         }));
-        self.since = health.generation();
-        self.applied.send_replace(self.since);
+    }
+
+    /// Has the peers of zones that changed told.
+    fn tell_peers(&self) {
+        if let Some(notify) = &self.notify {
+            // It ends with this task.
+            let _ = notify.send(self.compiled.transfers.clone());
+        }
     }
 
     /// Answers from now on by where clients are now, unless another generation came meanwhile.
@@ -233,6 +263,7 @@ impl Control {
         drop(before);
         self.compiled = prepared.compiled;
         self.follow_database();
+        self.parts = prepared.parts;
         self.shared
             .limits
             .set(prepared.tcp_max_connections, prepared.tcp_idle_timeout);
@@ -250,11 +281,11 @@ impl Control {
         for address in gone {
             self.close(address).await;
         }
-        self.show_status(&prepared.binds);
-        if let Some(notify) = &self.notify {
-            // After the addresses serve: a secondary that hears of a change asks at once.
-            let _ = notify.send(self.compiled.transfers.clone());
-        }
+        self.binds = prepared.binds;
+        self.show_status();
+        // After the addresses serve: a secondary that hears of a change asks at once.
+        self.tell_peers();
+        self.configure(prepared.secondaries);
         (self.acknowledge)(self.compiled.config_generation);
     }
 
@@ -285,8 +316,9 @@ impl Control {
             let counters = self.counters();
             let snapshot = self.shared.snapshot.clone();
             let tap = Tap::new(self.shared.tap.clone());
+            let (counted, notified) = (counters.clone(), self.notified.clone());
             let started =
-                UdpThread::start(socket, sockets.address, snapshot, counters.clone(), tap);
+                UdpThread::start(socket, sockets.address, snapshot, counted, tap, notified);
             match started {
                 Ok(thread) => threads.push((thread, counters)),
                 Err(error) => {
@@ -336,7 +368,9 @@ impl Control {
         }
         // Without a sender the workers end.
         self.workers.clear();
-        self.show_status(&[]);
+        self.secondaries = None;
+        self.binds.clear();
+        self.show_status();
     }
 
     /// Counters for a thread: those of one that ended, so that counts neither vanish nor pile up.
@@ -354,7 +388,7 @@ impl Control {
     }
 
     /// Shows what is served, bound addresses in the order of the configuration.
-    fn show_status(&self, binds: &[SocketAddr]) {
+    fn show_status(&self) {
         let of = |configured| {
             let bound = self.bound.get(configured)?;
             Some((*configured, bound.address))
@@ -364,9 +398,10 @@ impl Control {
             name: zone.name.clone(),
             serial: zone.serial(),
             records: zone.records(),
+            state: zone.state,
         });
         self.shared.status.store(Arc::new(Status {
-            bound: binds.iter().filter_map(of).collect(),
+            bound: self.binds.iter().filter_map(of).collect(),
             zones: zones.collect(),
         }));
     }

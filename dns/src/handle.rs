@@ -1,5 +1,6 @@
 //! The handle the root package holds, and how the plane is started.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +13,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::compile::{Compiled, Kept};
+use crate::compile::{Compiled, Kept, Parts};
 use crate::control::{Acknowledge, Command, Control};
 use crate::explain::Explainer;
-use crate::load::Zones;
+use crate::load::{ParsedRecord, ZoneState, Zones};
 use crate::metrics::{self, Counters, ZoneLabels};
+use crate::secondary::{self, Held, SecondaryStatus, Statuses};
 use crate::server::bind::{self, Sockets};
 use crate::server::tcp::{TcpLimits, TcpWorker};
 use crate::snapshot::Snapshot;
 use crate::tap::{self, Command as TapCommand, Hub, Tap};
 use crate::wire::Transport;
+
+/// Notifications that may wait to be looked at; more come again by their senders.
+const NOTIFIED: usize = 1024;
 
 /// What the plane is started with.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub struct ZoneStatus {
     pub serial: u32,
     /// Records it holds; a record with a policy counts once.
     pub records: usize,
+    /// Whether it is answered from.
+    pub state: ZoneState,
 }
 
 /// What is served, for whoever asks.
@@ -66,6 +73,10 @@ pub(crate) struct Shared {
     pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
     pub(crate) limits: Arc<TcpLimits>,
     pub(crate) tap: Arc<Hub>,
+    /// Copies of secondary zones, by id.
+    pub(crate) copies: ArcSwap<HashMap<String, Held>>,
+    /// How they are.
+    pub(crate) statuses: Arc<Statuses>,
 }
 
 /// The DNS server's handle. Cheap to clone.
@@ -88,6 +99,8 @@ pub struct Prepared {
     pub(crate) tcp_max_connections: usize,
     pub(crate) tcp_idle_timeout: Duration,
     pub(crate) service: DnsService,
+    pub(crate) parts: Parts,
+    pub(crate) secondaries: Vec<secondary::Settings>,
 }
 
 /// Makes the plane; nothing is bound before the first commit.
@@ -126,7 +139,11 @@ fn start_with(
         counters: ArcSwap::default(),
         limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
         tap: Arc::new(hub),
+        copies: ArcSwap::default(),
+        statuses: Arc::default(),
     });
+    let (notified, notified_queue) = mpsc::channel(NOTIFIED);
+    let (events, events_queue) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
     let mut senders = Vec::new();
     for _ in 0..tcp_workers {
@@ -138,6 +155,7 @@ fn start_with(
             counters: Arc::new(Counters::new(Transport::Tcp)),
             limits: shared.limits.clone(),
             tap: Tap::new(shared.tap.clone()),
+            notified: notified.clone(),
         });
     }
     let counters = workers.iter().map(|worker| worker.counters.clone());
@@ -160,6 +178,13 @@ fn start_with(
         applied: tell_applied,
         compiled,
         databases: None,
+        parts: Parts::default(),
+        secondaries: None,
+        notified_queue: Some(notified_queue),
+        notified,
+        events,
+        events_queue,
+        binds: Vec::new(),
         notify: None,
         writer: Some(writer),
         spare: Vec::new(),
@@ -201,6 +226,7 @@ impl Dns {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let secondaries = secondary::prepare(config, &mut zones, &self.shared.copies.load());
         let ids = zones.zones.iter().map(|zone| zone.id.as_str());
         let labels = ZoneLabels::extend(&self.shared.labels, ids);
         let labels = ZoneLabels::clone(&labels);
@@ -208,8 +234,11 @@ impl Dns {
         let current = self.shared.snapshot.load();
         let now = Clock::new().at(Instant::now()).unix;
         let kept = Kept::new(config, &mut zones, &current, labels, now);
+        let compiled = Compiled::after(kept, config, &zones, generation, slots);
         Ok(Prepared {
-            compiled: Compiled::after(kept, config, &zones, generation, slots),
+            parts: Parts::new(zones, slots, &compiled),
+            secondaries,
+            compiled,
             binds: wanted.iter().map(|bind| bind.value).collect(),
             sockets,
             tcp_max_connections: limits.map_or(0, |dns| dns.tcp_max_connections),
@@ -236,6 +265,24 @@ impl Dns {
     /// The zones served.
     pub fn zones(&self) -> Vec<ZoneStatus> {
         self.shared.status.load().zones.clone()
+    }
+
+    /// A zone being served.
+    pub fn zone(&self, id: &str) -> Option<ZoneStatus> {
+        let status = self.shared.status.load();
+        status.zones.iter().find(|zone| zone.id == id).cloned()
+    }
+
+    /// Serial and records of a zone that changes by itself, as they are now; `None` for other zones.
+    pub fn live_records(&self, id: &str) -> Option<(u32, Vec<ParsedRecord>)> {
+        let copies = self.shared.copies.load();
+        let held = copies.get(id)?;
+        Some((held.copy.serial, held.copy.records.clone()))
+    }
+
+    /// How the secondary zones are, by id.
+    pub fn secondaries(&self) -> Arc<BTreeMap<String, Arc<SecondaryStatus>>> {
+        self.shared.statuses.all()
     }
 
     /// The snapshot being served, for asking it what it would answer.
@@ -273,6 +320,8 @@ impl Dns {
             families.push(metrics::limited(limiter));
         }
         families.push(metrics::unrecorded(self.shared.tap.dropped()));
+        let status = self.shared.status.load();
+        families.extend(metrics::zones(&labels, &status.zones, &self.secondaries()));
         families
     }
 

@@ -19,6 +19,7 @@ mod offline;
 mod policy;
 pub mod rdata;
 mod relocate;
+mod secondary;
 mod server;
 mod snapshot;
 mod tap;
@@ -35,13 +36,14 @@ pub use control::Control;
 pub use handle::{Dns, Prepared, Settings, ZoneStatus, start};
 pub use load::{
     ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,
-    Zones, load_zones,
+    ZoneState, Zones, load_zones,
 };
 pub use location::built_in_date as country_table_date;
 pub use location::{Fault as GeoDatabaseFault, Located};
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
 pub use offline::{Offline, UnknownHealth};
 pub use policy::Reason;
+pub use secondary::{SecondaryStatus, read_transfer};
 pub use server::tcp::TcpWorker;
 pub use snapshot::Snapshot;
 pub use wire::{Rcode, Transport};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use conf::{Policy, RecordType};
-use dns::{Name, ZoneSource, ZoneStatus, Zones};
+use dns::{Name, ParsedRecord, ZoneSource, ZoneStatus, Zones};
 
 /// One zone.
 #[derive(Debug, Clone)]
@@ -51,28 +51,51 @@ pub(crate) fn set_serials(catalogue: &mut [Arc<ZoneEntry>], served: &[ZoneStatus
 }
 
 fn entry(zone: &ZoneSource) -> ZoneEntry {
-    let mut records = BTreeMap::new();
-    for record in &zone.records {
-        let add = RecordEntry::new(
-            &record.owner,
-            record.rtype,
-            Policy::Simple,
-            record.ttl,
-            false,
-        );
-        records.entry(add.key()).or_insert(add);
-    }
+    let mut records = plain(&zone.records);
     for record in &zone.routed {
         let add = RecordEntry::new(&record.owner, record.rtype, record.policy, record.ttl, true);
         records.insert(add.key(), add);
     }
-    let mut records: Vec<RecordEntry> = records.into_values().collect();
-    records.sort_by_key(|record| !record.decided);
     ZoneEntry {
         id: zone.id.clone(),
         name: zone.origin.to_string(),
         serial: zone.serial,
-        records,
+        records: ordered(records),
+    }
+}
+
+type Entries = BTreeMap<(String, RecordType), RecordEntry>;
+
+/// Entries of records that everybody gets alike.
+fn plain(records: &[ParsedRecord]) -> Entries {
+    let mut entries = Entries::new();
+    for record in records {
+        let (owner, rtype) = (&record.owner, record.rtype);
+        let add = RecordEntry::new(owner, rtype, Policy::Simple, record.ttl, false);
+        entries.entry(add.key()).or_insert(add);
+    }
+    entries
+}
+
+fn ordered(entries: Entries) -> Vec<RecordEntry> {
+    let mut records: Vec<RecordEntry> = entries.into_values().collect();
+    records.sort_by_key(|record| !record.decided);
+    records
+}
+
+impl ZoneEntry {
+    /// The same with other records that everybody gets alike.
+    pub(super) fn with(&self, serial: u32, records: &[ParsedRecord]) -> Self {
+        let mut entries = plain(records);
+        for record in self.records.iter().filter(|record| record.decided) {
+            entries.insert(record.key(), record.clone());
+        }
+        Self {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            serial,
+            records: ordered(entries),
+        }
     }
 }
 

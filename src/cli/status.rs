@@ -3,6 +3,8 @@
 //! Everything; or one target group; or one target or health check in detail: its last probes and what
 //! would change its state. Reads the API only.
 
+mod zones;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -145,7 +147,7 @@ fn show_everything(all: &Value) -> String {
         text.push('\n');
         text.push_str(&control::text(controls, items(all, "safety-rules")));
     }
-    text.push_str(&show_zones(
+    text.push_str(&zones::show_zones(
         items(all, "zones"),
         &generation["addresses"]["dns"],
     ));
@@ -352,25 +354,6 @@ fn show_checks(checks: &[Value]) -> String {
         ]);
     }
     format!("\n{}", table.render(0))
-}
-
-fn show_zones(zones: &[Value], bound: &Value) -> String {
-    if zones.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("\ndns on {}\n", texts(bound).join(", "));
-    let mut table = Table::new(&["NAME", "TYPE", "POLICY", "TTL", "ANSWERS NOW"]);
-    for record in zones.iter().flat_map(|zone| items(zone, "records")) {
-        table.row([
-            cell(record, "name"),
-            cell(record, "type"),
-            cell(record, "policy"),
-            cell(record, "ttl"),
-            texts(&record["answers"]).join(", "),
-        ]);
-    }
-    text.push_str(&table.render(2));
-    text
 }
 
 /// `ok`, or `warning: why, why`.

@@ -49,7 +49,7 @@ fn control(process: &Process, arguments: &[&str]) -> std::process::Output {
 
 #[test]
 fn dns_obeys_when_the_command_returns_and_rules_refuse_the_whole_change() {
-    let process = Process::start(TEXT);
+    let mut process = Process::start(TEXT);
     let www = || ask(process.dns(), "www.example.test");
     assert_eq!(www(), EU);
     let refused = control(&process, &["eu", "off"]);
@@ -86,6 +86,9 @@ fn dns_obeys_when_the_command_returns_and_rules_refuse_the_whole_change() {
     assert_eq!(both["turned"][0], "us");
     assert_eq!(both["saved"], true);
     assert_eq!(www(), EU, "all are down: the primary, as in Route 53");
+    process.restart();
+    let eu = get(process.admin_tcp(), "/api/v1/routing-controls/eu").json();
+    assert_eq!(eu["state"], "off", "a restart keeps it: {eu}");
 }
 
 #[test]

@@ -135,12 +135,7 @@ impl Process {
     pub fn start(configuration: &str) -> Self {
         let folder = Folder::new();
         let file = folder.write("pointsman.toml", &with_admin(configuration));
-        let mut child = pointsman(&["run", "-c", &file])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = lines(child.stderr.take().unwrap());
+        let (child, log) = serve(&file);
         let admin = format!("unix:{}", folder.0.join("state/admin.sock").display());
         let process = Self {
             child,
@@ -151,6 +146,14 @@ impl Process {
         };
         process.wait_for_log("generation 1 of");
         process
+    }
+
+    /// Ends it at once and starts it again in its folder, on new ports.
+    pub fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.log) = serve(&self.file);
+        self.wait_for_log("generation 1 of");
     }
 
     /// The first log line from now that holds `text`.
@@ -251,6 +254,16 @@ impl Drop for Process {
             self.child.wait().unwrap();
         }
     }
+}
+
+fn serve(file: &str) -> (Child, Receiver<String>) {
+    let mut child = pointsman(&["run", "-c", file])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = lines(child.stderr.take().unwrap());
+    (child, log)
 }
 
 fn with_admin(configuration: &str) -> String {

@@ -11,6 +11,7 @@ mod flood;
 #[path = "../cli/harness.rs"]
 mod harness;
 mod namespace;
+mod primaries;
 mod private;
 mod recording;
 mod secondaries;

@@ -8,14 +8,14 @@ use crate::dig::dig;
 use crate::harness::{Folder, Process, eventually};
 use crate::namespace::Running;
 
-const SECRET: &str = "MTIzNDU2Nzg5MGFiY2RlZjEyMzQ1Njc4OTBhYmNkZWY=";
+pub const SECRET: &str = "MTIzNDU2Nzg5MGFiY2RlZjEyMzQ1Njc4OTBhYmNkZWY=";
 
 /// A port of loopback that is free for both protocols.
 #[expect(
     clippy::disallowed_methods,
     reason = "other servers cannot be given port 0"
 )]
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = tcp.local_addr().unwrap().port();
@@ -51,7 +51,7 @@ fn configuration(zone_file: &Path, peers: &[u16]) -> String {
     )
 }
 
-fn start(program: &str, folder: &Path, arguments: &[&str]) -> Running {
+pub fn start(program: &str, folder: &Path, arguments: &[&str]) -> Running {
     let log = std::fs::File::create(folder.join(format!("{program}.log"))).unwrap();
     let mut command = Command::new(program);
     command.args(arguments).stdout(Stdio::null()).stderr(log);

@@ -126,7 +126,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     // [[zone]]
     later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
-    later(Zone, "primaries", &[Empty], "the zone would not be fetched", "copy the zone's file and name it in `file`"),
     later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
     // sets = [{ … }]
     later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),

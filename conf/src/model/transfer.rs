@@ -90,6 +90,13 @@ pub enum Serial {
     Number(u32),
 }
 
+impl Transfer {
+    /// True for a zone that is copied from elsewhere.
+    pub fn is_secondary(&self) -> bool {
+        !self.primaries.is_empty()
+    }
+}
+
 /// How a zone is copied.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transfer {
@@ -97,6 +104,10 @@ pub struct Transfer {
     pub allow: Vec<Permission>,
     /// Who is told when it changes.
     pub notify: Vec<Peer>,
+    /// Whom it is copied from, in the order they are asked; empty: it is kept here.
+    pub primaries: Vec<Peer>,
+    /// Who may say that it changed, its primaries apart.
+    pub allow_notify: Vec<Permission>,
     /// Its serial.
     pub serial: Serial,
 }

@@ -1,5 +1,5 @@
 //! `[[tsig-key]]`, and the keys of a zone that say how it is copied: `allow-transfer`, `notify`,
-//! `serial`.
+//! `serial`, `primaries`, `allow-notify`.
 
 use std::net::SocketAddr;
 
@@ -86,6 +86,13 @@ fn secret(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     }
 }
 
+/// Keys that make no sense for a zone that is copied, and what is wrong with each.
+const OWN: [(&str, &str); 3] = [
+    ("file", "its records are what the primaries say"),
+    ("record", "its records are what the primaries say"),
+    ("serial", "its serial is what the primaries say"),
+];
+
 /// Reads a zone's keys. `has_file`: its SOA may be written down.
 pub(super) fn of_zone(
     reader: &mut Reader<'_>,
@@ -93,11 +100,38 @@ pub(super) fn of_zone(
     names: &mut Names,
     has_file: bool,
 ) -> Transfer {
-    Transfer {
+    let secondary = reader.has("primaries") && !reader.is_empty_or_absent("primaries");
+    if secondary {
+        for (key, why) in OWN {
+            let help = "remove the key, or `primaries`";
+            reader.misplaced(key, why, help);
+        }
+    } else {
+        let why = "it is not copied from anybody, so nobody has to say that it changed";
+        reader.misplaced("allow-notify", why, "add `primaries`, or remove the key");
+    }
+    let transfer = Transfer {
         allow: permissions(reader, "allow-transfer", networks, names),
         notify: peers(reader, "notify", names),
-        serial: serial(reader, has_file),
+        primaries: peers(reader, "primaries", names),
+        allow_notify: match secondary {
+            true => permissions(reader, "allow-notify", networks, names),
+            false => Vec::new(),
+        },
+        serial: match secondary {
+            true => Serial::File,
+            false => serial(reader, has_file),
+        },
+    };
+    for (index, peer) in transfer.primaries.iter().enumerate() {
+        let earlier = transfer.primaries.get(..index).unwrap_or_default();
+        if earlier.contains(peer) {
+            let span = reader.key_span("primaries").unwrap_or(reader.span());
+            let message = format!("{} is twice in `primaries`", peer.address);
+            reader.bad_value(span, message, "name each primary once");
+        }
     }
+    transfer
 }
 
 fn serial(reader: &mut Reader<'_>, has_file: bool) -> Serial {

@@ -14,11 +14,13 @@ use std::net::IpAddr;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use tokio::sync::mpsc;
 
 use crate::guard::{Guard, Kind, Verdict as Limit};
 use crate::location::Client;
 use crate::metrics::{Decided, ZoneLabel};
 use crate::policy::Witness;
+use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::transfer::is_transfer;
 use crate::wire::{
@@ -56,6 +58,8 @@ pub struct Answerer {
     draw: SmallRng,
     name: LowerName,
     now: Moment,
+    /// Who is told of notifications.
+    notified: Option<mpsc::Sender<Notified>>,
 }
 
 /// Who asks, as far as the packet tells.
@@ -84,7 +88,14 @@ impl Answerer {
             draw: SmallRng::seed_from_u64(seed),
             name: LowerName::new(),
             now: Moment::default(),
+            notified: None,
         }
+    }
+
+    /// Tells `notified` of zones that changed elsewhere.
+    pub(crate) fn telling(mut self, notified: mpsc::Sender<Notified>) -> Self {
+        self.notified = Some(notified);
+        self
     }
 
     /// Tells the time of the answers that follow.
@@ -122,6 +133,7 @@ impl Answerer {
         };
         match parse(packet, &mut self.name) {
             Verdict::Drop => None,
+            Verdict::Notify => self.heed(snapshot, packet, source, out),
             Verdict::Reject(mut rejection) => {
                 client(snapshot, source, &mut rejection.edns);
                 let (options, sender) = self.options(&snapshot.guard, rejection.edns, sender);

@@ -9,11 +9,12 @@ use std::net::IpAddr;
 use conf::RecordType;
 use rand::rngs::SmallRng;
 
+use crate::load::ZoneState;
 use crate::location::{Client, Found};
 use crate::metrics::{Decided, ZoneLabel};
 use crate::policy::{self, Asking, Witness};
 use crate::snapshot::Snapshot;
-use crate::wire::{BlobView, Full, LowerName, NAME_AT, Rcode, Response, Section};
+use crate::wire::{BlobView, ExtendedError, Full, LowerName, NAME_AT, Rcode, Response, Section};
 use crate::zone::{BlobPlace, NodeRef, Place, RoutedIdx, SetData};
 
 /// CNAMEs followed at most, synthesised ones included.
@@ -137,7 +138,7 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         let place = zones.look_up_for(self.source, name.wire(), self.qtype);
         let node = match place {
             Place::Elsewhere => {
-                self.response.not_authoritative = first;
+                self.response.error = first.then_some(ExtendedError::NotAuthoritative);
                 return Ok(Step::End(if first {
                     Rcode::Refused
                 } else {
@@ -147,6 +148,9 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
             Place::At(node) | Place::Missing(node) => node,
             Place::Delegated(node, ..) | Place::Renamed(node, ..) => node,
         };
+        if node.zone().state != ZoneState::Good {
+            return Ok(Step::End(self.unavailable(node, first)));
+        }
         if first {
             self.zone_label = node.zone().label;
             self.response.authoritative = !matches!(place, Place::Delegated(..));
@@ -158,6 +162,20 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
             Place::Delegated(node, referral, len) => self.refer(name, node, referral, len),
             Place::Renamed(_, blob, len) => self.rename(name, blob, len),
         }
+    }
+
+    /// A zone that has no copy to answer from. A chain that leads there ends, and the client asks
+    /// for the rest itself.
+    fn unavailable(&mut self, node: NodeRef<'s>, first: bool) -> Rcode {
+        if !first {
+            return Rcode::NoError;
+        }
+        self.zone_label = node.zone().label;
+        self.response.error = Some(match node.zone().state {
+            ZoneState::Expired => ExtendedError::InvalidData,
+            _ => ExtendedError::NotReady,
+        });
+        Rcode::ServFail
     }
 
     fn at(&mut self, node: NodeRef<'s>, name: &LowerName) -> Result<Step, Full> {

@@ -1,14 +1,17 @@
-//! What only few clients ask: signed questions (TSIG, RFC 8945), and transfers over datagrams.
+//! What only few clients ask: signed questions (TSIG, RFC 8945), transfers over datagrams, and
+//! notifications.
 //!
 //! Called by [`Answerer`](super::Answerer) when a packet has a TSIG record or asks for a zone. The
 //! question itself is answered as any other, then signed with the same key.
 //! Cost: allocations and a digest or two; only for those who know a key's name.
 
+use std::net::IpAddr;
+
 use super::{Answered, Answerer, Sender};
 use crate::metrics::ZoneLabel;
 use crate::snapshot::Snapshot;
 use crate::transfer::tsig::{Signature, check};
-use crate::transfer::{Begin, answer_bad, begin};
+use crate::transfer::{Begin, answer_bad, begin, heard};
 use crate::wire::{Rcode, Transport};
 
 /// The least a datagram may be limited to, signature included.
@@ -45,6 +48,22 @@ impl Answerer {
         out.get_mut(..message.len())?.copy_from_slice(&message);
         answered.len = message.len();
         Some(answered)
+    }
+
+    /// Answers a notification, and passes on what it says.
+    pub(super) fn heed(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        source: IpAddr,
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let (message, rcode, said) = heard(&snapshot.transfers, packet, source, self.now.unix)?;
+        if let (Some(said), Some(notified)) = (said, &self.notified) {
+            // With a full queue everything is about to be checked anyway, and timers come.
+            let _ = notified.try_send(said);
+        }
+        reply(&message, rcode, out)
     }
 
     /// Answers a request for a zone in one message; what needs more is for streams.

@@ -22,7 +22,8 @@ use crate::name::Name;
 use crate::zonefile::{self, Problems};
 
 pub use zones::{
-    ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource, Zones,
+    ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,
+    ZoneState, Zones,
 };
 
 /// Reads every zone of `config`; zone files are added to `sources` so that diagnostics can show
@@ -93,6 +94,9 @@ fn load_zone(
     problems: &mut Problems,
 ) -> Option<ZoneSource> {
     let named = zone_name(zone, problems)?;
+    if zone.transfer.is_secondary() {
+        return Some(awaited(zone, dns, named));
+    }
     let text = match &zone.file {
         Some(file) => Some(zonefile::read(file, file.span, &named, sources, problems)?),
         None => None,
@@ -132,8 +136,40 @@ fn load_zone(
         routed: entries.routed,
         networks: zone.networks.clone(),
         fallthrough: zone.fallthrough,
+        state: ZoneState::Good,
         span: zone.span,
     })
+}
+
+/// A zone that is copied from elsewhere: nothing of it is known yet.
+fn awaited(zone: &Zone, dns: &Dns, origin: Name) -> ZoneSource {
+    ZoneSource {
+        id: zone.id.clone(),
+        origin,
+        default_ttl: dns.ttl,
+        serial: 0,
+        records: Vec::new(),
+        routed: Vec::new(),
+        networks: zone.networks.clone(),
+        fallthrough: zone.fallthrough,
+        state: ZoneState::Awaited,
+        span: zone.span,
+    }
+}
+
+/// Puts records that were copied from another server in order, as those of a file are.
+///
+/// # Errors
+/// What a file would be refused for.
+pub(crate) fn settle_copied(origin: &Name, records: &mut Vec<ParsedRecord>) -> Result<(), String> {
+    let mut problems = Problems::default();
+    let inside = rrsets::keep_inside(std::mem::take(records), origin, &mut problems);
+    *records = inside;
+    rrsets::settle(records, &mut problems);
+    rules::check_copied(records, origin, &mut problems);
+    let errors = problems.into_diagnostics(Span::default()).into_iter();
+    let mut errors = errors.filter(|problem| problem.severity == conf::Severity::Error);
+    errors.next().map_or(Ok(()), |error| Err(error.message))
 }
 
 fn zone_name(zone: &Zone, problems: &mut Problems) -> Option<Name> {

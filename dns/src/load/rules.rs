@@ -29,6 +29,11 @@ pub(super) fn check(
     }
 }
 
+/// The rules that refuse a zone, for records that came from elsewhere.
+pub(super) fn check_copied(records: &[ParsedRecord], origin: &Name, problems: &mut Problems) {
+    Tree::new(records, &[], origin).check_singletons(problems);
+}
+
 /// Types of which one record at most may stand at a name, routed ones counted as one.
 const SINGLETONS: [(RecordType, &str); 2] = [
     (RecordType::CNAME, "several-cname"),

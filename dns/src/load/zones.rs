@@ -67,10 +67,10 @@ impl Zones {
 }
 
 impl ZoneSource {
-    /// Only a part, kept by [`Zones::for_other_targets`]: a whole one has a SOA record. The rest of
-    /// it is as it is served.
+    /// Only a part, kept by [`Zones::for_other_targets`] and beside what is served: a whole one that
+    /// is answered from has a SOA record. The rest of it is as it is served.
     pub(crate) fn is_part(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.state == ZoneState::Good
     }
 
     /// Copies of it hold targets' addresses.
@@ -105,8 +105,22 @@ pub struct ZoneSource {
     pub networks: Vec<IpNet>,
     /// Who is asked for what a private zone does not have.
     pub fallthrough: Fallthrough,
+    /// Whether it is answered from.
+    pub state: ZoneState,
     /// Where the zone stands in the config.
     pub span: Span,
+}
+
+/// Whether a zone is answered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZoneState {
+    /// It is.
+    #[default]
+    Good,
+    /// No primary has given it yet: SERVFAIL.
+    Awaited,
+    /// The copy is too old: SERVFAIL.
+    Expired,
 }
 
 /// One (name, type) whose answer is decided per query or follows health.

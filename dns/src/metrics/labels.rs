@@ -43,6 +43,11 @@ impl ZoneLabels {
         }
     }
 
+    /// True for a zone with a label of its own.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.places.contains_key(id)
+    }
+
     /// The place of a zone id, given it now if it has none and there is one left.
     pub(crate) fn label(&mut self, id: &str) -> ZoneLabel {
         if let Some(&label) = self.places.get(id) {

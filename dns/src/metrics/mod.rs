@@ -7,21 +7,30 @@ mod counters;
 mod labels;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 
 pub(crate) use counters::{Counters, DURATION_BOUNDS, Decided};
 pub(crate) use labels::{ZoneLabel, ZoneLabels};
 
 use crate::guard::Limiter;
+use crate::handle::ZoneStatus;
+use crate::load::ZoneState;
 use crate::policy::Reason;
+use crate::secondary::SecondaryStatus;
 use crate::wire::Rcode;
 
 const QUERIES: &str = "pointsman_dns_queries_total";
 const DECISIONS: &str = "pointsman_dns_policy_decisions_total";
 const UNRECORDED: &str = "pointsman_dns_log_dropped_total";
 const LIMITED: &str = "pointsman_dns_rate_limited_total";
+const SERIAL: &str = "pointsman_dns_zone_serial";
+const AVAILABLE: &str = "pointsman_dns_zone_available";
+const TRANSFERS: &str = "pointsman_dns_transfers_total";
 const DURATION: &str = "pointsman_dns_query_duration_seconds";
 
 /// Adds up what the threads counted.
@@ -108,6 +117,62 @@ pub(crate) fn limited(limiter: &Limiter) -> MetricFamily {
     )
 }
 
+/// Serials, and what became of checks of secondary zones; of zones with a label of their own.
+pub(crate) fn zones(
+    labels: &ZoneLabels,
+    zones: &[ZoneStatus],
+    secondaries: &BTreeMap<String, Arc<SecondaryStatus>>,
+) -> Vec<MetricFamily> {
+    let labelled = zones.iter().filter(|zone| labels.has(&zone.id));
+    let mut serials: Vec<Metric> = Vec::new();
+    let mut transfers = Vec::new();
+    let mut states = Vec::new();
+    for zone in labelled {
+        serials.push(gauge(&[("zone", &zone.id)], f64::from(zone.serial)));
+        let Some(secondary) = secondaries.get(&zone.id) else {
+            continue;
+        };
+        let good = f64::from(u8::from(zone.state == ZoneState::Good));
+        states.push(gauge(&[("zone", &zone.id)], good));
+        for (result, count) in [
+            ("changes", secondary.changes),
+            ("current", secondary.current),
+            ("failed", secondary.failed),
+            ("whole", secondary.whole),
+        ] {
+            transfers.push(counter(&[("result", result), ("zone", &zone.id)], count));
+        }
+    }
+    vec![
+        family(
+            SERIAL,
+            "Serial of the zone's SOA record.",
+            MetricType::GAUGE,
+            serials,
+        ),
+        family(
+            AVAILABLE,
+            "1 while a zone that is copied from primaries is answered from, 0 while by SERVFAIL.",
+            MetricType::GAUGE,
+            states,
+        ),
+        family(
+            TRANSFERS,
+            "Times the primaries of a zone were asked, by what came of it.",
+            MetricType::COUNTER,
+            transfers,
+        ),
+    ]
+}
+
+fn gauge(pairs: &[(&str, &str)], value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = labelled(pairs);
+    metric.set_gauge(gauge);
+    metric
+}
+
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
@@ -118,17 +183,21 @@ fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> Met
 }
 
 fn counter(pairs: &[(&str, &str)], count: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(count as f64);
+    let mut metric = labelled(pairs);
+    metric.set_counter(counter);
+    metric
+}
+
+fn labelled(pairs: &[(&str, &str)]) -> Metric {
     let pair = |(name, value): &(&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value((*value).to_owned());
         pair
     };
-    let mut counter = Counter::default();
-    counter.set_value(count as f64);
-    let mut metric = Metric::from_label(pairs.iter().map(pair).collect());
-    metric.set_counter(counter);
-    metric
+    Metric::from_label(pairs.iter().map(pair).collect())
 }
 
 /// `buckets` has one count more than there are bounds: the encoder makes `+Inf` from the total.

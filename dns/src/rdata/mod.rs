@@ -20,6 +20,7 @@ mod wire;
 pub(crate) use number::seconds;
 pub use schema::{is_meta, type_by_name};
 pub(crate) use schema::{is_text, similar_type};
+pub(crate) use wire::expand;
 pub use wire::{NameField, is_valid, names, show};
 
 pub(crate) use fields::Fields;

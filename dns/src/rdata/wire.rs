@@ -50,6 +50,39 @@ pub fn names(rtype: RecordType, rdata: &[u8]) -> Vec<NameField> {
     found
 }
 
+/// The data of a record that stands in a message from `at` to `end`, its names made whole by
+/// `name`, which gives the name that begins at a place and where it ends. `None` for data that are
+/// not of their type.
+///
+/// Pointers are followed in every type that is known here, although senders should compress those
+/// of RFC 1035 only (RFC 3597 section 4 has receivers accept more).
+pub(crate) fn expand(
+    rtype: RecordType,
+    message: &[u8],
+    (at, end): (usize, usize),
+    name: impl Fn(&[u8], usize) -> Option<(Name, usize)>,
+) -> Option<Box<[u8]>> {
+    let message = message.get(..end)?;
+    let mut out = Vec::with_capacity(end.checked_sub(at)?);
+    let mut at = at;
+    let fields = schema(rtype).unwrap_or_default();
+    let mut scratch = Shown::default();
+    for &field in fields {
+        if field == Field::Name {
+            let (whole, after) = name(message, at)?;
+            out.extend_from_slice(whole.as_wire());
+            at = after;
+        } else {
+            let mut wire = Cursor::new(message.get(at..)?);
+            field.show(&mut wire, &mut scratch)?;
+            out.extend_from_slice(message.get(at..at + wire.at)?);
+            at += wire.at;
+        }
+    }
+    out.extend_from_slice(message.get(at..)?);
+    is_valid(rtype, &out).then(|| out.into_boxed_slice())
+}
+
 /// True when `rdata` is well-formed, uncompressed data of its type (any bytes of a type that is
 /// known by number only).
 pub fn is_valid(rtype: RecordType, rdata: &[u8]) -> bool {

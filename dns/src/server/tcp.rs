@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
+use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
 use crate::transfer::{Begin, begin, is_transfer};
@@ -98,6 +99,7 @@ pub struct TcpWorker {
     pub(crate) counters: Arc<Counters>,
     pub(crate) limits: Arc<TcpLimits>,
     pub(crate) tap: Tap,
+    pub(crate) notified: mpsc::Sender<Notified>,
 }
 
 impl TcpWorker {
@@ -111,7 +113,7 @@ impl TcpWorker {
             limits: self.limits,
             closing,
             desk: RefCell::new(Desk {
-                answerer: Answerer::new(rand::random()),
+                answerer: Answerer::new(rand::random()).telling(self.notified),
                 tap: self.tap,
                 message: vec![0; MESSAGE_MAX].into(),
             }),

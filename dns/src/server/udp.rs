@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use socket2::SockRef;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::Batch;
 use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
+use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
 use crate::wire::Transport;
@@ -48,6 +49,7 @@ impl UdpThread {
         snapshot: Arc<ArcSwap<Snapshot>>,
         counters: Arc<Counters>,
         tap: Tap,
+        notified: mpsc::Sender<Notified>,
     ) -> io::Result<Self> {
         socket.set_read_timeout(Some(IDLE_WAKE))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -59,6 +61,7 @@ impl UdpThread {
             snapshot,
             counters,
             tap,
+            notified,
             stop: stop.clone(),
         };
         std::thread::Builder::new()
@@ -96,13 +99,14 @@ struct Server {
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     tap: Tap,
+    notified: mpsc::Sender<Notified>,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
     fn run(mut self) {
         let mut batch = Batch::new(self.batch_info);
-        let mut answerer = Answerer::new(rand::random());
+        let mut answerer = Answerer::new(rand::random()).telling(self.notified);
         let mut snapshots = Cache::new(self.snapshot);
         let clock = Clock::new();
         while !self.stop.load(Ordering::Acquire) {

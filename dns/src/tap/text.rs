@@ -26,7 +26,7 @@ pub(super) fn line(
     let (wire, qtype, edns) = match parse(recorded.query, &mut lower) {
         Verdict::Ask(question) => (question.wire, question.qtype, question.edns),
         Verdict::Reject(rejection) => (rejection.wire, rejection.qtype, rejection.edns),
-        Verdict::Drop => return,
+        Verdict::Drop | Verdict::Notify => return,
     };
     let name = wire.get(..wire.len().saturating_sub(4)).unwrap_or_default();
     let name = Name::from_wire(name).map_or_else(|_| "-".to_owned(), |name| shown(&name));

@@ -38,6 +38,8 @@ pub(crate) struct Raw<'p> {
     pub(crate) owner: Name,
     pub(crate) rtype: u16,
     pub(crate) class: u16,
+    /// As sent: what passes 2^31 - 1 means 0 (RFC 2181 section 8).
+    pub(crate) ttl: u32,
     pub(crate) rdata: &'p [u8],
     /// Where its data begin.
     pub(crate) rdata_at: usize,
@@ -92,7 +94,8 @@ impl<'p> Walk<'p> {
     pub(crate) fn record(&mut self) -> Option<Raw<'p>> {
         let start = self.at;
         let (owner, at) = read_name(self.packet, start)?;
-        let &[t1, t2, c1, c2, _, _, _, _, l1, l2] = self.packet.get(at..)?.first_chunk::<10>()?;
+        let &[t1, t2, c1, c2, s1, s2, s3, s4, l1, l2] =
+            self.packet.get(at..)?.first_chunk::<10>()?;
         let rdata_at = at + 10;
         let end = rdata_at + usize::from(u16::from_be_bytes([l1, l2]));
         let rdata = self.packet.get(rdata_at..end)?;
@@ -102,6 +105,7 @@ impl<'p> Walk<'p> {
             owner,
             rtype: u16::from_be_bytes([t1, t2]),
             class: u16::from_be_bytes([c1, c2]),
+            ttl: u32::from_be_bytes([s1, s2, s3, s4]),
             rdata,
             rdata_at,
         })

@@ -5,8 +5,9 @@
 //! workers and UDP threads ask [`begin`]. Off the query path: nothing here is reached by ordinary
 //! questions.
 
-mod content;
-mod message;
+pub(crate) mod content;
+pub(crate) mod message;
+mod notified;
 pub(crate) mod notify;
 mod send;
 pub(crate) mod tsig;
@@ -17,15 +18,16 @@ use std::sync::Arc;
 
 use conf::{Config, KeyIdx, Peer, Permission, Serial};
 
-use crate::load::{ZoneSource, Zones};
+use crate::load::{ZoneSource, ZoneState, Zones};
 use crate::name::Name;
 use content::{Content, fingerprint, is_newer, set_serial};
+use notified::Copied;
+pub(crate) use notified::heard;
 pub(crate) use send::{Begin, begin, is_transfer};
 use tsig::Keys;
 
 use crate::wire::Rcode;
 
-/// A zone that others may copy or are told of.
 /// A zone that others may copy or are told of.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
@@ -38,10 +40,12 @@ pub(crate) struct Published {
 }
 
 /// Everything transfers come from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Outgoing {
     pub(crate) zones: Vec<Published>,
-    pub(crate) keys: Keys,
+    /// Zones that are copied from others.
+    copied: Vec<Copied>,
+    pub(crate) keys: Arc<Keys>,
     /// Serials made here, and what they were made for, by zone id.
     made: HashMap<String, (u64, u32)>,
 }
@@ -51,7 +55,7 @@ impl Outgoing {
     /// come from the zone's own SOA; `now` in seconds since 1970.
     pub(crate) fn new(config: &Config, zones: &mut Zones, previous: &Self, now: u32) -> Self {
         let mut outgoing = Self {
-            keys: Keys::new(config),
+            keys: Arc::new(Keys::new(config)),
             ..Self::default()
         };
         let settings: HashMap<&str, &conf::Zone> = config
@@ -83,9 +87,16 @@ impl Outgoing {
                     outgoing.made.insert(zone.id.clone(), (print, serial));
                 }
             }
-            if !transfer.allow.is_empty() || !transfer.notify.is_empty() {
-                outgoing.publish(zone, transfer, config, previous);
+            if transfer.is_secondary() {
+                outgoing.copied.push(Copied {
+                    id: zone.id.clone(),
+                    origin: zone.origin.clone(),
+                    networks: zone.networks.clone(),
+                    primaries: transfer.primaries.clone(),
+                    allow: transfer.allow_notify.clone(),
+                });
             }
+            outgoing.publish(zone, transfer, config, previous);
         }
         outgoing
     }
@@ -99,6 +110,18 @@ impl Outgoing {
         self.zones.extend(published.cloned());
     }
 
+    /// That of the same configuration after one zone of it changed.
+    pub(crate) fn replacing(previous: &Arc<Self>, zone: &ZoneSource, config: &Config) -> Arc<Self> {
+        let mut zones = config.dns.iter().flat_map(|dns| &dns.zones);
+        let Some(settings) = zones.find(|settings| settings.id == zone.id) else {
+            return previous.clone();
+        };
+        let mut outgoing = Self::clone(previous);
+        outgoing.zones.retain(|published| published.id != zone.id);
+        outgoing.publish(zone, &settings.transfer, config, previous);
+        Arc::new(outgoing)
+    }
+
     fn publish(
         &mut self,
         zone: &ZoneSource,
@@ -106,6 +129,10 @@ impl Outgoing {
         config: &Config,
         previous: &Self,
     ) {
+        let wanted = !transfer.allow.is_empty() || !transfer.notify.is_empty();
+        if !wanted || zone.state != ZoneState::Good {
+            return;
+        }
         let before = previous.zones.iter().find(|before| before.id == zone.id);
         let content = Content::new(zone, config, before.map(|before| &*before.content));
         if content.resting > 0 && before.is_none_or(|b| b.content.serial != content.serial) {
@@ -128,23 +155,43 @@ impl Outgoing {
 
     /// The zone of this name that `source` gets.
     fn zone(&self, source: IpAddr, name: &Name) -> Option<&Published> {
-        let source = source.to_canonical();
-        let mut named = self.zones.iter().filter(|zone| zone.origin == *name);
-        let holds = |zone: &&Published| zone.networks.iter().any(|net| net.contains(&source));
-        let private = named.clone().find(holds);
-        private.or_else(|| named.find(|zone| zone.networks.is_empty()))
+        let named = self.zones.iter().filter(|zone| zone.origin == *name);
+        got(source, named, |zone| &zone.networks)
     }
+
+    /// The zone of this name that is copied from elsewhere, and that `source` gets.
+    fn copied(&self, source: IpAddr, name: &Name) -> Option<&Copied> {
+        let named = self.copied.iter().filter(|zone| zone.origin == *name);
+        got(source, named, |zone| &zone.networks)
+    }
+}
+
+/// Of zones of one name the one that `source` gets.
+fn got<Z>(
+    source: IpAddr,
+    mut named: impl Iterator<Item = Z> + Clone,
+    networks: impl Fn(&Z) -> &[ipnet::IpNet],
+) -> Option<Z> {
+    let source = source.to_canonical();
+    let holds = |zone: &Z| networks(zone).iter().any(|net| net.contains(&source));
+    let private = named.clone().find(|zone| holds(zone));
+    private.or_else(|| named.find(|zone| networks(zone).is_empty()))
+}
+
+/// True when somebody at `source` who signed with `key` is among those who may.
+fn permits(allowed: &[Permission], source: IpAddr, key: Option<KeyIdx>) -> bool {
+    let source = source.to_canonical();
+    allowed.iter().any(|permission| {
+        let from = permission.networks.iter().any(|net| net.contains(&source));
+        (from || permission.networks.is_empty())
+            && (permission.key.is_none() || permission.key == key)
+    })
 }
 
 impl Published {
     /// True when somebody at `source` who signed with `key` may copy it.
     fn permits(&self, source: IpAddr, key: Option<KeyIdx>) -> bool {
-        let source = source.to_canonical();
-        self.allow.iter().any(|permission| {
-            let from = permission.networks.iter().any(|net| net.contains(&source));
-            (from || permission.networks.is_empty())
-                && (permission.key.is_none() || permission.key == key)
-        })
+        permits(&self.allow, source, key)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Outgoing;
 use super::message::{Walk, add_count};
-use super::tsig::Signer;
+use super::tsig::{Signer, Verifier};
 use crate::load::ParsedRecord;
 use crate::name::Name;
 
@@ -191,9 +191,10 @@ fn take(
         return;
     };
     let is_answer = head.flags & 0x8000 != 0 && head.flags & OPCODE == FLAGS_NOTIFY & OPCODE;
-    let signed = signers
-        .get(&head.id)
-        .is_none_or(|signer| signer.accepts(&outgoing.keys, packet));
+    let signed = signers.get(&head.id).is_none_or(|signer| {
+        let verifier = Verifier::new(&outgoing.keys, signer);
+        verifier.is_some_and(|mut v| v.take(&outgoing.keys, packet, unix_now()).is_ok())
+    });
     let zone = pending.told.get(&head.id).map(|told| told.zone.clone());
     if is_answer && signed && pending.answered(head.id, from) {
         signers.remove(&head.id);

@@ -14,6 +14,7 @@ use crate::name::MAX_NAME;
 pub(crate) const HEADER_LEN: usize = 12;
 /// Length of type, class, TTL and RDATA length of a record.
 const RECORD_FIXED_LEN: usize = 10;
+const OPCODE_NOTIFY: u16 = 4 << 11;
 const TYPE_OPT: u16 = 41;
 const TYPE_TSIG: u16 = 250;
 const TYPE_AXFR: u16 = 252;
@@ -91,6 +92,8 @@ pub(crate) enum Verdict<'p> {
     Reject(Rejection<'p>),
     /// The question is looked up.
     Ask(Question<'p>),
+    /// Somebody says that a zone changed (RFC 1996).
+    Notify,
 }
 
 /// Reads a packet; the question's name goes into `name` in lower case.
@@ -118,8 +121,10 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
             edns: None,
         })
     };
-    if header.flags & 0x7800 != 0 {
-        return bare(Rcode::NotImp);
+    match header.flags & 0x7800 {
+        0 => {}
+        OPCODE_NOTIFY => return Verdict::Notify,
+        _ => return bare(Rcode::NotImp),
     }
     if word(4) == 0 && word(6) == 0 {
         return without_question(packet, header, word(8), word(10));

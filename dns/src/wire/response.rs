@@ -16,8 +16,6 @@ const UDP_PLAIN_MAX: usize = 512;
 const TCP_MAX: usize = 65_535;
 /// Length of an OPT record without options.
 const OPT_LEN: usize = 11;
-/// Extended error 20, Not Authoritative (RFC 8914), as an EDNS option.
-const NOT_AUTHORITATIVE: [u8; 6] = [0, 15, 0, 2, 0, 20];
 /// Offsets a compression pointer can hold (RFC 1035 section 4.1.4).
 const POINTER_MAX: usize = 0x3fff;
 
@@ -26,6 +24,17 @@ const FLAG_AUTHORITATIVE: u16 = 0x0400;
 const FLAG_TRUNCATED: u16 = 0x0200;
 /// Opcode and RD come back as they were.
 const FLAGS_COPIED: u16 = 0x7900;
+
+/// An extended error (RFC 8914 section 4); sent with answers that have no records only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExtendedError {
+    /// The zone was not copied yet.
+    NotReady = 14,
+    /// No zone here holds the name.
+    NotAuthoritative = 20,
+    /// The copy of the zone is too old.
+    InvalidData = 24,
+}
 
 /// The response would not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +75,8 @@ pub(crate) struct Response<'b> {
     truncated: bool,
     /// The AA bit.
     pub(crate) authoritative: bool,
-    /// Say by an extended error that no zone here holds the name.
-    pub(crate) not_authoritative: bool,
+    /// Why there is no better answer.
+    pub(crate) error: Option<ExtendedError>,
     /// Leading bits of the client's address that decided: the scope of the client subnet option,
     /// which is sent when the query had one.
     pub(crate) scope: u8,
@@ -104,7 +113,7 @@ impl<'b> Response<'b> {
             options,
             truncated: false,
             authoritative: false,
-            not_authoritative: false,
+            error: None,
             scope: 0,
         })
     }
@@ -243,11 +252,8 @@ impl<'b> Response<'b> {
         let [high, _] = (rcode.number() << 4).to_be_bytes();
         let [size_high, size_low] = u16::to_be_bytes(UDP_MAX as u16);
         let flags = if edns.dnssec_ok { 0x80 } else { 0 };
-        let error: &[u8] = if self.not_authoritative {
-            &NOT_AUTHORITATIVE
-        } else {
-            &[]
-        };
+        let error = self.error.map(|error| [0, 15, 0, 2, 0, error as u8]);
+        let error = error.as_ref().map_or(&[][..], |option| option);
         let subnet = edns.subnet.map(|subnet| subnet.option(self.scope));
         let subnet = subnet.as_ref().map_or(&[][..], |option| option.bytes());
         let options = self.options.bytes();

@@ -73,6 +73,7 @@ pub(crate) fn build(
             label: label(&zone.id),
             apex_len: zone.origin.as_wire().len(),
             private: !zone.networks.is_empty(),
+            state: zone.state,
             data,
             first_routed,
             parent_side: None,

@@ -24,6 +24,7 @@ use names::{Found, NameTable, Names, Spot};
 pub(crate) use private::Private;
 pub(crate) use referral::Referral;
 
+use crate::load::ZoneState;
 use crate::metrics::ZoneLabel;
 use crate::name::Name;
 use crate::wire::{Blob, BlobView};
@@ -53,6 +54,8 @@ pub(crate) struct ServedZone {
     pub(crate) apex_len: usize,
     /// True when only clients of some networks get it.
     pub(crate) private: bool,
+    /// Whether it is answered from.
+    pub(crate) state: ZoneState,
     data: Arc<ZoneData>,
     /// The number of its first routed record.
     first_routed: RoutedIdx,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::names::{NameTable, Spot};
 use super::{Place, ZoneTable, Zones};
+use crate::load::ZoneState;
 
 /// The private zones, deepest apex first.
 #[derive(Debug, Default)]
@@ -120,7 +121,10 @@ impl Private {
 /// True when a zone does not have the record: no such name, or no data of the type there.
 fn lacks(place: Place<'_>, qtype: RecordType) -> bool {
     match place {
-        Place::Elsewhere | Place::Missing(_) => true,
+        Place::Elsewhere => true,
+        // What it would have is not known.
+        Place::Missing(node) | Place::At(node) if node.zone().state != ZoneState::Good => false,
+        Place::Missing(_) => true,
         Place::At(node) => {
             let has = |rtype| node.set(rtype).is_some();
             let any = qtype == RecordType::ANY && !node.is_empty();

@@ -10,6 +10,7 @@ mod mmdb;
 mod probe;
 mod quic;
 mod table;
+mod transfer;
 mod zone_file;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Body> {
         zone_file::body(),
         mmdb::body(),
         dns_query::body(),
+        transfer::body(),
         http::request(),
         http::response(),
         http::chunked(),

@@ -12,6 +12,7 @@ pub(super) mod groups;
 pub(super) mod listeners;
 mod operate;
 mod register;
+mod secondary;
 pub(super) mod targets;
 mod used_by;
 pub(super) mod zones;

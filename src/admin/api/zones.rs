@@ -1,5 +1,7 @@
 //! `/api/v1/zones` and their records, with what each record answers at this moment.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use conf::RecordType;
@@ -9,6 +11,7 @@ use super::super::answers::Asker;
 use super::super::catalogue::{RecordEntry, ZoneEntry};
 use super::super::error::ApiError;
 use super::super::state::{Admin, Shared, View};
+use super::secondary::{self, SecondaryReport};
 use super::{List, PagingQuery, Status, page};
 
 /// A zone as the API and the page show it.
@@ -22,6 +25,9 @@ pub(in crate::admin) struct ZoneReport {
     pub(in crate::admin) serial: u32,
     /// Names and types.
     pub(in crate::admin) records: usize,
+    /// How its copy is, for a zone that is copied from elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secondary: Option<SecondaryReport>,
     used_by: Vec<String>,
     generation: u64,
 }
@@ -69,7 +75,8 @@ pub(super) async fn records(
     query: PagingQuery,
 ) -> Result<Json<List<RecordReport>>, ApiError> {
     let view = admin.view();
-    let entries: Vec<&RecordEntry> = find(&view, &id)?.records.iter().collect();
+    let zone = live(&admin, find(&view, &id)?);
+    let entries: Vec<&RecordEntry> = zone.records.iter().collect();
     let key = |entry: &&RecordEntry| format!("{} {}", entry.name, entry.rtype);
     // Answers are asked for the page's records only: a zone may have a hundred thousand.
     let Json(List { items, next }) = page(entries, key, query)?;
@@ -85,6 +92,14 @@ fn find<'a>(view: &'a View, id: &str) -> Result<&'a ZoneEntry, ApiError> {
     })
 }
 
+/// A zone as it is now: some change without a new configuration.
+pub(in crate::admin) fn live<'v>(admin: &Admin, zone: &'v ZoneEntry) -> Cow<'v, ZoneEntry> {
+    match admin.dns.live_records(&zone.id) {
+        Some((serial, records)) => Cow::Owned(zone.with(serial, &records)),
+        None => Cow::Borrowed(zone),
+    }
+}
+
 /// One zone: as well as its records that follow health or chance.
 pub(in crate::admin) fn report(admin: &Admin, view: &View, zone: &ZoneEntry) -> ZoneReport {
     let decided = zone.records.iter().filter(|record| record.decided);
@@ -93,7 +108,8 @@ pub(in crate::admin) fn report(admin: &Admin, view: &View, zone: &ZoneEntry) -> 
         .filter(|record| record.status != Status::Ok)
         .map(|record| format!("{} {} answers nothing now", record.name, record.r#type))
         .collect();
-    ZoneReport {
+    let served = admin.dns.zone(&zone.id);
+    let mut report = ZoneReport {
         id: zone.id.clone(),
         name: zone.name.clone(),
         status: if silent.is_empty() {
@@ -102,11 +118,20 @@ pub(in crate::admin) fn report(admin: &Admin, view: &View, zone: &ZoneEntry) -> 
             Status::Warning
         },
         reasons: silent,
-        serial: zone.serial,
+        serial: served.as_ref().map_or(zone.serial, |served| served.serial),
         records: zone.records.len(),
+        secondary: None,
         used_by: Vec::new(),
         generation: view.generation,
+    };
+    if let Some(secondary) = admin.dns.secondaries().get(&zone.id) {
+        let (shown, status, reasons) = secondary::report(secondary);
+        report.status = report.status.max(status);
+        report.reasons.extend(reasons);
+        report.records = served.map_or(0, |served| served.records);
+        report.secondary = Some(shown);
     }
+    report
 }
 
 /// Records with what they answer now.

@@ -57,7 +57,8 @@ fn overview(admin: &Admin, view: &View, controls: &str) -> String {
     body.push_str(&health::check_section(&checks::reports(admin, view)));
     body.push_str(controls);
     for zone in &view.zones {
-        let records = zone.records.iter().take(markup::MAX_ROWS);
+        let live = zone_reports::live(admin, zone);
+        let records = live.records.iter().take(markup::MAX_ROWS);
         let records = zone_reports::record_reports(admin, view, records);
         body.push_str(&zones::zone_section(
             &zone_reports::report(admin, view, zone),

@@ -21,7 +21,7 @@ fn query(parts: &[&[u8]]) -> Vec<u8> {
 fn code(packet: &[u8]) -> Option<Rcode> {
     match parse(packet, &mut LowerName::new()) {
         Verdict::Reject(rejection) => Some(rejection.rcode),
-        Verdict::Drop | Verdict::Ask(_) => None,
+        Verdict::Drop | Verdict::Ask(_) | Verdict::Notify => None,
     }
 }
 
@@ -65,10 +65,15 @@ fn responses_and_stumps_are_dropped() {
 
 #[test]
 fn other_opcodes_are_not_implemented() {
-    for opcode in [1_u16, 2, 4, 5, 6, 15] {
+    for opcode in [1_u16, 2, 3, 5, 6, 15] {
         let packet = packet(opcode << 11, [0; 4], &[]);
         assert_eq!(code(&packet), Some(Rcode::NotImp), "{opcode}");
     }
+    let notify = packet(4 << 11, [0; 4], &[]);
+    assert!(matches!(
+        parse(&notify, &mut LowerName::new()),
+        Verdict::Notify
+    ));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use hickory_proto::op::Message;
 
 use super::*;
-use crate::wire::Blob;
+use crate::wire::{Blob, ExtendedError};
 
 const QUESTION: &[u8] = b"\x03WwW\x04test\x00\x00\x01\x00\x01";
 const HEADER: Header = Header {
@@ -91,7 +91,7 @@ fn a_name_not_served_is_told_by_an_extended_error() {
     });
     let mut out = [0; 512];
     let mut response = Response::begin(&mut out, 1232, QUESTION, edns, &Options::NONE).unwrap();
-    response.not_authoritative = true;
+    response.error = Some(ExtendedError::NotAuthoritative);
     let len = response.finish(HEADER, Rcode::Refused);
     assert!(out[..len].ends_with(&[0, 6, 0, 15, 0, 2, 0, 20]));
     Message::from_vec(&out[..len]).unwrap();
