@@ -5,6 +5,7 @@
 //! "default". Never touches the network, never starts a task, reads nothing but the files named.
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod cross;
 mod diagnostic;
 mod document;
@@ -18,14 +19,21 @@ mod scalar;
 mod section;
 mod source;
 mod suggest;
+mod tls_policy;
 mod tree;
 
+pub use certificate::{CertificateFault, read_certificate};
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{load, load_text};
 pub use model::*;
 pub use render::{render_human, render_json};
 pub use scalar::{ScalarError, parse_duration, parse_size};
 pub use source::{FileId, Location, Sources, Span, Spanned};
+
+/// The security policies that are served, the default one first.
+pub fn tls_policies() -> &'static [TlsPolicy] {
+    &tls_policy::SERVED
+}
 
 /// What loading a configuration gave: as much of the model as could be resolved, and every
 /// problem that was found on the way.

@@ -14,6 +14,7 @@ pub(crate) enum Section {
     Logs,
     Listener,
     Filter,
+    Certificate,
     Rule,
     RuleHeader,
     RuleQuery,
@@ -51,13 +52,14 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
         Self::Logs,
         Self::Listener,
         Self::Filter,
+        Self::Certificate,
         Self::Rule,
         Self::RuleHeader,
         Self::RuleQuery,
@@ -106,6 +108,7 @@ impl Section {
             Self::RuleHeader | Self::RuleQuery => &[Self::Rule],
             Self::Filter => &[Self::Listener],
             Self::Target | Self::TargetHealthCheck | Self::PassiveHealth => &[Self::TargetGroup],
+            Self::Certificate => &[Self::Listener],
             _ => &[],
         };
         near.iter()
@@ -124,6 +127,7 @@ impl Section {
             Self::Logs => "[logs]",
             Self::Listener => "[[listener]]",
             Self::Filter => "[[listener.filter]]",
+            Self::Certificate => "an entry of `certificates`",
             Self::Forward => "`forward`",
             Self::ForwardGroup => "`forward.target-groups`",
             Self::Rule => "[[listener.rule]]",
@@ -209,6 +213,10 @@ impl Section {
                 "udp-unreplied-timeout",
                 "udp-responses",
                 "max-flows-per-source",
+                "certificates",
+                "tls-policy",
+                "alpn",
+                "tls-handshake-timeout",
             ],
             Self::Filter => &[
                 "number",
@@ -218,6 +226,7 @@ impl Section {
                 "ports",
                 "source-ports",
             ],
+            Self::Certificate => &["cert", "key"],
             Self::Rule => &[
                 "priority",
                 "host",

@@ -25,6 +25,7 @@ use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy::Introduced;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
+use crate::tls::Scratch;
 use crate::work::{Work, WorkTable};
 
 /// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
@@ -47,6 +48,7 @@ pub struct WorkerContext {
     copy_buffer: CopyBuffer,
     pipes: PipePool,
     datagrams: OnceCell<RefCell<Batch>>,
+    ciphertext: OnceCell<Scratch>,
     l7: crate::l7::State,
 }
 
@@ -106,6 +108,7 @@ impl WorkerContext {
             copy_buffer: CopyBuffer::default(),
             pipes: PipePool::new(counters.clone(), worker),
             datagrams: OnceCell::new(),
+            ciphertext: OnceCell::new(),
             l7: crate::l7::State::default(),
             counters,
         }
@@ -234,6 +237,11 @@ impl WorkerContext {
     /// The buffers all of this worker's datagrams go through, within one poll.
     pub(crate) fn datagrams(&self) -> &RefCell<Batch> {
         self.datagrams.get_or_init(|| RefCell::new(Batch::new()))
+    }
+
+    /// The buffer that all of this worker's TLS streams read into.
+    pub(crate) fn ciphertext(&self) -> &Scratch {
+        self.ciphertext.get_or_init(Scratch::default)
     }
 
     /// Ready once this worker adopts a snapshot after the call.

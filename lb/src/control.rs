@@ -76,9 +76,10 @@ impl Control {
             generation,
             slots,
             opened,
+            terminators,
         } = commit.prepared;
         let (close, open) = self.shared.exchange_sockets(&config, opened);
-        let plan = self.shared.plan(config, generation, slots);
+        let plan = self.shared.plan(&config, generation, slots, &terminators);
         self.publish(&Arc::new(plan));
         let changed = self.change_sockets(&close, open).await;
         // Nobody waits any more when the caller of commit was dropped.

@@ -28,6 +28,7 @@ use crate::plan::Names;
 use crate::snapshot::{Plan, Snapshot};
 use crate::sockets::{Descriptors, Opened, SocketKey, binds, open_missing};
 use crate::start::Acknowledge;
+use crate::tls::{self, Terminators};
 use crate::worker::Command;
 
 /// What the handles and the control task share.
@@ -60,12 +61,19 @@ fn look<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// The plan of a configuration that is committed.
-    pub(crate) fn plan(&self, config: Arc<Config>, generation: u64, slots: Arc<SlotMap>) -> Plan {
+    pub(crate) fn plan(
+        &self,
+        config: &Config,
+        generation: u64,
+        slots: Arc<SlotMap>,
+        terminators: &Terminators,
+    ) -> Plan {
         if let Err(error) = self.log.set(&config.logs) {
             tracing::error!(%error, "access and flow log stay where they were");
         }
         let bound = look(&self.sockets);
-        Plan::new(&config, generation, slots, &bound, &mut look(&self.names))
+        let names = &mut look(&self.names);
+        Plan::new(config, generation, slots, &bound, names, terminators)
     }
 
     /// Enters the sockets that `opened` adds and takes out those that `config` no longer names:
@@ -106,6 +114,7 @@ pub struct Prepared {
     pub(crate) generation: u64,
     pub(crate) slots: Arc<SlotMap>,
     pub(crate) opened: Vec<Opened>,
+    pub(crate) terminators: Terminators,
 }
 
 /// A listener for people.
@@ -151,10 +160,15 @@ impl Lb {
             problems.extend(more);
             Vec::new()
         });
+        let terminators = tls::terminators(config).unwrap_or_else(|more| {
+            problems.extend(more);
+            Terminators::new()
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Prepared {
+            terminators,
             config: config.clone(),
             generation,
             slots: slots.clone(),

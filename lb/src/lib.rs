@@ -27,6 +27,7 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod work;
 mod worker;
 
@@ -41,5 +42,6 @@ pub use snapshot::{
 pub use sockets::Descriptors;
 pub use start::{Settings, StartError, start};
 pub use target::{End, Fate, Padded, Target, WorkKind};
+pub use tls::HandshakeReason;
 pub use work::Work;
 pub use worker::Worker;

@@ -17,6 +17,7 @@ use crate::rules::{Action, Branch, FixedResponse, Forward, Redirect, Rule};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
 use crate::target::Padded;
+use crate::tls::Terminators;
 
 /// What listeners of all configurations share by name.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Plan {
         slots: Arc<SlotMap>,
         bound: &HashMap<SocketKey, SocketAddr>,
         names: &mut Names,
+        terminators: &Terminators,
     ) -> Self {
         let mut addresses: HashMap<usize, Vec<SocketAddr>> = HashMap::new();
         let mut routes = HashMap::new();
@@ -78,8 +80,10 @@ impl Plan {
                 let mut compiler = Compiler {
                     config,
                     name: listener.name.as_str().into(),
+                    scheme: listener.protocol.scheme(),
                     previous_turns: &previous_turns,
                     names,
+                    terminators,
                 };
                 Arc::new(compiler.listener(listener, index, bound))
             });
@@ -112,8 +116,10 @@ struct Compiler<'a> {
     config: &'a Config,
     /// The listener's.
     name: Arc<str>,
+    scheme: conf::Scheme,
     previous_turns: &'a HashMap<TurnKey, Turn>,
     names: &'a mut Names,
+    terminators: &'a Terminators,
 }
 
 impl Compiler<'_> {
@@ -147,6 +153,7 @@ impl Compiler<'_> {
             idle_timeout: listener.idle_timeout,
             header_timeout: listener.header_timeout,
             max_header_bytes: listener.max_header_bytes,
+            tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,
             sources,
             bound,
@@ -177,7 +184,9 @@ impl Compiler<'_> {
                 let routes = routes.collect();
                 Action::Forward(Forward::new(routes, self.turn(priority)))
             }
-            conf::Action::Redirect(redirect) => Action::Redirect(Redirect::new(redirect)),
+            conf::Action::Redirect(redirect) => {
+                Action::Redirect(Redirect::new(redirect, self.scheme))
+            }
             conf::Action::FixedResponse(response) => {
                 Action::FixedResponse(FixedResponse::new(response))
             }

@@ -23,6 +23,7 @@ use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::rules::{Branch, Rule};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
+use crate::tls::Terminator;
 
 /// Index of a group in one snapshot's configuration generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this many bytes are refused with 431.
     pub max_header_bytes: usize,
+    /// How TLS is agreed on with its clients; `None` in clear text.
+    pub(crate) tls: Option<Arc<Terminator>>,
     /// How long its UDP flows live and how many there may be.
     pub(crate) udp: conf::UdpSettings,
     /// UDP flows by client address; survives reloads by name.

@@ -251,6 +251,10 @@ impl Acceptance {
                 let flow = crate::l4::serve(accepted, listener, context);
                 self.spawn(admission, flow);
             }
+            ListenerProtocol::Https | ListenerProtocol::Tls => {
+                let connection = crate::tls::serve(accepted, listener, context);
+                self.spawn(admission, connection);
+            }
             ListenerProtocol::Http => {
                 let connection = crate::l7::serve(accepted, listener, context);
                 self.spawn(admission, connection);

@@ -16,3 +16,4 @@ mod reload;
 mod rules;
 mod shutdown;
 mod surface;
+mod tls;

@@ -50,9 +50,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Logs, "format", &[Word("json")], "lines would be JSON all the same", "remove the key: access logs are JSON lines"),
     later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
     // [[listener]]
-    later(Listener, "certificates", &[Empty], NO_TLS, "remove it and use protocol `http` or `tcp`"),
-    later(Listener, "tls-policy", &[], NO_TLS, "remove it and use protocol `http` or `tcp`"),
-    later(Listener, "alpn", &[Word("none"), Empty], NO_TLS, REMOVE),
     later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
     later(Listener, "proxy-protocol-in", &[Word("off")], "PROXY headers would reach the targets as part of the request", "remove it and have the peer send no PROXY header"),
     later(Listener, "trusted-proxies", &[Empty], "X-Forwarded-For of the proxies would not be believed", REMOVE),

@@ -32,10 +32,10 @@ const fn later(
 pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
-        "protocol",
-        &["https", "tls"],
-        "the listener has no certificates and would have to answer in clear text",
-        "use `http` or `tcp`; for TLS end to end forward it untouched through a `tcp` listener",
+        "alpn",
+        &["http2-only", "http2-optional", "http2-preferred"],
+        "clients that agree on HTTP/2 would be answered in HTTP/1.1",
+        "use `http1-only`, or a `tls` listener: its targets get the bytes as they are",
     ),
     later(
         Listener,

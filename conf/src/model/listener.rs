@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Action, FilterRule, GroupIdx, Rule};
+use super::{Action, FilterRule, GroupIdx, ListenerTls, Rule, Scheme};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -15,8 +15,12 @@ pub struct ListenerIdx(pub usize);
 pub enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/1.0 in clear text.
     Http,
+    /// The same over TLS, which ends here.
+    Https,
     /// Any byte stream.
     Tcp,
+    /// Any byte stream over TLS, which ends here.
+    Tls,
     /// Any datagrams.
     Udp,
     /// Byte streams and datagrams on the same port.
@@ -30,7 +34,9 @@ impl ListenerProtocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
             Self::Quic => "quic",
@@ -49,7 +55,20 @@ impl ListenerProtocol {
 
     /// True when it reads requests: rules, redirects and header limits mean something to it.
     pub fn is_http(self) -> bool {
-        matches!(self, Self::Http)
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// True when TLS ends at it: it has certificates.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    /// What its clients' URLs begin with.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Https => Scheme::Https,
+            _ => Scheme::Http,
+        }
     }
 }
 
@@ -81,9 +100,9 @@ pub struct Listener {
     pub advertise: Vec<IpAddr>,
     /// Who may use it, lowest number first; empty = everybody.
     pub filter: Vec<FilterRule>,
-    /// By priority, lowest first; of `http` listeners only.
+    /// By priority, lowest first; of `http` and `https` listeners only.
     pub rules: Vec<Rule>,
-    /// What happens when no rule matches; a forward unless the listener is `http`.
+    /// What happens when no rule matches; a forward unless it reads requests.
     pub default_action: Action,
     /// Open client connections and UDP flows at most; 0 = only the file-descriptor budget limits
     /// them.
@@ -95,6 +114,8 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this are refused with 431 (http only), in bytes.
     pub max_header_bytes: usize,
+    /// How TLS is agreed on (https and tls only).
+    pub tls: Option<ListenerTls>,
     /// What becomes of UDP flows (udp and tcp-udp only).
     pub udp: UdpSettings,
 }

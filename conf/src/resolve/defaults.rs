@@ -37,6 +37,8 @@ pub(crate) struct Numbers {
     pub(crate) udp_responses: Limit<u64>,
     /// `max-flows-per-source`: 0 = no limit of its own.
     pub(crate) max_flows_per_source: Limit<u64>,
+    /// `tls-handshake-timeout` (ALB: 10 s on its side to targets).
+    pub(crate) handshake_timeout: Limit<Duration>,
     /// `header-timeout`.
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
@@ -229,6 +231,7 @@ const LOCAL: Numbers = Numbers {
         "so many answers are a conversation: leave its end to `udp-idle-timeout`",
     ),
     max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
+    handshake_timeout: limit(s(10), ms(100), HOUR, WAIT),
     header_timeout: limit(s(10), ms(100), HOUR, WAIT),
     max_header_bytes: limit(
         Bytes(64 << 10),

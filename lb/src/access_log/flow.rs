@@ -36,6 +36,8 @@ pub enum FlowEnd {
     ListenerRemoved,
     /// The balancer did not let it in, or had no target for it.
     Refused(RejectReason),
+    /// No TLS was agreed on.
+    Handshake,
     /// The process is shutting down.
     Shutdown,
 }
@@ -74,6 +76,7 @@ impl FlowEnd {
             Self::Evicted => "evicted",
             Self::ListenerRemoved => "listener-removed",
             Self::Refused(reason) => reason.as_str(),
+            Self::Handshake => "tls-handshake",
             Self::Shutdown => "shutdown",
         }
     }
@@ -136,6 +139,10 @@ pub struct TlsRecord<'a> {
     pub target_alpn: &'a [u8],
     /// What the client offered, by commas.
     pub client_alpn: &'a [u8],
+    /// An earlier session went on.
+    pub resumed: bool,
+    /// Why the handshake failed: the word, and the sentence.
+    pub failure: Option<(&'a str, &'a str)>,
 }
 
 /// One flow.
@@ -177,7 +184,7 @@ pub struct FlowRecord<'a> {
 impl FlowRecord<'_> {
     /// True when the balancer refused it.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.termination, FlowEnd::Refused(_))
+        matches!(self.termination, FlowEnd::Refused(_) | FlowEnd::Handshake)
     }
 
     pub(super) fn write(&self, line: &mut Line<'_>) {
@@ -223,7 +230,7 @@ impl FlowRecord<'_> {
 }
 
 impl TlsRecord<'_> {
-    fn write(&self, line: &mut Line<'_>) {
+    pub(super) fn write(&self, line: &mut Line<'_>) {
         line.optional_seconds("tls_handshake", self.handshake);
         let texts = [
             ("tls_alert", self.alert.as_bytes()),
@@ -238,6 +245,13 @@ impl TlsRecord<'_> {
         ];
         for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             line.text(name, text);
+        }
+        if self.resumed {
+            line.word("tls_session", "resumed");
+        }
+        if let Some((reason, error)) = self.failure {
+            line.word("tls_reason", reason);
+            line.text("tls_error", error.as_bytes());
         }
     }
 }

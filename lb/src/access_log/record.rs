@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::flow::TlsRecord;
 use super::json::Line;
 
 /// One HTTP exchange.
@@ -47,6 +48,8 @@ pub struct ExchangeRecord<'a> {
     pub duration: Duration,
     /// Attempts beyond the first.
     pub retries: u32,
+    /// What was agreed on with the client; `None` in clear text.
+    pub tls: Option<TlsRecord<'a>>,
     /// Why the balancer answered itself (`no-target`, `bad-request`, …).
     pub reason: Option<&'a str>,
     /// How the exchange ended when not well (`client-closed`, `target-closed`, …).
@@ -85,6 +88,9 @@ impl ExchangeRecord<'_> {
         line.seconds("duration", self.duration);
         if self.retries > 0 {
             line.number("retries", u64::from(self.retries));
+        }
+        if let Some(tls) = self.tls {
+            tls.write(line);
         }
         if let Some(reason) = self.reason {
             line.word("reason", reason);

@@ -163,6 +163,7 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         first_byte: Some(Duration::from_micros(1_000_042)),
         duration: Duration::from_millis(2),
         retries: 0,
+        tls: None,
         reason: None,
         termination: None,
     }

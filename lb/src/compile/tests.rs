@@ -65,6 +65,7 @@ impl Bench {
             slots,
             &bound,
             &mut self.names,
+            &Default::default(),
         ))
     }
 

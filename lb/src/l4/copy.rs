@@ -88,7 +88,7 @@ impl Copy {
     }
 
     /// Makes both streams close with a reset, so that neither side takes the end for a whole one.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
         self.client.reset();
         self.target.reset();
     }

@@ -1,6 +1,6 @@
 //! One TCP flow: choose a target, connect (another one when that fails), copy until the end.
 //!
-//! Called by the worker for every connection of a `tcp` listener; the future owns the flow and
+//! Called by the worker for every connection of a `tcp` or `tls` listener; the future owns the flow and
 //! logs it when it ends or is dropped. Never reads a byte before a target is connected, so any
 //! number of targets may be tried.
 //!
@@ -29,18 +29,21 @@ use crate::rules::{Action, Forward};
 use crate::snapshot::{Listener, Route};
 use crate::stream::{Accepted, Stream};
 use crate::target::WorkKind;
+use crate::tls::Session;
 use crate::work::Work;
 
 /// Parts an idle timeout is watched in: a flow ends after one to 1.25 timeouts of silence.
 const IDLE_PARTS: u32 = 4;
 
-/// What flows here are counted as.
-const KIND: FlowKind = FlowKind::Tcp;
-
 /// Serves a client's connection to its end.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) {
-    let client = accepted.stream;
-    let mut flow = Flow::new((accepted.peer, accepted.local), listener, context);
+    let mut client = accepted.stream;
+    let mut flow = Flow::new(
+        (accepted.peer, accepted.local),
+        client.session(),
+        listener,
+        context,
+    );
     flow.end = match flow.open(accepted.tlvs.as_ref()).await {
         Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
         Err(reason) => {
@@ -71,16 +74,23 @@ struct Flow {
     bytes: (u64, u64),
     segments: Option<(u64, u64)>,
     retries: u32,
+    kind: FlowKind,
+    tls: Option<Rc<Session>>,
     end: FlowEnd,
 }
 
 impl Flow {
     fn new(
         (peer, local): (SocketAddr, SocketAddr),
+        tls: Option<&Rc<Session>>,
         listener: Arc<Listener>,
         context: Rc<WorkerContext>,
     ) -> Self {
-        let flows = listener.counters.of(context.worker()).flows(KIND);
+        let kind = match tls {
+            Some(_) => FlowKind::Tls,
+            None => FlowKind::Tcp,
+        };
+        let flows = listener.counters.of(context.worker()).flows(kind);
         flows.opened.add(1);
         Self {
             context,
@@ -94,6 +104,8 @@ impl Flow {
             bytes: (0, 0),
             segments: None,
             retries: 0,
+            kind,
+            tls: tls.cloned(),
             // What a flow dropped before its end was ended by.
             end: FlowEnd::Shutdown,
         }
@@ -135,7 +147,7 @@ impl Flow {
                 Err(error) => {
                     self.context.counters().retry(error.retry_reason());
                     if error.is_port_exhaustion() {
-                        self.counters().flows(KIND).port_exhaustion.add(1);
+                        self.counters().flows(self.kind).port_exhaustion.add(1);
                     }
                     self.retries += 1;
                     attempts.tried.add(&choice.target);
@@ -222,14 +234,14 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.counters().flows(KIND).end(self.end);
+        self.counters().flows(self.kind).end(self.end);
         if !self.context.log().logs_flows() {
             return;
         }
         let duration = self.accepted.elapsed();
         let time = SystemTime::now();
         self.context.log().flow(&FlowRecord {
-            kind: KIND,
+            kind: self.kind,
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &self
@@ -246,7 +258,7 @@ impl Drop for Flow {
             duration,
             retries: self.retries,
             termination: self.end,
-            tls: None,
+            tls: self.tls.as_ref().map(|session| session.record()),
         });
     }
 }

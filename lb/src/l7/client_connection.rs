@@ -228,7 +228,8 @@ impl ClientConnection {
         }
         let (context, listener) = (self.context.clone(), self.listener.clone());
         let started = Instant::now();
-        let mut record = Record::new(&context, &listener, self.peer, started);
+        let client = (self.peer, self.side.session());
+        let mut record = Record::new(&context, &listener, client, started);
         let request = match self.read_head(buffers, started).await {
             Ok(Some(request)) => request,
             Ok(None) => {
@@ -285,7 +286,10 @@ impl ClientConnection {
         let log = self.context.log().is_on();
         let forwarding = Forwarding {
             client: &self.address,
-            scheme: "http",
+            scheme: match self.side.session() {
+                Some(_) => "https",
+                None => "http",
+            },
             local: self.local,
         };
         let routing = Routing {

@@ -215,7 +215,7 @@ impl ClientConnection {
                     true => Ok(Ended::Failed(failure)),
                     false => Err(Broken {
                         failure,
-                        begun: response.is_begun,
+                        begun: response.is_begun || self.side.is_writing(),
                     }),
                 }
             }

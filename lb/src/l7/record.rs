@@ -5,6 +5,7 @@
 //! when it is on.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +18,7 @@ use crate::context::WorkerContext;
 use crate::rules::Branch;
 use crate::snapshot::{Listener, Route, Tally};
 use crate::target::Target;
+use crate::tls::Session;
 
 /// One exchange's record.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(super) struct Record<'a> {
     pub(super) first_byte: Option<Duration>,
     /// Attempts beyond the first.
     pub(super) retries: u32,
+    /// What was agreed on with the client.
+    tls: Option<Rc<Session>>,
     /// Why the balancer answered itself.
     pub(super) reason: Option<&'static str>,
     /// How the exchange ended when not well.
@@ -62,9 +66,10 @@ impl<'a> Record<'a> {
     pub(super) fn new(
         context: &'a WorkerContext,
         listener: &'a Listener,
-        client: SocketAddr,
+        client: (SocketAddr, Option<&Rc<Session>>),
         started: Instant,
     ) -> Self {
+        let (client, tls) = client;
         Self {
             context,
             listener,
@@ -82,6 +87,7 @@ impl<'a> Record<'a> {
             connect: None,
             first_byte: None,
             retries: 0,
+            tls: tls.cloned(),
             reason: None,
             termination: Some("shutdown"),
             is_written: false,
@@ -157,6 +163,7 @@ impl<'a> Record<'a> {
             first_byte: self.first_byte,
             duration,
             retries: self.retries,
+            tls: self.tls.as_ref().map(|session| session.record()),
             reason: self.reason,
             termination: self.termination,
         });

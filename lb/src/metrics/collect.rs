@@ -2,6 +2,7 @@
 //! thread; reads only.
 
 mod flows;
+mod tls;
 mod udp;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) fn collect(
     families.extend(connections(registry, loads));
     families.extend(flows::flows(registry));
     families.extend(udp::flows(registry, snapshot));
+    families.extend(tls::handshakes(registry, snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families

@@ -23,10 +23,13 @@ pub(crate) struct Redirect {
     /// The head up to the Location's value.
     pub(crate) head: Box<[u8]>,
     parts: conf::Redirect,
+    /// What the listener's own URLs begin with.
+    scheme: Scheme,
 }
 
 /// What placeholders stand for.
 struct Asked<'r> {
+    scheme: Scheme,
     host: &'r str,
     port: u16,
     /// Without its first `/`.
@@ -34,18 +37,16 @@ struct Asked<'r> {
     query: &'r str,
 }
 
-/// What clients of this version's listeners speak.
-const OWN_SCHEME: Scheme = Scheme::Http;
-
 impl Redirect {
-    /// The configured redirect.
-    pub(crate) fn new(redirect: &conf::Redirect) -> Self {
+    /// The configured redirect, of a listener with this scheme.
+    pub(crate) fn new(redirect: &conf::Redirect, scheme: Scheme) -> Self {
         let status_line = status_line(redirect.status);
         let head = format!("{status_line}Content-Length: 0\r\nLocation: ");
         Self {
             status: redirect.status,
             head: head.into_bytes().into(),
             parts: redirect.clone(),
+            scheme,
         }
     }
 
@@ -59,6 +60,7 @@ impl Redirect {
         let (path, query) = path_and_query(head.target);
         let mut own_address = [0; 64];
         let asked = Asked {
+            scheme: self.scheme,
             host: match head.host {
                 Some(host) => host_name(host),
                 None => address(local, &mut own_address),
@@ -67,7 +69,7 @@ impl Redirect {
             path: path.strip_prefix('/').unwrap_or(path),
             query: query.unwrap_or_default(),
         };
-        let scheme = self.parts.protocol.unwrap_or(OWN_SCHEME);
+        let scheme = self.parts.protocol.unwrap_or(self.scheme);
         let port = self.parts.port.unwrap_or(asked.port);
         out.extend_from_slice(scheme.as_str().as_bytes());
         out.extend_from_slice(b"://");
@@ -91,7 +93,7 @@ impl Asked<'_> {
             match piece {
                 Piece::Text(text) => push_encoded(out, text),
                 Piece::Placeholder(Placeholder::Protocol) => {
-                    out.extend_from_slice(OWN_SCHEME.as_str().as_bytes());
+                    out.extend_from_slice(self.scheme.as_str().as_bytes());
                 }
                 // Checked by the codec: a name or an address.
                 Piece::Placeholder(Placeholder::Host) => {

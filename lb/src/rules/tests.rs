@@ -17,7 +17,15 @@ use crate::testing::load;
 fn listener(text: &str, workers: usize, names: Option<Names>) -> (Arc<Listener>, Names) {
     let mut names = names.unwrap_or_else(|| Names::new(Registry::new(workers)));
     let config = load(text);
-    let plan = Plan::new(&config, 1, Arc::default(), &HashMap::new(), &mut names);
+    let none = Default::default();
+    let plan = Plan::new(
+        &config,
+        1,
+        Arc::default(),
+        &HashMap::new(),
+        &mut names,
+        &none,
+    );
     (plan.listeners[0].clone(), names)
 }
 

@@ -9,14 +9,18 @@
 mod segments;
 mod side;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::proxy::Tlvs;
+use crate::tls::{Session, TlsStream};
 pub(crate) use side::Side;
 
 /// A client's connection, ready for its listener's protocol.
@@ -37,6 +41,8 @@ pub(crate) struct Accepted {
 pub(crate) enum Stream {
     /// Clear text over TCP.
     Tcp(TcpStream),
+    /// TLS that ends here. Boxed: most streams should not carry the room for it.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -44,6 +50,38 @@ impl Stream {
     pub(crate) fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
+            Self::Tls(_) => None,
+        }
+    }
+
+    /// What was agreed on in its handshake; `None` in clear text.
+    pub(crate) fn session(&self) -> Option<&Rc<Session>> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Tls(stream) => stream.session(),
+        }
+    }
+
+    /// True while a write is pending of which some may be out.
+    pub(crate) fn is_writing(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(stream) => stream.is_writing(),
+        }
+    }
+
+    /// Writes `parts` with one call where the stream can do that, the first of them at least.
+    pub(crate) fn poll_write_parts(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Tls(_) => {
+                let part = |place: usize| parts.get(place).map_or(&[][..], |part| part);
+                self.poll_write(cx, part(0), part(1))
+            }
         }
     }
 
@@ -51,14 +89,16 @@ impl Stream {
     pub(crate) fn segments(&self) -> Option<(u64, u64)> {
         match self {
             Self::Tcp(stream) => segments::segments(stream.as_fd()),
+            Self::Tls(stream) => stream.segments(),
         }
     }
 
     /// Makes it close with a reset, so that the other end does not take the end for a whole one.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
         match self {
             // Fails only on sockets that are gone already.
             Self::Tcp(stream) => drop(stream.set_zero_linger()),
+            Self::Tls(stream) => stream.reset(),
         }
     }
 }
@@ -73,12 +113,14 @@ impl Side for Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => stream.poll_read(cx, room),
+            Self::Tls(stream) => stream.poll_read(cx, room),
         }
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Tcp(stream) => stream.poll_readable(cx),
+            Self::Tls(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -90,12 +132,14 @@ impl Side for Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Side::poll_write(stream, cx, first, second),
+            Self::Tls(stream) => stream.poll_write(cx, first, second),
         }
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_finish(cx),
+            Self::Tls(stream) => stream.poll_finish(cx),
         }
     }
 }

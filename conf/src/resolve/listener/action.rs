@@ -65,7 +65,7 @@ pub(super) fn read(
         several(reader, first, second);
     }
     let forward = forward(reader, scene).map(Action::Forward);
-    let redirect = redirect::read(reader, conditions, &scene.ports).map(Action::Redirect);
+    let redirect = redirect::read(reader, conditions, scene).map(Action::Redirect);
     let fixed = fixed_response(reader).map(Action::FixedResponse);
     forward.or(redirect).or(fixed)
 }
@@ -217,14 +217,24 @@ fn check_protocols(
 ) {
     let matches = matches!(
         (protocol, group.protocol),
-        (ListenerProtocol::Http, GroupProtocol::Http)
-            | (ListenerProtocol::Tcp, GroupProtocol::Tcp)
-            | (ListenerProtocol::Udp, GroupProtocol::Udp)
+        (
+            ListenerProtocol::Http | ListenerProtocol::Https,
+            GroupProtocol::Http
+        ) | (
+            ListenerProtocol::Tcp | ListenerProtocol::Tls,
+            GroupProtocol::Tcp
+        ) | (ListenerProtocol::Udp, GroupProtocol::Udp)
             | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
             | (ListenerProtocol::Quic, GroupProtocol::Quic)
     );
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());
+        let help = match protocol {
+            // TLS ends at the listener: what goes on is clear text.
+            ListenerProtocol::Https => "name an `http` group".to_owned(),
+            ListenerProtocol::Tls => "name a `tcp` group".to_owned(),
+            _ => format!("make both `{ours}` or both `{theirs}`"),
+        };
         reader.scope().report(
             Diagnostic::error(
                 "protocol-mismatch",
@@ -238,7 +248,7 @@ fn check_protocols(
             .consequence(
                 "the group's settings are for other traffic than the listener would send it",
             )
-            .help(format!("make both `{ours}` or both `{theirs}`"))
+            .help(help)
             .related(group.span, format!("this group is `{theirs}`")),
         );
     }

@@ -6,6 +6,7 @@ mod datagram;
 mod filter;
 mod redirect;
 mod rule;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -73,6 +74,7 @@ fn listener(
         Some(protocol) if !protocol.is_http() => &numbers.tcp_idle_timeout,
         _ => &numbers.http_idle_timeout,
     };
+    let tls = tls::read(&mut reader, protocol, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
@@ -98,6 +100,7 @@ fn listener(
         idle_timeout,
         header_timeout: http.header_timeout,
         max_header_bytes: http.max_header_bytes,
+        tls,
         udp,
     })
 }
@@ -110,7 +113,9 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
     );
     let words = [
         ("http", ListenerProtocol::Http),
+        ("https", ListenerProtocol::Https),
         ("tcp", ListenerProtocol::Tcp),
+        ("tls", ListenerProtocol::Tls),
         ("udp", ListenerProtocol::Udp),
         ("tcp-udp", ListenerProtocol::TcpUdp),
         ("quic", ListenerProtocol::Quic),

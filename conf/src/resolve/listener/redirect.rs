@@ -1,10 +1,12 @@
 //! `redirect`: its parts, their placeholders, and redirects that lead back to themselves.
 
+use super::action::Scene;
 use crate::document::Kind;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader};
 use crate::{
-    Condition, Diagnostic, Pattern, Piece, Placeholder, Redirect, Scheme, Spanned, Template,
+    Condition, Diagnostic, ListenerProtocol, Pattern, Piece, Placeholder, Redirect, Scheme,
+    Spanned, Template,
 };
 
 /// Characters of one part (ELB).
@@ -14,7 +16,7 @@ const MAX_PART: usize = 128;
 pub(super) fn read(
     reader: &mut Reader<'_>,
     conditions: &[Condition],
-    ports: &[u16],
+    scene: &Scene<'_>,
 ) -> Option<Redirect> {
     let key = reader.key_span("redirect");
     let table = reader.table("redirect")?;
@@ -50,7 +52,7 @@ pub(super) fn read(
         query: query?,
         status: u16::try_from(status.map_or(statuses.default, |found| found.value)).ok()?,
     };
-    if is_loop(&redirect, conditions, ports) {
+    if is_loop(&redirect, conditions, scene) {
         let message = format!("{} leads to the address that was asked for", reader.title());
         reader.scope().report(
             Diagnostic::error("redirect-loop", key, message)
@@ -178,10 +180,12 @@ fn check_host(
 }
 
 /// True when every part but the query comes out as it was asked for.
-fn is_loop(redirect: &Redirect, conditions: &[Condition], ports: &[u16]) -> bool {
-    let same_protocol = redirect
+fn is_loop(redirect: &Redirect, conditions: &[Condition], scene: &Scene<'_>) -> bool {
+    let own = scene
         .protocol
-        .is_none_or(|scheme| scheme == Scheme::Http);
+        .map_or(Scheme::Http, ListenerProtocol::scheme);
+    let same_protocol = redirect.protocol.is_none_or(|scheme| scheme == own);
+    let ports = &scene.ports;
     let same_port = redirect
         .port
         .is_none_or(|port| !ports.is_empty() && ports.iter().all(|bound| *bound == port));

@@ -221,6 +221,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         header_timeout: Duration::from_secs(60),
         filter: Vec::new(),
         max_header_bytes: 65536,
+        tls: None,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),
             unreplied_timeout: Duration::from_secs(10),

@@ -1,0 +1,147 @@
+//! TLS of listeners: certificates, the protocols and suites of a policy, ALPN.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::Span;
+
+/// How a listener agrees on TLS with its clients.
+#[derive(Debug, Clone)]
+pub struct ListenerTls {
+    /// At least one. The first is the default: for clients that name no server, or one that no
+    /// certificate is for.
+    pub certificates: Vec<Arc<Certificate>>,
+    /// Which protocols and suites it takes.
+    pub policy: &'static TlsPolicy,
+    /// Which application protocols it offers.
+    pub alpn: Alpn,
+    /// A handshake must be done so long after the connection was accepted.
+    pub handshake_timeout: Duration,
+}
+
+/// A certificate with its key, read from two PEM files that belong together.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The file of the chain.
+    pub cert: PathBuf,
+    /// The file of the key.
+    pub key: PathBuf,
+    /// Where `cert` is named.
+    pub span: Span,
+    /// Its own certificate first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key.
+    pub private_key: PrivateKeyDer<'static>,
+    /// What is written in it.
+    pub facts: CertificateFacts,
+}
+
+/// What is written in a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Names it is for, in lower case; `*.` leads a wildcard.
+    pub names: Vec<String>,
+    /// First second of its validity, in seconds since 1970.
+    pub not_before: i64,
+    /// Last second of its validity, in seconds since 1970.
+    pub not_after: i64,
+    /// What its key is.
+    pub key: KeyKind,
+    /// Length of the key, in bits.
+    pub key_bits: usize,
+}
+
+/// Kinds of keys, in the order in which a certificate is preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// ECDSA on a NIST curve.
+    Ecdsa,
+    /// Ed25519.
+    Ed25519,
+    /// RSA.
+    Rsa,
+}
+
+impl KeyKind {
+    /// The name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecdsa => "ECDSA",
+            Self::Ed25519 => "Ed25519",
+            Self::Rsa => "RSA",
+        }
+    }
+}
+
+/// The protocols, suites and key exchange that one of AWS's security policies names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// AWS's name.
+    pub name: &'static str,
+    /// Suites that are served, by their number (IANA), strongest wish of the server first.
+    /// Those of TLS 1.3 are 0x13xx.
+    pub suites: &'static [u16],
+    /// Key exchange, by its number (IANA).
+    pub groups: &'static [u16],
+    /// Suites of the policy that are not served, for they encrypt by CBC or exchange keys by RSA.
+    pub left_out: &'static [&'static str],
+}
+
+impl TlsPolicy {
+    /// True for a suite of TLS 1.3.
+    pub fn is_of_tls13(suite: u16) -> bool {
+        suite >> 8 == 0x13
+    }
+
+    /// True when it takes TLS 1.2.
+    pub fn takes_tls12(&self) -> bool {
+        self.suites.iter().any(|suite| !Self::is_of_tls13(*suite))
+    }
+
+    /// True when it takes TLS 1.3.
+    pub fn takes_tls13(&self) -> bool {
+        self.suites.iter().any(|suite| Self::is_of_tls13(*suite))
+    }
+}
+
+/// Which application protocols are offered (NLB's ALPN policies).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alpn {
+    /// None: the extension is not answered.
+    None,
+    /// HTTP/1.1 and 1.0.
+    Http1Only,
+    /// HTTP/2.
+    Http2Only,
+    /// HTTP/1.1, then HTTP/2.
+    Http2Optional,
+    /// HTTP/2, then HTTP/1.1.
+    Http2Preferred,
+}
+
+impl Alpn {
+    /// The name in config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Http1Only => "http1-only",
+            Self::Http2Only => "http2-only",
+            Self::Http2Optional => "http2-optional",
+            Self::Http2Preferred => "http2-preferred",
+        }
+    }
+
+    /// The protocols as they stand in the handshake (RFC 7301), the server's favourite first.
+    pub fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::None => &[],
+            Self::Http1Only => &[b"http/1.1", b"http/1.0"],
+            Self::Http2Only => &[b"h2"],
+            Self::Http2Optional => &[b"http/1.1", b"http/1.0", b"h2"],
+            Self::Http2Preferred => &[b"h2", b"http/1.1", b"http/1.0"],
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Which certificate a client is shown: ELB's smart selection.
+//!
+//! Among those for the name it asked for (exactly, else by wildcard), those it can verify; of these
+//! ones that are valid now before others, ECDSA before RSA, then the longer key, then the one that
+//! is valid longest. A client that names no server, or an unknown one, is shown the default
+//! certificate, or one like it that it can verify. Asked once per full handshake.
+//!
+//! Cost: one or two hash look-ups, a reading of the clock, no lock, no allocation but the name's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use conf::{Certificate, CertificateFacts};
+use rustls::Error;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+/// One certificate, ready to sign.
+#[derive(Debug)]
+struct Entry {
+    key: Arc<CertifiedKey>,
+    facts: CertificateFacts,
+}
+
+/// One listener's certificates.
+#[derive(Debug)]
+pub(super) struct Certificates {
+    entries: Vec<Entry>,
+    /// Places in `entries` by name, in order of preference; wildcards by what follows the `*`.
+    exact: HashMap<Box<str>, Vec<usize>>,
+    wildcard: HashMap<Box<str>, Vec<usize>>,
+}
+
+impl Certificates {
+    /// Those of a listener; the first is the default.
+    pub(super) fn new<'c>(
+        certificates: impl IntoIterator<Item = &'c Arc<Certificate>>,
+    ) -> Result<Self, Error> {
+        let mut found = Self {
+            entries: Vec::new(),
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+        };
+        for certificate in certificates {
+            let signer = any_supported_type(&certificate.private_key)?;
+            let key = CertifiedKey::new(certificate.chain.clone(), signer);
+            found.add(Entry {
+                key: Arc::new(key),
+                facts: certificate.facts.clone(),
+            });
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let place = self.entries.len();
+        for name in &entry.facts.names {
+            let (names, name) = match name.strip_prefix('*') {
+                Some(rest) if rest.starts_with('.') => (&mut self.wildcard, rest),
+                _ => (&mut self.exact, name.as_str()),
+            };
+            names.entry(name.into()).or_default().push(place);
+        }
+        self.entries.push(entry);
+    }
+
+    fn sort(&mut self) {
+        let entries = &self.entries;
+        let rank = |place: &usize| {
+            let facts = entries.get(*place).map(|entry| &entry.facts);
+            facts.map(|facts| {
+                let longer = std::cmp::Reverse((facts.key_bits, facts.not_after));
+                (facts.key, longer)
+            })
+        };
+        let lists = self.exact.values_mut().chain(self.wildcard.values_mut());
+        for places in lists {
+            places.sort_by_key(rank);
+            places.dedup();
+        }
+    }
+
+    /// The places for a name, best first.
+    fn for_name(&self, name: &str) -> &[usize] {
+        let lower;
+        let name = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => {
+                lower = name.to_ascii_lowercase();
+                lower.as_str()
+            }
+            false => name,
+        };
+        if let Some(places) = self.exact.get(name) {
+            return places;
+        }
+        // A wildcard stands for one label (RFC 6125 section 6.4.3).
+        let rest = name.find('.').and_then(|dot| name.get(dot..));
+        let places = rest.and_then(|rest| self.wildcard.get(rest));
+        places.map_or(&[], Vec::as_slice)
+    }
+
+    /// The certificate for a client that asks for `name` and can verify what `can_verify` says, at
+    /// `now` in seconds since 1970.
+    fn choose(
+        &self,
+        name: Option<&str>,
+        can_verify: impl Fn(&CertifiedKey) -> bool,
+        now: i64,
+    ) -> Option<&Arc<CertifiedKey>> {
+        let named = name.map_or(&[][..], |name| self.for_name(name));
+        let found = self.best(named, &can_verify, now);
+        found.or_else(|| self.default(&can_verify, now))
+    }
+
+    /// The default certificate; another one for the same name when the client cannot verify it.
+    fn default(
+        &self,
+        can_verify: &impl Fn(&CertifiedKey) -> bool,
+        now: i64,
+    ) -> Option<&Arc<CertifiedKey>> {
+        let Entry { key, facts } = self.entries.first()?;
+        if can_verify(key) {
+            return Some(key);
+        }
+        let name = facts.names.first().map_or("", String::as_str);
+        let like = self.best(self.for_name(name), can_verify, now);
+        Some(like.unwrap_or(key))
+    }
+
+    /// The first of `places` that the client can verify and that is valid, else the first one that
+    /// it can verify.
+    fn best(
+        &self,
+        places: &[usize],
+        can_verify: &impl Fn(&CertifiedKey) -> bool,
+        now: i64,
+    ) -> Option<&Arc<CertifiedKey>> {
+        let usable = places
+            .iter()
+            .filter_map(|place| self.entries.get(*place))
+            .filter(|entry| can_verify(&entry.key));
+        let is_valid = |entry: &&Entry| {
+            let facts = &entry.facts;
+            (facts.not_before..=facts.not_after).contains(&now)
+        };
+        let found = usable
+            .clone()
+            .find(is_valid)
+            .or_else(|| usable.clone().next());
+        found.map(|entry| &entry.key)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = client_hello.signature_schemes();
+        let can_verify = |key: &CertifiedKey| key.key.choose_scheme(schemes).is_some();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        });
+        self.choose(client_hello.server_name(), can_verify, now)
+            .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

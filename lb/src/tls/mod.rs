@@ -1,0 +1,26 @@
+//! TLS: ended at listeners.
+//!
+//! The worker hands an accepted connection to [`serve`] once the PROXY header is read; the data paths
+//! then read clear text from a [`TlsStream`] as from any other stream.
+//! Settings are made when a configuration is prepared and shared by all workers; nothing here takes
+//! a lock per connection.
+
+mod certificates;
+mod failure;
+mod policy;
+mod scratch;
+mod serve;
+mod session;
+mod stream;
+mod terminator;
+
+pub(crate) use failure::HandshakeFailure;
+pub use failure::HandshakeReason;
+pub(crate) use scratch::Scratch;
+pub(crate) use serve::serve;
+pub(crate) use session::Session;
+pub(crate) use stream::TlsStream;
+pub(crate) use terminator::{Terminator, terminators};
+
+/// The TLS of listeners, by their place in the configuration.
+pub(crate) type Terminators = std::collections::HashMap<usize, std::sync::Arc<Terminator>>;

@@ -1,0 +1,96 @@
+//! What was agreed on in a handshake, for logs, headers and the choice of protocol.
+
+use std::time::Duration;
+
+use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
+
+use crate::access_log::TlsRecord;
+
+/// Names of the versions, as ELB's access logs of requests have them.
+const TLS13: &str = "TLSv1.3";
+const TLS12: &str = "TLSv1.2";
+
+/// One connection's TLS, once agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// `TLSv1.3`, `TLSv1.2`.
+    pub(crate) version: &'static str,
+    /// The suite's name, as OpenSSL and ELB have it.
+    pub(crate) cipher: &'static str,
+    /// The named group of the key exchange.
+    pub(crate) named_group: &'static str,
+    /// How long it took.
+    pub(crate) handshake: Duration,
+    /// The server name the client asked for (RFC 6066).
+    pub(crate) server_name: Option<Box<str>>,
+    /// The application protocol agreed on (RFC 7301).
+    pub(crate) alpn: Option<Box<[u8]>>,
+    /// An earlier session went on: no certificate was shown.
+    pub(crate) resumed: bool,
+}
+
+impl Session {
+    /// As logs have it.
+    pub(crate) fn record(&self) -> TlsRecord<'_> {
+        TlsRecord {
+            handshake: Some(self.handshake),
+            cipher: self.cipher,
+            version: match self.version {
+                TLS13 => "tlsv13",
+                _ => "tlsv12",
+            },
+            named_group: self.named_group,
+            server_name: self.server_name.as_deref().unwrap_or_default().as_bytes(),
+            alpn: self.alpn.as_deref().unwrap_or_default(),
+            resumed: self.resumed,
+            ..TlsRecord::default()
+        }
+    }
+
+    /// Of a server's connection whose handshake is done.
+    pub(super) fn of(connection: &rustls::ServerConnection, handshake: Duration) -> Self {
+        Self {
+            version: version(connection.protocol_version()),
+            cipher: connection
+                .negotiated_cipher_suite()
+                .map_or("", |suite| cipher(suite.suite())),
+            named_group: connection
+                .negotiated_key_exchange_group()
+                .map_or("", |group| named_group(group.name())),
+            handshake,
+            server_name: connection.server_name().map(Into::into),
+            alpn: connection.alpn_protocol().map(Into::into),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+fn cipher(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
+        other => other.as_str().unwrap_or_default(),
+    }
+}
+
+fn named_group(group: NamedGroup) -> &'static str {
+    match group {
+        NamedGroup::X25519 => "x25519",
+        NamedGroup::secp256r1 => "secp256r1",
+        NamedGroup::secp384r1 => "secp384r1",
+        other => other.as_str().unwrap_or_default(),
+    }
+}
+
+/// The name that ELB's logs have.
+fn version(version: Option<ProtocolVersion>) -> &'static str {
+    match version {
+        Some(ProtocolVersion::TLSv1_3) => TLS13,
+        _ => TLS12,
+    }
+}

@@ -1,0 +1,116 @@
+//! One listener's TLS settings, and the handshake with a client that connected to it.
+//!
+//! Made when a configuration is prepared, shared by all workers through the listener. Counts each
+//! handshake and each failure; a failed one is logged with its reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conf::{Certificate, Config, Diagnostic, ListenerTls};
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::{ServerConfig, ServerConnection};
+
+use super::certificates::Certificates;
+use super::policy::{provider, versions};
+use super::{HandshakeFailure, Scratch, Terminators, TlsStream};
+use crate::stream::Stream;
+
+/// What a client gets that sends a request in clear text to a port for TLS.
+const CLEAR_TEXT_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 73\r\n\
+    Connection: close\r\n\r\n\
+    this port speaks HTTPS: write https:// instead of http:// before its name";
+
+/// A listener's TLS.
+#[derive(Debug)]
+pub(crate) struct Terminator {
+    config: Arc<ServerConfig>,
+    handshake_timeout: Duration,
+    /// Its clients are to send requests.
+    is_http: bool,
+    /// As configured, for people.
+    pub(crate) certificates: Vec<Arc<Certificate>>,
+}
+
+impl Terminator {
+    /// What `settings` say.
+    ///
+    /// # Errors
+    /// What rustls will not do; the reader of the configuration has refused all that is known.
+    pub(crate) fn new(settings: &ListenerTls, is_http: bool) -> Result<Self, rustls::Error> {
+        let builder = ServerConfig::builder_with_provider(provider(settings.policy))
+            .with_protocol_versions(&versions(settings.policy))?;
+        let certificates = Certificates::new(&settings.certificates)?;
+        let mut config = builder
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificates));
+        // The policy's order, as ELB: the first of the server's suites that the client knows.
+        config.ignore_client_order = true;
+        config.ticketer = Ticketer::new()?;
+        config.alpn_protocols = settings
+            .alpn
+            .protocols()
+            .iter()
+            .map(|name| name.to_vec())
+            .collect();
+        Ok(Self {
+            config: Arc::new(config),
+            handshake_timeout: settings.handshake_timeout,
+            is_http,
+            certificates: settings.certificates.clone(),
+        })
+    }
+
+    /// Agrees on TLS with a client, in the time there is for it.
+    pub(crate) async fn accept(
+        &self,
+        socket: Stream,
+        scratch: Scratch,
+    ) -> Result<TlsStream, HandshakeFailure> {
+        let connection = ServerConnection::new(self.config.clone());
+        let connection = connection.map_err(std::io::Error::other)?;
+        let mut stream = TlsStream::new(socket, connection, scratch);
+        let answer = match self.is_http {
+            true => CLEAR_TEXT_ANSWER,
+            false => b"",
+        };
+        let handshake = std::future::poll_fn(|cx| stream.poll_handshake(cx, answer));
+        match tokio::time::timeout(self.handshake_timeout, handshake).await {
+            Ok(Ok(())) => Ok(stream),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_elapsed) => Err(HandshakeFailure::too_slow()),
+        }
+    }
+}
+
+/// The TLS of every listener of `config` that has any.
+///
+/// # Errors
+/// What rustls will not do, at the listener it is of.
+pub(crate) fn terminators(config: &Config) -> Result<Terminators, Vec<Diagnostic>> {
+    let mut made = Terminators::new();
+    let mut problems = Vec::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let Some(settings) = &listener.tls else {
+            continue;
+        };
+        match Terminator::new(settings, listener.protocol.is_http()) {
+            Ok(terminator) => {
+                made.insert(index, Arc::new(terminator));
+            }
+            Err(error) => {
+                let message = format!("listener `{}` cannot speak TLS: {error}", listener.name);
+                problems.push(
+                    Diagnostic::error("tls", listener.span, message)
+                        .consequence("no handshake could succeed")
+                        .help("make its certificates anew, or take another `tls-policy`"),
+                );
+            }
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(made),
+        false => Err(problems),
+    }
+}

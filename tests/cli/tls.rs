@@ -1,0 +1,264 @@
+//! TLS from the outside: curl, openssl and sslscan against the real binary.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Folder, Process, Service, connect, eventually, exchange, get};
+
+const DEFAULT: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
+const TLS13: [&str; 3] = [
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+];
+const GCM: [&str; 4] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+];
+
+/// Runs a program to its end, with nothing to read.
+pub fn run(program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Writes `NAME.pem` and `NAME.key`: a self-signed certificate for `names`.
+pub fn certificate(folder: &Folder, name: &str, kind: &str, names: &[&str]) {
+    let path = |end: &str| folder.0.join(format!("{name}.{end}")).display().to_string();
+    let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    let names = format!("subjectAltName={}", names.join(","));
+    let mut arguments = vec!["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=test"];
+    arguments.extend(["-addext", &names]);
+    arguments.extend(match kind {
+        "ecdsa" => ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"].as_slice(),
+        _ => ["-newkey", "rsa:2048"].as_slice(),
+    });
+    let (cert, key) = (path("pem"), path("key"));
+    arguments.extend(["-out", &cert, "-keyout", &key]);
+    let output = run("openssl", &arguments);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A folder with an ECDSA and an RSA certificate for `app.test` and below, and a default one.
+fn certificates() -> Folder {
+    let folder = Folder::new();
+    certificate(&folder, "default", "rsa", &["default.test"]);
+    certificate(&folder, "ecdsa", "ecdsa", &["app.test", "*.app.test"]);
+    certificate(&folder, "rsa", "rsa", &["app.test", "*.app.test"]);
+    folder
+}
+
+/// An entry of `certificates`.
+fn entry(folder: &Folder, name: &str) -> String {
+    let path = folder.0.join(name);
+    format!(
+        "{{ cert = \"{0}.pem\", key = \"{0}.key\" }}",
+        path.display()
+    )
+}
+
+fn group(name: &str, protocol: &str, address: SocketAddr) -> String {
+    format!(
+        "[[target-group]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\ntargets = [\"{address}\"]\n"
+    )
+}
+
+fn listener(name: &str, protocol: &str, forward: &str, rest: &str) -> String {
+    format!(
+        "[[listener]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbind = \"127.0.0.1:0\"\n\
+         forward = \"{forward}\"\n{rest}\n"
+    )
+}
+
+/// curl's output for a URL of `app.test`, verified by `ca`.
+fn curl(address: SocketAddr, ca: &str, path: &str, more: &[&str]) -> Output {
+    let resolve = format!("app.test:{}:127.0.0.1", address.port());
+    let url = format!("https://app.test:{}{path}", address.port());
+    let mut arguments = vec!["--silent", "--show-error", "--max-time", "20"];
+    arguments.extend(["--resolve", &resolve, "--cacert", ca]);
+    arguments.extend(more);
+    arguments.push(&url);
+    run("curl", &arguments)
+}
+
+/// The subject key type of what is shown for a name: `openssl s_client` with these arguments.
+fn shown(address: SocketAddr, arguments: &[&str]) -> String {
+    let address = address.to_string();
+    let mut all = vec!["s_client", "-connect", &address];
+    all.extend(arguments);
+    let output = text(&run("openssl", &all));
+    let line = output
+        .lines()
+        .find(|line| line.contains("v:NotBefore") || line.contains("a:PKEY"));
+    line.unwrap_or(&output).trim().to_owned()
+}
+
+#[test]
+fn curl_is_served_over_tls_and_logs_and_metrics_tell_of_it() {
+    let (service, folder) = (Service::start("one"), certificates());
+    let log = folder.0.join("access.log");
+    let certificates = format!(
+        "certificates = [{}, {}, {}]",
+        entry(&folder, "default"),
+        entry(&folder, "ecdsa"),
+        entry(&folder, "rsa")
+    );
+    let process = Process::start(&format!(
+        "[logs]\naccess = \"{}\"\n{}{}{}{}",
+        log.display(),
+        listener("web", "https", "app", &certificates),
+        listener("raw", "tls", "tcp", &certificates),
+        group("app", "http", service.http),
+        group("tcp", "tcp", service.tcp),
+    ));
+    process.wait_for_state("app", service.http, "healthy");
+    // In the order of their names.
+    let web = process.listener(1);
+    let ca = folder.0.join("ecdsa.pem").display().to_string();
+    for version in ["--tlsv1.3", "--tls-max=1.2"] {
+        let more: Vec<&str> = version.split('=').collect();
+        let output = curl(web, &ca, "/who", &more);
+        assert!(text(&output).contains("one"), "{version}: {output:?}");
+    }
+    // RSA for who can verify nothing else, ECDSA for who can; the default for unknown names.
+    let rsa_only = ["-servername", "x.app.test", "-sigalgs", "RSA-PSS+SHA256"];
+    assert!(shown(web, &rsa_only).contains("rsaEncryption"));
+    assert!(shown(web, &["-servername", "x.app.test"]).contains("id-ecPublicKey"));
+    assert!(shown(web, &["-servername", "unknown.test"]).contains("rsaEncryption"));
+    let plain = exchange(connect(web), "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_eq!(plain.status, 400);
+    assert!(plain.body.contains("https://"), "{}", plain.body);
+    let old = run(
+        "openssl",
+        &[
+            "s_client",
+            "-connect",
+            &web.to_string(),
+            "-tls1_1",
+            "-cipher",
+            "ALL:@SECLEVEL=0",
+        ],
+    );
+    assert!(!old.status.success());
+    let lines = eventually("five lines", || {
+        let text = std::fs::read_to_string(&log).ok()?;
+        let lines: Vec<Value> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        let handshakes = lines
+            .iter()
+            .filter(|line| line["termination"] == "tls-handshake")
+            .count();
+        (handshakes >= 2).then_some(lines)
+    });
+    let first = lines.iter().find(|line| line["type"] == "http").unwrap();
+    assert_eq!(first["tls_version"], "tlsv13");
+    assert_eq!(first["tls_cipher"], TLS13[0]);
+    assert_eq!(first["server_name"], "app.test");
+    assert_eq!(first["alpn"], "http/1.1");
+    let reasons: Vec<_> = lines
+        .iter()
+        .filter(|line| line["termination"] == "tls-handshake")
+        .map(|line| line["tls_reason"].clone())
+        .collect();
+    assert_eq!(reasons, ["not-tls", "protocol-version"]);
+    let metrics = get(process.admin_tcp(), "/metrics").body;
+    for line in [
+        "pointsman_tls_handshakes_total{listener=\"web\",protocol=\"TLSv1.2\",session=\"full\"} 1",
+        "pointsman_tls_handshake_failures_total{listener=\"web\",reason=\"not-tls\"} 1",
+        "pointsman_tls_certificate_expiry_timestamp_seconds{listener=\"raw\",certificate=",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+/// Protocols and suites that sslscan finds.
+fn scan(address: SocketAddr) -> (BTreeSet<String>, BTreeSet<String>) {
+    let output = text(&run(
+        "sslscan",
+        &[
+            "--xml=-",
+            "--no-fallback",
+            "--no-heartbleed",
+            "--no-groups",
+            &address.to_string(),
+        ],
+    ));
+    let value = |line: &str, name: &str| {
+        let rest = line.split_once(&format!("{name}=\""))?.1;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let protocols = output
+        .lines()
+        .filter(|line| line.contains("<protocol ") && line.contains("enabled=\"1\""));
+    let protocols = protocols.filter_map(|line| {
+        Some(format!(
+            "{} {}",
+            value(line, "type")?,
+            value(line, "version")?
+        ))
+    });
+    let suites = output.lines().filter(|line| line.contains("<cipher "));
+    let suites = suites.filter_map(|line| value(line, " cipher"));
+    (protocols.collect(), suites.collect())
+}
+
+#[test]
+fn sslscan_finds_exactly_what_the_policy_names() {
+    let (service, folder) = (Service::start("one"), certificates());
+    let certificates = format!(
+        "certificates = [{}, {}]",
+        entry(&folder, "ecdsa"),
+        entry(&folder, "rsa")
+    );
+    let all = || TLS13.into_iter().chain(GCM);
+    let cases: [(&str, &[&str], BTreeSet<&str>); 4] = [
+        (DEFAULT, &["tls 1.2", "tls 1.3"], all().collect()),
+        (
+            "ELBSecurityPolicy-TLS13-1-3-2021-06",
+            &["tls 1.3"],
+            TLS13.into(),
+        ),
+        (
+            "ELBSecurityPolicy-FS-1-2-Res-2020-10",
+            &["tls 1.2"],
+            GCM.into(),
+        ),
+        // Its suites with CBC are not served, as `check` says.
+        (
+            "ELBSecurityPolicy-TLS13-1-2-2021-06",
+            &["tls 1.2", "tls 1.3"],
+            all().collect(),
+        ),
+    ];
+    let listeners = cases.iter().enumerate().map(|(number, (policy, ..))| {
+        let rest = format!("tls-policy = \"{policy}\"\n{certificates}");
+        listener(&format!("listener-{number}"), "https", "app", &rest)
+    });
+    let listeners: String = listeners.collect();
+    let process = Process::start(&format!(
+        "{listeners}{}",
+        group("app", "http", service.http)
+    ));
+    for (index, (policy, protocols, suites)) in cases.iter().enumerate() {
+        let (found_protocols, found_suites) = scan(process.listener(index));
+        let wanted: BTreeSet<String> = protocols.iter().map(|p| (*p).to_owned()).collect();
+        assert_eq!(found_protocols, wanted, "{policy}");
+        let found: BTreeSet<&str> = found_suites.iter().map(String::as_str).collect();
+        assert_eq!(found, *suites, "{policy}");
+    }
+}
