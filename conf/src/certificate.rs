@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::{Certificate, CertificateFacts, KeyKind, Span};
+use crate::{Certificate, CertificateFacts, FileStamp, KeyKind, Span};
 
 /// More than any chain or key takes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -51,6 +51,7 @@ pub fn read_certificate(
         what: format!("`{}` {what}", key.display()),
         help,
     };
+    let stamps = [FileStamp::of(&cert), FileStamp::of(&key)];
     let chain = chain(&cert).map_err(of_cert)?;
     let facts = facts(&chain).map_err(of_cert)?;
     let private_key = private_key(&key).map_err(of_key)?;
@@ -64,6 +65,7 @@ pub fn read_certificate(
         chain,
         private_key,
         facts,
+        stamps,
     })
 }
 

@@ -5,10 +5,12 @@
 //! `ArcSwap` store. Old snapshots are dropped here, never on a worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 use crate::compile::compile;
 use crate::handle::Prepared;
@@ -16,6 +18,9 @@ use crate::handle::Shared;
 use crate::snapshot::{Plan, Snapshot};
 use crate::sockets::{Opened, SocketKey};
 use crate::worker::Command;
+
+/// How often files of certificates are looked at.
+const FILES_EVERY: Duration = Duration::from_secs(1);
 
 /// A prepared configuration to serve, and where to tell that workers have been told.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ impl Control {
     /// no configuration can come any more.
     pub async fn run(mut self) {
         let mut board_alive = true;
+        let mut looking = tokio::time::interval(FILES_EVERY);
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let shared = self.shared.clone();
             // Made before looking, so that no adoption falls in between.
@@ -57,7 +64,19 @@ impl Control {
                     Ok(()) => self.follow_health(),
                     Err(_board_ended) => board_alive = false,
                 },
+                _ = looking.tick() => self.look_at_files(),
                 () = adopted, if !self.retired.is_empty() => {}
+            }
+        }
+    }
+
+    /// Reads certificates again whose files changed. A few `stat`s of files that were just looked
+    /// at cost less than a thread to make them.
+    fn look_at_files(&self) {
+        let refreshes = self.shared.refreshes();
+        for listener in self.shared.snapshot.load().listeners() {
+            if let Some(tls) = &listener.tls {
+                tls.shelf.refresh(&listener.name, &refreshes);
             }
         }
     }

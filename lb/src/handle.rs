@@ -28,7 +28,7 @@ use crate::plan::Names;
 use crate::snapshot::{Plan, Snapshot};
 use crate::sockets::{Descriptors, Opened, SocketKey, binds, open_missing};
 use crate::start::Acknowledge;
-use crate::tls::{self, Terminators};
+use crate::tls::{self, Refreshes, Terminators};
 use crate::worker::Command;
 
 /// What the handles and the control task share.
@@ -60,6 +60,11 @@ fn look<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// The count of certificate files that were read again.
+    pub(crate) fn refreshes(&self) -> Arc<Refreshes> {
+        look(&self.names).counters.refreshes.clone()
+    }
+
     /// The plan of a configuration that is committed.
     pub(crate) fn plan(
         &self,
@@ -128,6 +133,8 @@ pub struct ListenerStatus {
     pub bound: Vec<SocketAddr>,
     /// Open client connections.
     pub open_connections: usize,
+    /// Changed certificate files that were refused.
+    pub refused_certificates: Vec<Arc<str>>,
 }
 
 /// A target's live numbers for people.
@@ -209,6 +216,10 @@ impl Lb {
             protocol: listener.protocol,
             bound: listener.bound.clone(),
             open_connections: listener.load.open(),
+            refused_certificates: listener
+                .tls
+                .as_ref()
+                .map_or_else(Vec::new, |tls| tls.shelf.refused()),
         };
         snapshot.listeners().iter().map(status).collect()
     }

@@ -16,6 +16,7 @@ mod register;
 mod serve;
 mod status;
 mod table;
+mod trust;
 mod version;
 
 pub(crate) use outcome::{Failure, print};
@@ -126,6 +127,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the local CA that `certificates = "local-ca"` signs by, and how to trust it
+    Trust {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the version
     Version {
         /// Print JSON
@@ -216,6 +225,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             json,
         } => control::run(&remote, &states, &overrides, json),
         Command::Reload { remote, json } => operate::reload(&remote, json),
+        Command::Trust { file, json } => trust::run(file.config, json),
         Command::Version { json } => version::run(json),
     }
 }
@@ -252,6 +262,7 @@ mod tests {
                 "test",
                 "control",
                 "reload",
+                "trust",
                 "version"
             ]
         );

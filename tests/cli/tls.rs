@@ -262,3 +262,99 @@ fn sslscan_finds_exactly_what_the_policy_names() {
         assert_eq!(found, *suites, "{policy}");
     }
 }
+
+/// The fingerprint of the certificate that a client is shown.
+fn fingerprint(address: SocketAddr, folder: &Folder) -> String {
+    let address = address.to_string();
+    let shown = run("openssl", &["s_client", "-connect", &address]);
+    let file = folder.write("shown.pem", &text(&shown));
+    let arguments = ["x509", "-in", &file, "-noout", "-fingerprint", "-sha256"];
+    let output = run("openssl", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    text(&output)
+}
+
+#[test]
+fn changed_files_are_read_again_and_bad_ones_refused() {
+    let (service, folder) = (Service::start("one"), Folder::new());
+    certificate(&folder, "site", "ecdsa", &["app.test"]);
+    certificate(&folder, "next", "rsa", &["app.test"]);
+    let rest = format!("certificates = [{}]", entry(&folder, "site"));
+    let process = Process::start(&format!(
+        "{}{}",
+        listener("web", "https", "app", &rest),
+        group("app", "http", service.http)
+    ));
+    let web = process.listener(0);
+    let first = fingerprint(web, &folder);
+    let moved = |from: &str, to: &str| {
+        std::fs::rename(folder.0.join(from), folder.0.join(to)).unwrap();
+    };
+    // One after the other: in between the two do not belong together, and nothing changes.
+    moved("next.pem", "site.pem");
+    process.wait_for_log("changed certificate refused");
+    assert_eq!(fingerprint(web, &folder), first);
+    let status = process.status();
+    let reasons = status["listeners"][0]["reasons"].to_string();
+    assert!(reasons.contains("was refused"), "{reasons}");
+    moved("next.key", "site.key");
+    process.wait_for_log("certificate read again");
+    let second = fingerprint(web, &folder);
+    assert_ne!(second, first);
+    folder.write("site.pem", "no certificate at all");
+    process.wait_for_log("changed certificate refused");
+    assert_eq!(fingerprint(web, &folder), second);
+    let metrics = get(process.admin_tcp(), "/metrics").body;
+    for line in [
+        "pointsman_tls_certificate_reloads_total{result=\"ok\"} 1",
+        "pointsman_tls_certificate_reloads_total{result=\"refused\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[test]
+fn the_local_ca_signs_for_the_names_of_a_listener() {
+    let service = Service::start("one");
+    let rest = "certificates = \"local-ca\"\n\
+                rule = [{ priority = 1, host = \"*.app.test\", forward = \"app\" }]";
+    let process = Process::start(&format!(
+        "{}{}{}",
+        listener("web", "https", "app", rest),
+        group("app", "http", service.http),
+        "[dns]\nbind = \"127.0.0.1:0\"\n[[zone]]\nname = \"app.test\"\n[[zone.record]]\nname = \"@\"\ntype = \"A\"\n\
+         alias = { listener = \"web\" }\n",
+    ));
+    process.wait_for_state("app", service.http, "healthy");
+    let web = process.listener(0);
+    let output = crate::harness::output(&["trust", "-c", &process.file, "--json"]);
+    let trust: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ca = trust["certificate"].as_str().unwrap();
+    let output = crate::harness::stdout(&crate::harness::output(&["trust", "-c", &process.file]));
+    assert!(
+        output.contains(trust["sha256"].as_str().unwrap()),
+        "{output}"
+    );
+    assert!(
+        output.contains("it signs for the listeners web"),
+        "{output}"
+    );
+    for host in ["app.test", "x.app.test", "localhost"] {
+        let connect = format!("{host}:{}:127.0.0.1", web.port());
+        let url = format!("https://{host}:{}/", web.port());
+        let output = run(
+            "curl",
+            &["-sS", "--cacert", ca, "--resolve", &connect, &url],
+        );
+        assert!(output.status.success(), "{host}: {output:?}");
+    }
+    let url = format!("https://{web}/");
+    assert!(run("curl", &["-sS", "--cacert", ca, &url]).status.success());
+    let other = format!("https://other.test:{}/", web.port());
+    let connect = format!("other.test:{}:127.0.0.1", web.port());
+    let output = run(
+        "curl",
+        &["-sS", "--cacert", ca, "--resolve", &connect, &other],
+    );
+    assert_eq!(output.status.code(), Some(60), "{output:?}");
+}

@@ -54,7 +54,7 @@ pub use record::{
 };
 pub use region::{Coordinates, Region, RegionIdx};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
-pub use tls::{Alpn, Certificate, CertificateFacts, KeyKind, ListenerTls, TlsPolicy};
+pub use tls::{Alpn, Certificate, CertificateFacts, FileStamp, KeyKind, ListenerTls, TlsPolicy};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 
 /// Everything one configuration says.

@@ -1,6 +1,7 @@
 //! TLS of listeners: certificates, the protocols and suites of a policy, ALPN.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use crate::Span;
 /// How a listener agrees on TLS with its clients.
 #[derive(Debug, Clone)]
 pub struct ListenerTls {
-    /// At least one. The first is the default: for clients that name no server, or one that no
-    /// certificate is for.
+    /// The first is the default: for clients that name no server, or one that no certificate is
+    /// for. At least one, unless the local CA signs.
     pub certificates: Vec<Arc<Certificate>>,
+    /// The local CA signs a certificate for these names.
+    pub local_ca: Option<Vec<String>>,
     /// Which protocols and suites it takes.
     pub policy: &'static TlsPolicy,
     /// Which application protocols it offers.
@@ -37,6 +40,20 @@ pub struct Certificate {
     pub private_key: PrivateKeyDer<'static>,
     /// What is written in it.
     pub facts: CertificateFacts,
+    /// The two files' stamps, taken before they were read.
+    pub stamps: [FileStamp; 2],
+}
+
+/// What tells that a file has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileStamp(Option<(u64, u64, i64, i64)>);
+
+impl FileStamp {
+    /// The stamp of what is there now; links are followed.
+    pub fn of(path: &Path) -> Self {
+        let found = std::fs::metadata(path).ok();
+        Self(found.map(|found| (found.ino(), found.len(), found.mtime(), found.mtime_nsec())))
+    }
 }
 
 /// What is written in a certificate.

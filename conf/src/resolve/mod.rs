@@ -16,6 +16,7 @@ mod dns_service;
 mod group;
 mod health;
 mod listener;
+mod local_names;
 mod location;
 mod passive;
 mod private;
@@ -113,7 +114,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     let safety_rules = control::rules(&mut reader, profile, &routing_controls, &mut names);
     reader.finish();
     names.report_unused(scope);
-    let config = Config {
+    let mut config = Config {
         profile,
         state_dir: process.state_dir,
         admin: process.admin,
@@ -130,6 +131,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         cidr_collections,
         dns: dns.map(|dns| dns.model),
     };
+    local_names::fill(&mut config);
     cross::check(&config, scope);
     config
 }

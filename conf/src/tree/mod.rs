@@ -152,6 +152,12 @@ impl<'t> Reader<'t> {
         )
     }
 
+    /// True when the key's value is a string.
+    pub(crate) fn is_text(&self, key: &str) -> bool {
+        self.entry(key)
+            .is_some_and(|(_, entry)| matches!(entry.value.kind, Kind::String(_)))
+    }
+
     /// Where the key stands.
     pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
         self.entry(key).map(|(_, entry)| entry.key_span)

@@ -18,7 +18,7 @@ pub use histogram::Histogram;
 
 use crate::access_log::{FlowEnd, FlowKind};
 use crate::target::Padded;
-use crate::tls::{HandshakeReason, Session};
+use crate::tls::{HandshakeReason, Refreshes, Session};
 pub(crate) use collect::collect;
 
 /// A number that one worker adds to and anybody reads.
@@ -419,6 +419,7 @@ impl WorkerCounters {
 pub(crate) struct Registry {
     workers: usize,
     pub(crate) by_worker: PerWorker<WorkerCounters>,
+    pub(crate) refreshes: Arc<Refreshes>,
     pub(crate) listeners: HashMap<Arc<str>, PerWorker<ListenerCounters>>,
     pub(crate) exchanges: HashMap<(Arc<str>, Arc<str>), PerWorker<ExchangeCounters>>,
 }
@@ -429,6 +430,7 @@ impl Registry {
         Self {
             workers,
             by_worker: PerWorker::new(workers),
+            refreshes: Arc::default(),
             listeners: HashMap::new(),
             exchanges: HashMap::new(),
         }

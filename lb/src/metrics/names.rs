@@ -18,6 +18,7 @@ pub(super) const UDP_DROPPED: &str = "pointsman_udp_datagrams_dropped_total";
 pub(super) const TLS_HANDSHAKES: &str = "pointsman_tls_handshakes_total";
 pub(super) const TLS_FAILURES: &str = "pointsman_tls_handshake_failures_total";
 pub(super) const TLS_EXPIRY: &str = "pointsman_tls_certificate_expiry_timestamp_seconds";
+pub(super) const TLS_REFRESHES: &str = "pointsman_tls_certificate_reloads_total";
 pub(super) const TARGET_IN_FLIGHT: &str = "pointsman_target_in_flight";
 pub(super) const TARGET_SELECTED: &str = "pointsman_target_selected_total";
 pub(super) const RETRIES: &str = "pointsman_retries_total";

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use conf::{Certificate, CertificateFacts};
 use rustls::Error;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 
 /// One certificate, ready to sign.
@@ -154,8 +154,9 @@ impl Certificates {
     }
 }
 
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+impl Certificates {
+    /// The certificate for a client.
+    pub(super) fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = client_hello.signature_schemes();
         let can_verify = |key: &CertifiedKey| key.key.choose_scheme(schemes).is_some();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -7,18 +7,22 @@
 
 mod certificates;
 mod failure;
+mod local_ca;
 mod policy;
 mod scratch;
 mod serve;
 mod session;
+mod shelf;
 mod stream;
 mod terminator;
 
 pub(crate) use failure::HandshakeFailure;
 pub use failure::HandshakeReason;
+pub use local_ca::{LocalCa, LocalCaError};
 pub(crate) use scratch::Scratch;
 pub(crate) use serve::serve;
 pub(crate) use session::Session;
+pub(crate) use shelf::Refreshes;
 pub(crate) use stream::TlsStream;
 pub(crate) use terminator::{Terminator, terminators};
 

@@ -3,15 +3,17 @@
 //! Made when a configuration is prepared, shared by all workers through the listener. Counts each
 //! handshake and each failure; a failed one is logged with its reason.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{Certificate, Config, Diagnostic, ListenerTls};
+use conf::{Config, Diagnostic, ListenerTls};
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::{ServerConfig, ServerConnection};
 
-use super::certificates::Certificates;
+use super::local_ca::LocalCa;
 use super::policy::{provider, versions};
+use super::shelf::Shelf;
 use super::{HandshakeFailure, Scratch, Terminators, TlsStream};
 use crate::stream::Stream;
 
@@ -29,8 +31,7 @@ pub(crate) struct Terminator {
     handshake_timeout: Duration,
     /// Its clients are to send requests.
     is_http: bool,
-    /// As configured, for people.
-    pub(crate) certificates: Vec<Arc<Certificate>>,
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 impl Terminator {
@@ -38,13 +39,13 @@ impl Terminator {
     ///
     /// # Errors
     /// What rustls will not do; the reader of the configuration has refused all that is known.
-    pub(crate) fn new(settings: &ListenerTls, is_http: bool) -> Result<Self, rustls::Error> {
+    fn new(settings: &ListenerTls, shelf: Shelf, is_http: bool) -> Result<Self, rustls::Error> {
         let builder = ServerConfig::builder_with_provider(provider(settings.policy))
             .with_protocol_versions(&versions(settings.policy))?;
-        let certificates = Certificates::new(&settings.certificates)?;
+        let shelf = Arc::new(shelf);
         let mut config = builder
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(certificates));
+            .with_cert_resolver(shelf.clone());
         // The policy's order, as ELB: the first of the server's suites that the client knows.
         config.ignore_client_order = true;
         config.ticketer = Ticketer::new()?;
@@ -58,7 +59,7 @@ impl Terminator {
             config: Arc::new(config),
             handshake_timeout: settings.handshake_timeout,
             is_http,
-            certificates: settings.certificates.clone(),
+            shelf,
         })
     }
 
@@ -91,11 +92,31 @@ impl Terminator {
 pub(crate) fn terminators(config: &Config) -> Result<Terminators, Vec<Diagnostic>> {
     let mut made = Terminators::new();
     let mut problems = Vec::new();
+    let mut authority = None;
     for (index, listener) in config.listeners.iter().enumerate() {
         let Some(settings) = &listener.tls else {
             continue;
         };
-        match Terminator::new(settings, listener.protocol.is_http()) {
+        if settings.local_ca.is_some() && authority.is_none() {
+            match LocalCa::open(&config.state_dir) {
+                Ok(opened) => authority = Some(Arc::new(opened)),
+                Err(error) => {
+                    problems.push(no_authority(listener, &error));
+                    continue;
+                }
+            }
+        }
+        let addresses = listener.binds.iter().map(|bind| bind.ip());
+        let addresses = addresses
+            .filter(|ip| !ip.is_unspecified())
+            .chain(LOOPBACK)
+            .collect();
+        let shelf = Shelf::new(settings, &authority, addresses, listener.span);
+        let terminator = shelf.and_then(|shelf| {
+            let made = Terminator::new(settings, shelf, listener.protocol.is_http());
+            made.map_err(|error| error.to_string())
+        });
+        match terminator {
             Ok(terminator) => {
                 made.insert(index, Arc::new(terminator));
             }
@@ -113,4 +134,20 @@ pub(crate) fn terminators(config: &Config) -> Result<Terminators, Vec<Diagnostic
         true => Ok(made),
         false => Err(problems),
     }
+}
+
+/// Where browsers on this machine reach it.
+const LOOPBACK: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+
+fn no_authority(listener: &conf::Listener, error: &super::LocalCaError) -> Diagnostic {
+    let message = format!(
+        "there is no local CA to sign for listener `{}`: {error}",
+        listener.name
+    );
+    Diagnostic::error("local-ca", listener.span, message)
+        .consequence("no handshake could succeed")
+        .help("make the folder of `state-dir` one that this process may write to, or name files in `certificates`")
 }

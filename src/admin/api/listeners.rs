@@ -86,6 +86,11 @@ pub(in crate::admin) fn reports(
             .filter_map(|name| groups.iter().find(|report| report.name == name))
             .collect();
         let rules = listener.rules.iter();
+        let refused = live.map_or(&[][..], |live| &live.refused_certificates);
+        let files = match refused.is_empty() {
+            true => Status::Ok,
+            false => Status::Warning,
+        };
         ListenerReport {
             name: listener.name.clone(),
             protocol: listener.protocol.as_str(),
@@ -93,8 +98,13 @@ pub(in crate::admin) fn reports(
                 .iter()
                 .map(|group| group.status)
                 .max()
-                .unwrap_or(Status::Ok),
-            reasons: used.iter().flat_map(|group| reasons_of(group)).collect(),
+                .unwrap_or(Status::Ok)
+                .max(files),
+            reasons: used
+                .iter()
+                .flat_map(|group| reasons_of(group))
+                .chain(refused.iter().map(ToString::to_string))
+                .collect(),
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
             default_action: in_words(&view.config, &listener.default_action),

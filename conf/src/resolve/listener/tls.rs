@@ -17,6 +17,9 @@ use crate::{
     read_certificate,
 };
 
+/// The word for certificates that the local CA signs.
+const LOCAL_CA: &str = "local-ca";
+
 const KEYS: [&str; 4] = [
     "certificates",
     "tls-policy",
@@ -62,21 +65,38 @@ pub(super) fn read(
         }
         return None;
     }
-    let certificates = certificates(reader);
+    let (certificates, local_ca) = certificates(reader);
     let policy = policy(reader);
     let alpn = alpn(reader, protocol);
     let handshake_timeout = reader.duration_or("tls-handshake-timeout", &numbers.handshake_timeout);
     Some(ListenerTls {
         certificates,
+        // Its names are known once rules and records are.
+        local_ca: local_ca.then(Vec::new),
         policy,
         alpn,
         handshake_timeout,
     })
 }
 
-fn certificates(reader: &mut Reader<'_>) -> Vec<Arc<Certificate>> {
+/// The certificates, and whether the local CA is to sign instead.
+fn certificates(reader: &mut Reader<'_>) -> (Vec<Arc<Certificate>>, bool) {
     let help = "add `certificates = [{ cert = \"site.pem\", key = \"site.key\" }]`";
     reader.missing("certificates", "no handshake could succeed", help);
+    if reader.is_text("certificates") {
+        let word = reader.text("certificates");
+        let is_local = word.is_some_and(|word| word.value == LOCAL_CA);
+        if let Some(word) = word.filter(|_| !is_local) {
+            let message = format!(
+                "`certificates` of {} cannot be `{}`",
+                reader.title(),
+                word.value
+            );
+            let help = "write \"local-ca\", or `[{ cert = \"site.pem\", key = \"site.key\" }]`";
+            reader.bad_value(word.span, message, help);
+        }
+        return (Vec::new(), is_local);
+    }
     let tables = reader.tables("certificates");
     let span = reader.key_span("certificates").unwrap_or(reader.span());
     if reader.has("certificates") && reader.is_empty_or_absent("certificates") {
@@ -90,12 +110,12 @@ fn certificates(reader: &mut Reader<'_>) -> Vec<Arc<Certificate>> {
             reader.title()
         );
         reader.bad_value(span, message, "spread the names over several listeners");
-        return Vec::new();
+        return (Vec::new(), false);
     }
     let found = tables
         .into_iter()
         .filter_map(|table| certificate(reader, table));
-    found.map(Arc::new).collect()
+    (found.map(Arc::new).collect(), false)
 }
 
 fn certificate(outer: &Reader<'_>, table: &Table) -> Option<Certificate> {

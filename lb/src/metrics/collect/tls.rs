@@ -1,5 +1,7 @@
 //! Families of TLS that ends at listeners.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::{counter, family, gauge};
@@ -29,7 +31,7 @@ pub(super) fn handshakes(registry: &Registry, snapshot: &Snapshot) -> Vec<Metric
     }
     let mut expiry = Vec::new();
     for listener in snapshot.listeners() {
-        let certificates = listener.tls.iter().flat_map(|tls| &tls.certificates);
+        let certificates = listener.tls.iter().flat_map(|tls| tls.shelf.certificates());
         for certificate in certificates {
             let file = certificate.cert.display().to_string();
             let labels = [("listener", &*listener.name), ("certificate", &file)];
@@ -37,6 +39,13 @@ pub(super) fn handshakes(registry: &Registry, snapshot: &Snapshot) -> Vec<Metric
         }
     }
     let help_expiry = "When the certificate expires, in seconds since 1970.";
+    let help_refreshes = "Changed certificate files that were read again.";
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let refreshes = &registry.refreshes;
+    let refreshes = vec![
+        counter(&[("result", "ok")], read(&refreshes.taken)),
+        counter(&[("result", "refused")], read(&refreshes.refused)),
+    ];
     let counters = MetricType::COUNTER;
     vec![
         family(
@@ -52,5 +61,6 @@ pub(super) fn handshakes(registry: &Registry, snapshot: &Snapshot) -> Vec<Metric
             failed,
         ),
         family(names::TLS_EXPIRY, help_expiry, MetricType::GAUGE, expiry),
+        family(names::TLS_REFRESHES, help_refreshes, counters, refreshes),
     ]
 }

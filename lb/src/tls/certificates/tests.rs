@@ -29,6 +29,7 @@ fn certificate(names: &[&str], key: KeyKind, valid: (i64, i64)) -> Arc<Certifica
             key,
             key_bits: 256,
         },
+        stamps: Default::default(),
     })
 }
 
