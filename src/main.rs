@@ -3,11 +3,12 @@
 //!
 //! This package is the only code that knows every crate: the command line (`cli`), the wiring of
 //! threads, reload and shutdown (`run`), who is registered (`registration`), the admin surface
-//! (`admin`) and the demonstration (`demo`). It holds no data path and decides no health.
+//! (`admin`), the demonstration (`demo`) and what takes other programs' files over (`import`). It holds no data path and decides no health.
 
 mod admin;
 mod cli;
 mod demo;
+mod import;
 mod moment;
 mod registration;
 mod run;

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod control;
 mod dns;
+mod import;
 mod init;
 mod operate;
 mod outcome;
@@ -105,6 +106,9 @@ enum Command {
     Dns(dns::DnsCommand),
     /// Check tables of expected DNS answers against a configuration, without serving it
     Test(dns::Test),
+    /// Make a configuration file of what other programs serve
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// List routing controls, or turn some, all at once: `pointsman control eu off us on`
     Control {
         /// Which, and how to turn it; several pairs are one change
@@ -218,6 +222,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Dns(dns::DnsCommand::Answer(options)) => dns::answer(&options),
         Command::Test(options) => dns::test(&options),
+        Command::Import(import::ImportCommand::Route53(options)) => import::run(&options),
         Command::Control {
             states,
             overrides,
@@ -260,6 +265,7 @@ mod tests {
                 "deregister",
                 "dns",
                 "test",
+                "import",
                 "control",
                 "reload",
                 "trust",
