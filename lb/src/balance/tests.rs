@@ -282,10 +282,11 @@ fn mapping(group: &Group, keys: u64) -> Vec<u16> {
     (0..keys).map(pick).collect()
 }
 
-const HASHING: [Algorithm; 3] = [
+const HASHING: [Algorithm; 4] = [
     Algorithm::SourceIpHash,
     Algorithm::FlowHash,
     Algorithm::Maglev,
+    Algorithm::ConnectionIdHash,
 ];
 
 #[test]
@@ -343,10 +344,46 @@ fn table_is_built_anew_only_for_other_members_or_weights() {
 
 #[test]
 fn hashing_does_not_depend_on_the_order_of_targets() {
-    let one = weighted(Algorithm::SourceIpHash, &[1, 2, 3, 4]);
-    let members = one.members.iter().rev().cloned().collect();
-    let other = group(Algorithm::SourceIpHash, members, false);
-    assert_eq!(mapping(&one, 5000), mapping(&other, 5000));
+    for algorithm in HASHING {
+        let one = weighted(algorithm, &[1, 2, 3, 4]);
+        let members = one.members.iter().rev().cloned().collect();
+        let other = group(algorithm, members, false);
+        assert_eq!(mapping(&one, 5000), mapping(&other, 5000));
+    }
+}
+
+#[test]
+fn two_nodes_agree_however_they_came_to_their_targets() {
+    for algorithm in HASHING {
+        let node = weighted(algorithm, &[3, 1, 2, 1, 5]);
+        // The other one grew by one target at a time, with weights and health that changed, has
+        // other slots and has served since.
+        let mut other = group(algorithm, Vec::new(), false);
+        for (weight, port) in [(5, 5), (1, 4), (2, 3), (1, 2), (3, 1)] {
+            other = after(&other, |members| {
+                let mut member = member(port, weight + 1, Condition::Initial);
+                let slot = SlotId(1000 + u32::from(port));
+                let signal = Arc::new(Signal::default());
+                let address = member.target.address();
+                member.target = Arc::new(Target::new("app".into(), address, slot, signal));
+                members.push(member);
+            });
+            mapping(&other, 10);
+            other = after(&other, |members| {
+                for member in members {
+                    member.condition = Condition::Healthy;
+                    if member.target.address().port() == port {
+                        member.weight = weight;
+                    }
+                }
+            });
+        }
+        assert_eq!(
+            mapping(&node, 10_000),
+            mapping(&other, 10_000),
+            "{algorithm:?}"
+        );
+    }
 }
 
 #[test]
@@ -418,6 +455,33 @@ fn power_of_two_avoids_the_loaded_target_and_evens_out() {
 }
 
 proptest! {
+    /// Workers that follow different snapshots, and adopt new ones at any time, still take turns
+    /// together: no target gets more than its share of any cycle.
+    #[test]
+    fn workers_take_turns_together(
+        weights in prop::collection::vec(1u16..9, 1..7),
+        workers in prop::sample::select(vec![2usize, 4]),
+        order in prop::collection::vec((0usize..4, any::<bool>()), 120),
+    ) {
+        let group = weighted(Algorithm::RoundRobin, &weights);
+        let mut views: Vec<_> = (0..workers).map(|_| after(&group, |_| {})).collect();
+        let cycle: usize = weights.iter().map(|&w| usize::from(w)).sum();
+        let mut picks = Vec::new();
+        for (worker, adopts) in order {
+            let view = &mut views[worker % workers];
+            if adopts {
+                *view = after(view, |_| {});
+            }
+            picks.extend(picked(view));
+        }
+        for window in picks.windows(cycle) {
+            for (&weight, port) in weights.iter().zip(1..) {
+                let count = window.iter().filter(|&&p| p == port).count();
+                prop_assert!(count <= usize::from(weight), "{window:?}");
+            }
+        }
+    }
+
     /// No target gets more than its share, rounded up, in any window of one cycle.
     #[test]
     fn no_window_of_a_cycle_exceeds_a_share(weights in prop::collection::vec(1u16..9, 1..7)) {
