@@ -4,11 +4,11 @@
 //! one waker per connection; one flag looked at per poll.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
+use pin_project_lite::pin_project;
 use slab::Slab;
 use tokio::sync::Notify;
 
@@ -25,27 +25,14 @@ struct Table {
 
 impl Connections {
     /// Runs a connection's future until it is done or all are ended; dropping it closes it.
-    /// It counts as open from the call on, not from the first poll.
-    pub(crate) fn run<F: Future<Output = ()>>(
-        &self,
-        connection: F,
-    ) -> impl Future<Output = ()> + use<F> {
-        let entry = self.enter();
-        async move {
-            let mut connection = pin!(connection);
-            let mut noted = false;
-            poll_fn(|cx| {
-                if entry.table.ended.get() {
-                    return Poll::Ready(());
-                }
-                if !noted {
-                    // A task's waker stays the same: once is enough.
-                    entry.note(cx.waker());
-                    noted = true;
-                }
-                connection.as_mut().poll(cx)
-            })
-            .await;
+    /// It counts as open from the call on, not from the first poll. `place` is what it holds and
+    /// gives back with its end.
+    pub(crate) fn run<F: Future<Output = ()>, P>(&self, connection: F, place: P) -> Running<F, P> {
+        Running {
+            connection,
+            place,
+            entry: self.enter(),
+            noted: false,
         }
     }
 
@@ -79,6 +66,34 @@ impl Connections {
             key: self.0.wakers.borrow_mut().insert(None),
             table: self.0.clone(),
         }
+    }
+}
+
+pin_project! {
+    /// A connection that runs. A struct, not an `async` block: a block would hold the connection
+    /// twice, as what it was given and as what it waits for.
+    pub(crate) struct Running<F, P> {
+        #[pin]
+        connection: F,
+        place: P,
+        entry: Entry,
+        noted: bool,
+    }
+}
+
+impl<F: Future<Output = ()>, P> Future for Running<F, P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.entry.table.ended.get() {
+            return Poll::Ready(());
+        }
+        if !std::mem::replace(this.noted, true) {
+            // A task's waker stays the same: once is enough.
+            this.entry.note(cx.waker());
+        }
+        this.connection.poll(cx)
     }
 }
 

@@ -200,7 +200,7 @@ impl Serving {
         let (context, budget) = (acceptance.context.clone(), acceptance.budget.clone());
         let serving = datagrams.clone().serve(socket, context, budget)?;
         // Counted as a connection, so that the worker waits for its flows when it ends.
-        tokio::task::spawn_local(acceptance.connections.run(serving));
+        tokio::task::spawn_local(acceptance.connections.run(serving, ()));
         self.datagrams.insert(key, datagrams);
         Ok(())
     }
@@ -298,11 +298,7 @@ impl Acceptance {
     }
 
     fn spawn(&self, admission: Admission, connection: impl Future<Output = ()> + 'static) {
-        let connection = self.connections.run(connection);
-        tokio::task::spawn_local(async move {
-            connection.await;
-            drop(admission);
-        });
+        tokio::task::spawn_local(self.connections.run(connection, admission));
     }
 }
 

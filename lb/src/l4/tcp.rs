@@ -36,27 +36,36 @@ use crate::work::Work;
 const IDLE_PARTS: u32 = 4;
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) {
+///
+/// The future is what an idle flow costs: what it takes stands in it once (an `async fn` would hold
+/// its arguments and what is made of them), and what choosing and connecting need is boxed, because
+/// it is soon over.
+pub(crate) fn serve(
+    accepted: Accepted,
+    listener: Arc<Listener>,
+    context: Rc<WorkerContext>,
+) -> impl Future<Output = ()> {
     let mut client = accepted.stream;
-    let mut flow = Flow::new(
-        (accepted.peer, accepted.local),
-        client.session(),
-        listener,
-        context,
-    );
-    flow.end = match flow.open(accepted.tlvs.as_ref()).await {
-        Ok((work, target)) => flow.run(work, Copy::new(client, target)).await,
-        Err(reason) => {
-            flow.listener
-                .counters
-                .of(flow.context.worker())
-                .reject(reason);
-            // A reset tells the client that nobody was there; a close would look like an answer.
-            client.reset();
-            flow.note_segments(|| client.segments());
-            FlowEnd::Refused(reason)
-        }
-    };
+    let addresses = (accepted.peer, accepted.local);
+    let mut flow = Flow::new(addresses, client.session(), listener, context);
+    let tlvs = accepted.tlvs;
+    async move {
+        let opened = Box::pin(flow.open(tlvs.as_ref())).await;
+        let end = match opened {
+            Ok((work, target)) => {
+                let mut copy = Copy::new(client, target);
+                flow.run(&work, &mut copy).await
+            }
+            Err(reason) => {
+                flow.counters().reject(reason);
+                // A reset tells the client that nobody was there; a close would look like an answer.
+                client.reset();
+                flow.note_segments(|| client.segments());
+                FlowEnd::Refused(reason)
+            }
+        };
+        flow.ended(end);
+    }
 }
 
 /// What is known of a flow; logs it when dropped.
@@ -111,6 +120,10 @@ impl Flow {
         }
     }
 
+    fn ended(&mut self, end: FlowEnd) {
+        self.end = end;
+    }
+
     fn forward(&self) -> Option<&Forward> {
         match &self.listener.default.action {
             Action::Forward(forward) => Some(forward),
@@ -158,7 +171,7 @@ impl Flow {
 
     /// Copies until both sides have ended, one failed, the flow fell silent, or the target's fate
     /// ends it.
-    async fn run(&mut self, work: Work, mut copy: Copy) -> FlowEnd {
+    async fn run(&mut self, work: &Work, copy: &mut Copy) -> FlowEnd {
         let part = self.listener.idle_timeout / IDLE_PARTS;
         let mut timer = pin!(tokio::time::sleep(part));
         let mut silent_parts = 0;

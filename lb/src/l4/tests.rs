@@ -301,3 +301,13 @@ async fn a_filter_resets_whom_it_does_not_let_in_and_touches_no_flow() {
     );
     rig.finish(Duration::ZERO).await;
 }
+
+/// Thousands of flows are idle at a time; an `async` block that holds its parts twice is easily made.
+#[test]
+fn an_idle_flow_s_future_is_small() {
+    fn size<F, A, B, C>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(super::serve);
+    assert!(size <= 1024, "{size} bytes");
+}
