@@ -140,7 +140,29 @@ impl Batch {
         self.receive_linked(socket, most, false)
     }
 
-    /// The same on a connected socket, without [`Batch::arrival`]s.
+    /// Receives one datagram from a connected socket that does not receive segments. Half the cost
+    /// of [`Batch::receive_connected`], which is told what it got through headers and looks twice.
+    ///
+    /// # Errors
+    /// As that one.
+    pub(super) fn receive_one(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.link(self.used, true);
+        // SAFETY: `link` has checked that the place is in range; the kernel writes at most
+        // DATAGRAM_LEN bytes to its payload, which is as long, and the call borrows this batch
+        // mutably.
+        unsafe {
+            let storage = self.storage.as_ptr();
+            let payload = (&raw mut (*storage).payloads[self.used]).cast::<c_void>();
+            let flags = libc::MSG_DONTWAIT;
+            let received = libc::recv(socket.as_raw_fd(), payload, DATAGRAM_LEN, flags);
+            let length = u32::try_from(received).map_err(|_| io::Error::last_os_error())?;
+            (*storage).headers[self.used].msg_len = length;
+        }
+        self.used += 1;
+        Ok(())
+    }
+
+    /// Receives from a connected socket what has come, without [`Batch::arrival`]s.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is there; what an ICMP message said of the peer.

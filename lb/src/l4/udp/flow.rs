@@ -45,8 +45,6 @@ pub(super) fn kind(listener: &Listener) -> FlowKind {
 pub(super) fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::UDP))?;
-    // Kernels before 5.0 know no such thing, and all works without.
-    let _ = receive_segments(&socket);
     socket.connect(&target.into())?;
     Ok(socket.into())
 }
@@ -74,6 +72,10 @@ pub(super) struct Flow {
     /// The place of the route whose turn it was.
     route: usize,
     _places: Places,
+    /// The pass in which its target last spoke.
+    pass: Option<u32>,
+    /// True once its socket receives segments.
+    gathers: bool,
     opened: Instant,
     datagrams: (u64, u64),
     bytes: (u64, u64),
@@ -112,6 +114,8 @@ impl Flow {
             listener,
             route,
             _places: places,
+            pass: None,
+            gathers: false,
             opened,
             datagrams: (0, 0),
             bytes: (0, 0),
@@ -119,6 +123,18 @@ impl Flow {
             // What a flow dropped before its end was ended by.
             end: FlowEnd::Shutdown,
         }
+    }
+
+    /// Notes that its target has spoken in the pass of this number; true once it is worth receiving
+    /// many datagrams at a time, and segments as one: when it speaks twice in one pass.
+    pub(super) fn speaks_much(&mut self, pass: u32) -> bool {
+        if !self.gathers && self.pass == Some(pass) {
+            self.gathers = true;
+            // Kernels before 5.0 know no such thing, and all works without.
+            let _ = receive_segments(&self.socket);
+        }
+        self.pass = Some(pass);
+        self.gathers
     }
 
     /// The target.

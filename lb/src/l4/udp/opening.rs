@@ -134,8 +134,12 @@ impl Shell {
         let id = self.table.insert(key, flow, limited, now);
         let added = self.table.get_mut(id).map(|flow| {
             let data = epoll::EventData::new_u64(id.to_bits());
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(self.readiness.get_ref(), &flow.socket, data, flags)
+            epoll::add(
+                self.readiness.get_ref(),
+                &flow.socket,
+                data,
+                epoll::EventFlags::IN,
+            )
         });
         match added {
             Some(Ok(())) => Ok(id),

@@ -5,8 +5,8 @@
 //! descriptor: no task, waker or timer per flow. `clients` moves datagrams inwards, `targets`
 //! outwards; neither blocks.
 //!
-//! Cost: per wake two epoll_waits at most, one recvmmsg and one sendmmsg per 32 datagrams from and
-//! to clients, one send and one recvmmsg per flow that speaks.
+//! Cost: per wake three epoll_waits, one recvmmsg and one sendmmsg per 32 datagrams from and to
+//! clients, one send and one recv per datagram of a flow.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -153,8 +153,8 @@ pub(super) struct Shell {
     /// The epoll set of the flows' sockets.
     pub(super) readiness: Rc<AsyncFd<OwnedFd>>,
     pub(super) table: FlowTable<Flow>,
-    /// Flows whose sockets may hold more than was taken.
-    pub(super) unfinished: Vec<FlowId>,
+    /// Times flows' sockets were looked at.
+    pub(super) pass: u32,
     /// The listener it belongs to, or last belonged to.
     pub(super) listener: Option<Arc<Listener>>,
     pub(super) held: Held,
@@ -181,7 +181,7 @@ impl Shell {
             local,
             readiness: Rc::new(watch(readiness)?),
             table: FlowTable::default(),
-            unfinished: Vec::new(),
+            pass: 0,
             listener: None,
             held: Held::default(),
             refusals: Refusals::default(),
