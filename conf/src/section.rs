@@ -262,6 +262,8 @@ impl Section {
                 "proxy-protocol-v2",
                 "proxy-v2-options",
                 "connection-termination",
+                "unhealthy-connection-termination",
+                "unhealthy-draining-interval",
                 "unhealthy-state-routing",
                 "dns-failover",
                 "passive-health",

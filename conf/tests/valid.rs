@@ -7,7 +7,8 @@ use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
     Country, Endpoint, FlowFormat, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
     ListenerProtocol, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType, SetData,
-    Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, load_text, render_human,
+    Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, UnhealthyFlows,
+    load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -98,6 +99,7 @@ fn local_defaults() {
     assert_eq!((app.deregistration_delay, app.hold), (s(30), s(5)));
     assert_eq!((app.connect_timeout, app.response_timeout), (s(2), s(60)));
     assert!(app.connection_termination);
+    assert_eq!(app.unhealthy_flows, UnhealthyFlows::End);
     let one = MinimumHealthy {
         count: 1,
         percentage: 0,
@@ -141,6 +143,7 @@ fn aws_defaults_are_the_documented_ones() {
     assert_eq!((app.deregistration_delay, app.hold), (s(300), s(0)));
     assert_eq!(app.connect_timeout, s(10));
     assert!(!app.connection_termination);
+    assert_eq!(app.unhealthy_flows, UnhealthyFlows::End);
     let check = &app.health_check;
     let TargetHealthCheckKind::Http(HttpCheck {
         path,
@@ -289,6 +292,7 @@ fn everything_that_can_be_written() {
     assert!(allow.networks.len() >= 2 && !deny.networks.is_empty());
     let app = &config.target_groups[0];
     assert_eq!(app.algorithm, Algorithm::LeastConnections);
+    assert_eq!(app.unhealthy_flows, UnhealthyFlows::EndAfter(s(300)));
     let backup = &app.targets[1];
     assert_eq!(
         (

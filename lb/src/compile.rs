@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use conf::TargetGroup;
+use conf::{TargetGroup, UnhealthyFlows};
 use healthcheck::{HealthTable, TargetHealth, TargetState};
 
 use crate::snapshot::{Condition, Departing, Group, GroupSettings, Member, Plan, Snapshot};
@@ -208,6 +208,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
         response_timeout: config.response_timeout,
         proxy_out: config.proxy_out,
         connection_termination: config.connection_termination,
+        unhealthy_flows: config.unhealthy_flows,
         sticky_by_source: config.sticky_by_source,
         connection_id: config.connection_id.clone(),
     }
@@ -230,8 +231,16 @@ fn condition(health: &TargetHealth) -> Condition {
 
 /// Probed unhealthiness ends flows, except while the group fails open (as NLB).
 fn fate(health: &TargetHealth, settings: &GroupSettings, fail_open: bool) -> Fate {
-    let ends = health.probed_unhealthy && settings.connection_termination && !fail_open;
-    if ends { Fate::Unhealthy } else { Fate::Serving }
+    let ends = match settings.unhealthy_flows {
+        UnhealthyFlows::End => true,
+        UnhealthyFlows::EndAfter(_) => health.state == TargetState::Unhealthy,
+        UnhealthyFlows::Keep => false,
+    };
+    if ends && health.probed_unhealthy && !fail_open {
+        Fate::Unhealthy
+    } else {
+        Fate::Serving
+    }
 }
 
 /// Those of `departing` whose deregistration delay still runs; the others' fate is noted.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use conf::{Algorithm, GroupProtocol, ListenerProtocol};
+use conf::{Algorithm, GroupProtocol, ListenerProtocol, UnhealthyFlows};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
@@ -140,8 +140,10 @@ pub struct GroupSettings {
     pub response_timeout: Duration,
     /// What connections to its targets begin with.
     pub proxy_out: conf::ProxyOut,
-    /// Ends flows with the deregistration delay and on probed unhealthiness.
+    /// Ends flows with the deregistration delay.
     pub connection_termination: bool,
+    /// What becomes of flows on probed unhealthiness.
+    pub unhealthy_flows: UnhealthyFlows,
     /// A client address keeps its target, whatever the algorithm.
     pub sticky_by_source: bool,
     /// How QUIC connections keep their target.

@@ -92,8 +92,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "cross-zone", &[Flag(true)], "targets of all availability zones would be used", "remove it: availability zones are shown, not routed by"),
     later(TargetGroup, "anomaly-mitigation", &[Word("off"), Flag(false)], "targets that answer with errors would keep their share", "use a health check that shows the errors"),
-    later(TargetGroup, "unhealthy-draining-interval", &[Number(0)], "unhealthy targets' flows would end at once", "set `connection-termination = false` to let them run"),
-    later(TargetGroup, "unhealthy-connection-termination", &[], "flows of unhealthy targets would end, or not, as those of deregistered ones do", "use `connection-termination`, which governs both"),
     later(TargetGroup, "target-control-port", &[], "targets could not say how much work they take", "remove it; `least-connections` gives busy targets less"),
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
     later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),

@@ -162,6 +162,17 @@ impl Target {
     }
 }
 
+/// What becomes of flows of a target that probes find unhealthy; nothing while its group fails open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnhealthyFlows {
+    /// They end at once (NLB `target_health_state.unhealthy.connection_termination.enabled`).
+    End,
+    /// They end so long after it (NLB `target_health_state.unhealthy.draining_interval_seconds`).
+    EndAfter(Duration),
+    /// They go on.
+    Keep,
+}
+
 /// Targets with one algorithm, health check and attributes.
 #[derive(Debug, Clone)]
 pub struct TargetGroup {
@@ -194,6 +205,8 @@ pub struct TargetGroup {
     /// Ends flows of a target when its deregistration delay has passed, and when probes found it
     /// unhealthy.
     pub connection_termination: bool,
+    /// What becomes of flows of a target that probes find unhealthy.
+    pub unhealthy_flows: UnhealthyFlows,
     /// Below this, all registered targets are used (fail-open).
     pub unhealthy_state_routing: MinimumHealthy,
     /// Below this, DNS treats the group as unhealthy. Never below `unhealthy_state_routing`.

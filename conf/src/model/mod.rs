@@ -35,7 +35,9 @@ pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
 pub use filter::FilterRule;
-pub use group::{Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup};
+pub use group::{
+    Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup, UnhealthyFlows,
+};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,

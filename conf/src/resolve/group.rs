@@ -8,6 +8,7 @@ use super::connection_id;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
+use super::termination;
 use super::{passive, proxy, stickiness};
 use crate::document::{Kind, Value};
 use crate::section::Section;
@@ -71,7 +72,8 @@ fn group(
     let (algorithm, connection_id) =
         connection_id::read(&mut reader, protocol, algorithm, &targets);
     let sticky_by_source = stickiness::by_source(&mut reader, protocol);
-    let termination = reader.flag("connection-termination");
+    let (connection_termination, unhealthy_flows) =
+        termination::read(&mut reader, protocol, profile, numbers);
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
     let hold = reader.duration_or("hold", &numbers.hold);
@@ -91,10 +93,8 @@ fn group(
         connect_timeout,
         response_timeout,
         proxy_out,
-        connection_termination: termination.map_or_else(
-            || terminates_by_default(protocol, numbers),
-            |found| found.value,
-        ),
+        connection_termination,
+        unhealthy_flows,
         unhealthy_state_routing,
         dns_failover,
         passive_health,
@@ -118,12 +118,6 @@ fn misplaced(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) {
         let why = format!("a {word} group connects to nothing");
         reader.misplaced("connect-timeout", &why, "remove it");
     }
-}
-
-/// NLB lets flows of targets that are gone run on, but for new groups with UDP.
-fn terminates_by_default(protocol: Option<GroupProtocol>, numbers: &Numbers) -> bool {
-    let with_udp = protocol.is_some_and(|p| !matches!(p, GroupProtocol::Http | GroupProtocol::Tcp));
-    numbers.connection_termination || with_udp
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {

@@ -26,6 +26,7 @@ mod record;
 mod region;
 mod sets;
 mod stickiness;
+mod termination;
 mod transfer;
 
 use crate::cross;

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::TargetState;
 use crate::details::ObservationDetails;
 use crate::log::Subject;
 use crate::machine::{CheckMachine, Machine};
@@ -135,9 +136,11 @@ impl TargetEntry {
         }
     }
 
-    /// Ends the deregistration delay if it has passed; the operator's wishes end with it. The
+    /// Ends the draining interval and the deregistration delay if they have passed; the operator's
+    /// wishes end with the delay. The
     /// time from which the id may be freed, if so.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        self.machine.end_draining(now);
         if !self.machine.expire(now) {
             return None;
         }
@@ -177,7 +180,10 @@ pub(super) fn health(
         weight: machine.weighed(weight),
         registered: machine.is_registered(),
         probed_unhealthy: machine.probed_unhealthy(),
-        deadline: machine.deadline(),
+        deadline: match shown.state {
+            TargetState::UnhealthyDraining => machine.draining_until(),
+            _ => machine.deadline(),
+        },
         description: shown.description,
         since: since(shown.state),
     }

@@ -204,7 +204,7 @@ struct Core {
     detection: Option<Option<Instant>>,
     probes: JoinSet<Observation>,
     running: RunningProbes,
-    /// When deregistration delays end.
+    /// When deregistration delays and draining intervals end.
     delays: BTreeSet<(Instant, SlotId)>,
     publication: Publication,
     metrics: Arc<Metrics>,

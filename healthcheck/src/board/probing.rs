@@ -221,6 +221,9 @@ impl Core {
             return;
         };
         change(entry);
+        // Entered again for every result meanwhile, which a set does not mind.
+        let draining = entry.machine.draining_until();
+        self.delays.extend(draining.map(|until| (until, slot)));
         let after = entry.health(SystemTime::now());
         if after == entry.shown {
             return;
@@ -247,7 +250,7 @@ impl Core {
         }
     }
 
-    /// Ends the deregistration delays that have passed, and frees the ids of targets gone for a
+    /// Ends the deregistration delays and draining intervals that have passed, and frees the ids of targets gone for a
     /// while.
     pub(super) fn end_delays(&mut self, now: Instant) {
         let mut free = false;

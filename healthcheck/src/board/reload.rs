@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use conf::{AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup};
+use conf::{AliasTarget, Config, GroupIdx, SetData, Target, TargetGroup, UnhealthyFlows};
 use tokio::time::Instant;
 
 use super::checks::groups_looked_at;
@@ -154,6 +154,9 @@ impl Core {
             entry.configured_weight = target.weight;
             entry.kept_until = None;
             entry.machine.set_thresholds(thresholds(group));
+            entry
+                .machine
+                .set_draining_interval(draining_interval(group));
             if entry.machine.register(in_use) {
                 entry.signal.clear();
             }
@@ -285,7 +288,8 @@ fn new_target(
     in_use: bool,
     signal: Arc<Signal>,
 ) -> TargetEntry {
-    let machine = Machine::new(thresholds(group), in_use);
+    let mut machine = Machine::new(thresholds(group), in_use);
+    machine.set_draining_interval(draining_interval(group));
     let now = SystemTime::now();
     let shown = health(&machine, target.weight, |_| now);
     let plan = ProbePlan::for_target(&group.health_check, target.address);
@@ -299,6 +303,13 @@ fn new_target(
         probing: Probing::new(plan, Pace::of(&group.health_check)),
         kept_until: None,
         shown,
+    }
+}
+
+fn draining_interval(group: &TargetGroup) -> Duration {
+    match group.unhealthy_flows {
+        UnhealthyFlows::EndAfter(interval) => interval,
+        UnhealthyFlows::End | UnhealthyFlows::Keep => Duration::ZERO,
     }
 }
 

@@ -257,6 +257,50 @@ async fn a_removed_target_drains_for_its_delay_and_is_then_unused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_unhealthy_target_drains_for_its_interval_unless_it_recovers() {
+    started(Script::passing(), async |board, script| {
+        let interval = Duration::from_secs(30);
+        let config = || ConfigText::group("app", &[A, B]).draining(interval);
+        board.serve(config(), 1).await;
+        board.until("app", A, TargetState::Healthy).await;
+        board.until("app", B, TargetState::Healthy).await;
+        script.fail(A);
+        board.until("app", A, TargetState::UnhealthyDraining).await;
+        let target = board.target("app", A);
+        assert!(target.probed_unhealthy && target.registered);
+        assert_eq!(target.reason, Some(ReasonCode::FailedHealthChecks));
+        assert_eq!(target.deadline, Some(Instant::now() + interval));
+        assert_eq!(board.group("app").healthy, 1);
+        sleep(Duration::from_secs(29)).await;
+        let state = board.target("app", A).state;
+        assert_eq!(
+            state,
+            TargetState::UnhealthyDraining,
+            "failed probes do not move its end"
+        );
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(board.target("app", A).state, TargetState::Unhealthy);
+        script.pass(A);
+        board.until("app", A, TargetState::Healthy).await;
+        script.fail(A);
+        board.until("app", A, TargetState::UnhealthyDraining).await;
+        script.pass(A);
+        board.until("app", A, TargetState::Healthy).await;
+        sleep(interval * 2).await;
+        assert_eq!(board.target("app", A).state, TargetState::Healthy);
+        script.fail(A);
+        board.until("app", A, TargetState::UnhealthyDraining).await;
+        board.serve(ConfigText::group("app", &[A, B]), 2).await;
+        assert_eq!(
+            board.target("app", A).state,
+            TargetState::Unhealthy,
+            "by reload"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn adding_a_target_back_cancels_its_deregistration() {
     started(Script::passing(), async |board, script| {
         board.serve(ConfigText::group("app", &[A, B]), 1).await;

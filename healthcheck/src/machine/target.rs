@@ -8,6 +8,7 @@
 //! | in use        | ready    | mark, not failed | unhealthy: FailedHealthChecks (passive)    |
 //! | in use        | ready    | ejected, neither of these | unhealthy: Ejected (passive)      |
 //! | in use        | ready    | failed          | unhealthy: the last failed probe's (probe)  |
+//! | in use        | ready    | failed, draining interval runs | unhealthy.draining: the same |
 //! | in use        | drain    | any             | draining: DeregistrationInProgress (operator) |
 //! | in use        | ready    | agent wants no work | draining: DeregistrationInProgress (agent) |
 //! | not in use    | any      | not probed      | unused: NotInUse (registration)             |
@@ -25,6 +26,7 @@
 //! what they say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -113,6 +115,10 @@ pub(crate) struct Machine {
     verdict: Arc<str>,
     /// Traffic was an outlier, and this is why; the board says when that is over.
     ejection: Option<Arc<str>>,
+    /// How long flows go on once probes find the target unhealthy; 0 = whatever else is said.
+    draining_interval: Duration,
+    /// Until when, while they do.
+    draining_until: Option<Instant>,
     /// What the state follows from is remembered from before a restart; no probe has ended since.
     recalled: bool,
 }
@@ -153,6 +159,8 @@ impl Machine {
             verdict_reason: None,
             verdict: Arc::from(""),
             ejection: None,
+            draining_interval: Duration::ZERO,
+            draining_until: None,
             recalled: false,
         }
     }
@@ -256,6 +264,26 @@ impl Machine {
         self.registration == Registration::Gone
     }
 
+    /// How long flows go on after the target has turned unhealthy, the next time it does.
+    pub(crate) fn set_draining_interval(&mut self, interval: Duration) {
+        self.draining_interval = interval;
+        if interval.is_zero() {
+            self.draining_until = None;
+        }
+    }
+
+    /// When the flows of an unhealthy target end, while they go on.
+    pub(crate) fn draining_until(&self) -> Option<Instant> {
+        self.draining_until
+    }
+
+    /// Ends the draining interval when it has passed.
+    pub(crate) fn end_draining(&mut self, now: Instant) {
+        if self.draining_until.is_some_and(|until| until <= now) {
+            self.draining_until = None;
+        }
+    }
+
     /// New thresholds, for the results to come.
     pub(crate) fn set_thresholds(&mut self, thresholds: Thresholds) {
         self.thresholds = thresholds;
@@ -330,6 +358,7 @@ impl Machine {
         let at_once = self.probed != Probed::Unhealthy || self.down_by_mark;
         if !was_healthy && (at_once || self.passes >= self.thresholds.healthy) {
             self.probed = Probed::Healthy;
+            self.draining_until = None;
             self.down_by_mark = false;
             self.verdict_reason = None;
             self.verdict = observation.explanation();
@@ -345,6 +374,9 @@ impl Machine {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         if self.probed == Probed::Unhealthy || self.failures >= self.thresholds.unhealthy {
+            if self.probed != Probed::Unhealthy && !self.draining_interval.is_zero() {
+                self.draining_until = Some(observation.ended + self.draining_interval);
+            }
             self.probed = Probed::Unhealthy;
             self.verdict_reason = observation.reason();
             self.verdict = observation.explanation();
@@ -513,12 +545,14 @@ impl Machine {
     fn shown_by_health(&self) -> Shown {
         let shown = self.shown_by_probes();
         match &self.ejection {
-            Some(why) if shown.state != TargetState::Unhealthy => Shown {
-                state: TargetState::Unhealthy,
-                reason: Some(ReasonCode::Ejected),
-                source: Source::Passive,
-                description: why.clone(),
-            },
+            Some(why) if !self.probed_unhealthy() && shown.state != TargetState::Unhealthy => {
+                Shown {
+                    state: TargetState::Unhealthy,
+                    reason: Some(ReasonCode::Ejected),
+                    source: Source::Passive,
+                    description: why.clone(),
+                }
+            }
             _ => shown,
         }
     }
@@ -527,7 +561,10 @@ impl Machine {
     fn shown_by_probes(&self) -> Shown {
         let (state, reason, source, description) = match (self.probed, self.mark) {
             (Probed::Unhealthy, _) => (
-                TargetState::Unhealthy,
+                match self.draining_until {
+                    Some(_) => TargetState::UnhealthyDraining,
+                    None => TargetState::Unhealthy,
+                },
                 self.verdict_reason,
                 Source::Probe,
                 self.verdict.clone(),

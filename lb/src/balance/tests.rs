@@ -51,6 +51,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         response_timeout: Duration::from_secs(60),
         proxy_out: conf::ProxyOut::default(),
         connection_termination: true,
+        unhealthy_flows: conf::UnhealthyFlows::End,
         sticky_by_source: false,
         connection_id: None,
     };

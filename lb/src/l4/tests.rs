@@ -169,6 +169,42 @@ async fn probed_unhealthiness_ends_flows_and_draining_does_not() {
 }
 
 #[tokio::test]
+async fn unhealthy_flows_go_on_for_the_interval_or_for_good_as_a_reload_says() {
+    let (target, address) = listen().await;
+    let (other_target, other) = listen().await;
+    let config = |more: &str| {
+        let keep = format!("unhealthy-connection-termination = false\n{more}");
+        app_config(&[address, other], "", &keep)
+    };
+    let interval = config("unhealthy-draining-interval = \"1h\"");
+    let mut rig = Rig::start(2, &interval).await;
+    let first = flow(&rig, &target).await;
+    let (mut bystander, mut its_server) = flow(&rig, &other_target).await;
+    let publish = |rig: &Rig, state| {
+        let healthy = (other, health(TargetState::Healthy));
+        rig.board
+            .publish("app", &[(address, health(state)), healthy])
+    };
+    let (mut client, mut server) = first;
+    let generation = publish(&rig, TargetState::UnhealthyDraining);
+    rig.lb.applied(generation).await;
+    say(&mut client, &mut server).await;
+    for _ in 0..3 {
+        let (mut new, mut new_server) = flow(&rig, &other_target).await;
+        say(&mut new, &mut new_server).await;
+    }
+    rig.reload(&config("")).await;
+    let generation = publish(&rig, TargetState::Unhealthy);
+    rig.lb.applied(generation).await;
+    say(&mut server, &mut client).await;
+    rig.reload(&interval).await;
+    assert!(is_reset(&mut client).await, "the interval has passed");
+    assert!(is_reset(&mut server).await);
+    say(&mut bystander, &mut its_server).await;
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn bulk_arrives_whole_through_a_slow_reader_and_pipes() {
     const BYTES: usize = 24 << 20;
     let (target, address) = listen().await;

@@ -155,7 +155,10 @@ pub(crate) fn health(state: TargetState) -> TargetHealth {
         operator: OperatorState::Ready,
         weight: 1,
         registered: true,
-        probed_unhealthy: state == TargetState::Unhealthy,
+        probed_unhealthy: matches!(
+            state,
+            TargetState::Unhealthy | TargetState::UnhealthyDraining
+        ),
         deadline: None,
         description: "".into(),
         since: SystemTime::UNIX_EPOCH,

@@ -61,6 +61,7 @@ impl ConfigText {
             response_timeout: Duration::from_secs(60),
             proxy_out: conf::ProxyOut::default(),
             connection_termination: true,
+            unhealthy_flows: conf::UnhealthyFlows::End,
             unhealthy_state_routing: one(),
             dns_failover: one(),
             passive_health: None,
@@ -140,6 +141,14 @@ impl ConfigText {
     pub(super) fn delay(mut self, delay: Duration) -> Self {
         for group in &mut self.config.target_groups {
             group.deregistration_delay = delay;
+        }
+        self
+    }
+
+    /// How long flows of unhealthy targets go on.
+    pub(super) fn draining(mut self, interval: Duration) -> Self {
+        for group in &mut self.config.target_groups {
+            group.unhealthy_flows = conf::UnhealthyFlows::EndAfter(interval);
         }
         self
     }

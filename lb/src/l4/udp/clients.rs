@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
+use conf::UnhealthyFlows;
 use rustix::net::{SendFlags, send};
 use tokio::time::Instant;
 
@@ -163,7 +164,7 @@ impl Shell {
         route.is_some_and(|route| {
             let ends = self.context.with_snapshot(|snapshot| {
                 let group = snapshot.group(&route);
-                group.is_some_and(|group| group.settings.connection_termination)
+                group.is_some_and(|group| group.settings.unhealthy_flows == UnhealthyFlows::End)
             });
             ends && self.should_move(&route, from, &target)
         })
