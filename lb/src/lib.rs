@@ -18,7 +18,7 @@ pub mod l7;
 mod limits;
 pub mod metrics;
 mod plan;
-mod proxy;
+pub mod proxy;
 mod rules;
 mod snapshot;
 mod sockets;

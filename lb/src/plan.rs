@@ -150,6 +150,9 @@ impl Compiler<'_> {
             rules,
             default,
             unrouted,
+            proxy_in: Some(&listener.proxy_in)
+                .filter(|proxy_in| proxy_in.mode != conf::ProxyInMode::Off)
+                .cloned(),
             idle_timeout: listener.idle_timeout,
             header_timeout: listener.header_timeout,
             max_header_bytes: listener.max_header_bytes,

@@ -46,6 +46,8 @@ pub struct Listener {
     pub(crate) default: Branch,
     /// Where a request is counted that goes to no group.
     pub(crate) unrouted: Tally,
+    /// Whose connections they are; `None` = their senders'.
+    pub(crate) proxy_in: Option<conf::ProxyIn>,
     /// A client connection without a byte for this long is closed.
     pub idle_timeout: Duration,
     /// A request head must be complete this long after its first byte.

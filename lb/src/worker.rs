@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -32,6 +33,7 @@ use crate::context::WorkerContext;
 use crate::l4::Datagrams;
 use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::proxy;
 use crate::snapshot::{Listener, Snapshot};
 use crate::sockets::{Ready, SocketKey};
 use crate::stream::Accepted;
@@ -225,7 +227,7 @@ struct Acceptance {
 
 impl Acceptance {
     /// Starts serving a connection, unless its listener is full.
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>) {
+    fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, listener: &Arc<Listener>) {
         let counters = listener.counters.of(self.context.worker());
         counters.connections.add(1);
         if !lets_in(listener, &stream, peer) {
@@ -234,14 +236,18 @@ impl Acceptance {
         let Some(admission) = Admission::take(&listener.load, &self.budget) else {
             return self.refuse(&stream, peer, listener, RejectReason::MaxConnections);
         };
-        let local = local_address(&stream, peer, listener);
+        let (context, listener) = (self.context.clone(), listener.clone());
+        if listener.proxy_in.is_some() {
+            let proxied = self.clone().proxied(stream, peer, listener);
+            return self.spawn(admission, proxied);
+        }
+        let local = local_address(&stream, peer, &listener);
         let accepted = Accepted {
             stream: stream.into(),
             peer,
             local,
             tlvs: None,
         };
-        let (context, listener) = (self.context.clone(), listener.clone());
         match listener.protocol {
             // A socket that accepts is never one of a udp listener.
             ListenerProtocol::Tcp
@@ -260,6 +266,38 @@ impl Acceptance {
                 self.spawn(admission, connection);
             }
         }
+    }
+
+    /// Serves a connection whose PROXY header is to be read first.
+    async fn proxied(self: Rc<Self>, stream: TcpStream, peer: SocketAddr, listener: Arc<Listener>) {
+        let Some(settings) = &listener.proxy_in else {
+            return;
+        };
+        let header = match proxy::receive(&stream, peer.ip(), settings, &self.context).await {
+            Ok(header) => header.unwrap_or_default(),
+            Err(reason) => return self.refuse(&stream, peer, &listener, reason),
+        };
+        let own = || (peer, local_address(&stream, peer, &listener));
+        let (peer, local) = header.addresses.unwrap_or_else(own);
+        let accepted = Accepted {
+            stream: stream.into(),
+            peer,
+            local,
+            tlvs: header.tlvs,
+        };
+        let context = self.context.clone();
+        // Boxed: waiting for the header should not carry the room for what follows.
+        let served: Pin<Box<dyn Future<Output = ()>>> = match listener.protocol {
+            ListenerProtocol::Tcp
+            | ListenerProtocol::TcpUdp
+            | ListenerProtocol::Udp
+            | ListenerProtocol::Quic => Box::pin(crate::l4::serve(accepted, listener, context)),
+            ListenerProtocol::Https | ListenerProtocol::Tls => {
+                Box::pin(crate::tls::serve(accepted, listener, context))
+            }
+            ListenerProtocol::Http => crate::l7::serve(accepted, listener, context),
+        };
+        served.await;
     }
 
     /// Closes a connection with a reset, so that the client does not take it for an answer; counts
@@ -365,7 +403,7 @@ impl Socket {
 
     /// Accepts what still waits, then closes. Connections whose handshake is under way are lost:
     /// the kernel keeps them with the socket.
-    fn close(&self, acceptance: &Acceptance) {
+    fn close(&self, acceptance: &Rc<Acceptance>) {
         let Some(listener) = self.listener.borrow_mut().take() else {
             return;
         };
@@ -386,7 +424,7 @@ impl Socket {
         }
     }
 
-    fn serve(&self, acceptance: &Acceptance, stream: TcpStream, peer: SocketAddr) {
+    fn serve(&self, acceptance: &Rc<Acceptance>, stream: TcpStream, peer: SocketAddr) {
         let current = acceptance
             .context
             .with_snapshot(|snapshot| snapshot.listener_of(&self.key).cloned());

@@ -51,8 +51,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
     // [[listener]]
     later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
-    later(Listener, "proxy-protocol-in", &[Word("off")], "PROXY headers would reach the targets as part of the request", "remove it and have the peer send no PROXY header"),
-    later(Listener, "trusted-proxies", &[Empty], "X-Forwarded-For of the proxies would not be believed", REMOVE),
     later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     later(Listener, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Action, FilterRule, GroupIdx, ListenerTls, Rule, Scheme};
+use super::{Action, FilterRule, GroupIdx, ListenerTls, ProxyIn, Rule, Scheme};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -107,6 +107,8 @@ pub struct Listener {
     /// Open client connections and UDP flows at most; 0 = only the file-descriptor budget limits
     /// them.
     pub max_connections: usize,
+    /// Whose connections they are.
+    pub proxy_in: ProxyIn,
     /// A client connection without a byte for this long is closed (ELB
     /// `idle_timeout.timeout_seconds`, default 60 s; for tcp `tcp.idle_timeout.seconds`, 350 s).
     pub idle_timeout: Duration,

@@ -50,7 +50,7 @@ pub use location::{
 pub use metric::{Comparison, InsufficientData, MetricCheck};
 pub use passive::{PassiveHealth, TrafficFailure, TrafficFailures};
 pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};
-pub use proxy::{ProxyOptions, ProxyOut, ProxyProtocol};
+pub use proxy::{ProxyIn, ProxyInMode, ProxyOptions, ProxyOut, ProxyProtocol};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };

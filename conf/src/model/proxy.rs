@@ -1,5 +1,9 @@
 //! PROXY protocol: headers that say whose connection it is (haproxy.org, proxy-protocol.txt).
 
+use std::time::Duration;
+
+use ipnet::IpNet;
+
 /// The PROXY protocol header that a connection begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ProxyProtocol {
@@ -16,6 +20,38 @@ impl ProxyProtocol {
     /// Every one with its word in the configuration.
     pub const WORDS: [(&'static str, Self); 3] =
         [("off", Self::Off), ("v1", Self::V1), ("v2", Self::V2)];
+}
+
+/// What a listener does about PROXY headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ProxyInMode {
+    /// Connections are their senders' own.
+    #[default]
+    Off,
+    /// Connections may begin with a header.
+    Optional,
+    /// Connections without a header are refused.
+    Required,
+}
+
+impl ProxyInMode {
+    /// Every one with its word in the configuration.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("off", Self::Off),
+        ("optional", Self::Optional),
+        ("required", Self::Required),
+    ];
+}
+
+/// Whose PROXY headers a listener believes, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyIn {
+    /// Whether there may or must be one.
+    pub mode: ProxyInMode,
+    /// Who may send one; empty = everybody.
+    pub trusted: Vec<IpNet>,
+    /// A header must be complete so long after the connection was accepted.
+    pub timeout: Duration,
 }
 
 /// What connections to a group's targets begin with.

@@ -39,6 +39,8 @@ pub(crate) struct Numbers {
     pub(crate) max_flows_per_source: Limit<u64>,
     /// `tls-handshake-timeout` (ALB: 10 s on its side to targets).
     pub(crate) handshake_timeout: Limit<Duration>,
+    /// `proxy-protocol-timeout`.
+    pub(crate) proxy_protocol_timeout: Limit<Duration>,
     /// `header-timeout`.
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
@@ -232,6 +234,7 @@ const LOCAL: Numbers = Numbers {
     ),
     max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     handshake_timeout: limit(s(10), ms(100), HOUR, WAIT),
+    proxy_protocol_timeout: limit(s(5), ms(100), s(300), WAIT),
     header_timeout: limit(s(10), ms(100), HOUR, WAIT),
     max_header_bytes: limit(
         Bytes(64 << 10),

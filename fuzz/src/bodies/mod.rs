@@ -8,6 +8,7 @@ mod dns_query;
 mod http;
 mod mmdb;
 mod probe;
+mod proxy;
 mod quic;
 mod table;
 mod transfer;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::response(),
         http::chunked(),
         quic::body(),
+        proxy::body(),
         table::body(),
         probe::http(),
         probe::words(),

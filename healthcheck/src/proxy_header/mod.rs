@@ -15,7 +15,7 @@ use conf::ProxyProtocol;
 
 pub use crc32c::crc32c;
 
-/// What a version 2 header begins with; no byte of it but the first two can begin anything else.
+/// What a version 2 header begins with; nothing else that is spoken over TCP does.
 pub const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Bytes of a version 2 header up to its addresses.

@@ -104,11 +104,23 @@ pub enum RejectReason {
     UnknownConnectionId,
     /// The listener's filter does not let the client in.
     Filter,
+    /// No PROXY header came, and one is required.
+    ProxyHeaderMissing,
+    /// A sender of a PROXY header is none of `trusted-proxies`.
+    ProxyHeaderUntrusted,
+    /// The PROXY header was not complete within `proxy-protocol-timeout`.
+    ProxyHeaderTimeout,
+    /// The PROXY header breaks the protocol's rules, or was cut off.
+    ProxyHeaderMalformed,
+    /// The PROXY header is longer than what is read.
+    ProxyHeaderTooLarge,
+    /// The PROXY header's checksum is not that of its bytes.
+    ProxyHeaderChecksum,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -122,6 +134,12 @@ impl RejectReason {
         Self::BadDatagram,
         Self::UnknownConnectionId,
         Self::Filter,
+        Self::ProxyHeaderMissing,
+        Self::ProxyHeaderUntrusted,
+        Self::ProxyHeaderTimeout,
+        Self::ProxyHeaderMalformed,
+        Self::ProxyHeaderTooLarge,
+        Self::ProxyHeaderChecksum,
     ];
 
     /// The name in metrics and logs.
@@ -140,6 +158,12 @@ impl RejectReason {
             Self::BadDatagram => "bad-datagram",
             Self::UnknownConnectionId => "unknown-connection-id",
             Self::Filter => "filter",
+            Self::ProxyHeaderMissing => "proxy-header-missing",
+            Self::ProxyHeaderUntrusted => "proxy-header-untrusted",
+            Self::ProxyHeaderTimeout => "proxy-header-timeout",
+            Self::ProxyHeaderMalformed => "proxy-header-malformed",
+            Self::ProxyHeaderTooLarge => "proxy-header-too-large",
+            Self::ProxyHeaderChecksum => "proxy-header-checksum",
         }
     }
 }

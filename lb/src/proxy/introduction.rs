@@ -20,7 +20,6 @@ use rand::rngs::SmallRng;
 pub(crate) struct Tlvs(Rc<[u8]>);
 
 impl Tlvs {
-    #[cfg(test)]
     /// The TLVs in `bytes`; `None` when a length leads past the end.
     pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
@@ -28,6 +27,11 @@ impl Tlvs {
             rest = split(rest)?.1;
         }
         Some(Self(bytes.into()))
+    }
+
+    /// True when there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Kind and value of each.

@@ -4,6 +4,7 @@ mod action;
 mod condition;
 mod datagram;
 mod filter;
+mod proxy;
 mod redirect;
 mod rule;
 mod tls;
@@ -76,6 +77,7 @@ fn listener(
     };
     let tls = tls::read(&mut reader, protocol, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
+    let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
     reader.finish();
@@ -97,6 +99,7 @@ fn listener(
         rules,
         default_action,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
+        proxy_in,
         idle_timeout,
         header_timeout: http.header_timeout,
         max_header_bytes: http.max_header_bytes,

@@ -226,6 +226,11 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         rules: Vec::new(),
         default_action: Action::forward_to(group),
         max_connections: 0,
+        proxy_in: conf::ProxyIn {
+            mode: conf::ProxyInMode::Off,
+            trusted: Vec::new(),
+            timeout: Duration::ZERO,
+        },
         idle_timeout: Duration::from_secs(60),
         header_timeout: Duration::from_secs(60),
         filter: Vec::new(),
