@@ -397,6 +397,7 @@ impl Section {
                 "response-rate-limit",
                 "query-log",
                 "dnstap",
+                "allow-transfer",
             ],
             Self::QueryLog => &["path", "format", "sample"],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
@@ -414,6 +415,7 @@ impl Section {
                 "serial",
                 "primaries",
                 "allow-notify",
+                "allow-update",
                 "record",
             ],
             Self::Record => &[

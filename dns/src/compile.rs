@@ -202,7 +202,9 @@ impl Parts {
     /// Those of `compiled`, if any zone of it may change by itself.
     pub(crate) fn new(mut zones: Zones, slots: &Arc<SlotMap>, compiled: &Compiled) -> Self {
         let settings = compiled.config.iter().flat_map(|config| &config.dns);
-        let changes = |zone: &conf::Zone| zone.transfer.is_secondary();
+        let changes = |zone: &conf::Zone| {
+            zone.transfer.is_secondary() || !zone.transfer.allow_update.is_empty()
+        };
         if !settings.flat_map(|dns| &dns.zones).any(changes) {
             return Self::default();
         }

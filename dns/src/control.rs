@@ -3,9 +3,10 @@
 //! Runs on the control thread. Follows the health table, carries out commits, and drops replaced
 //! snapshots here, so that no answering thread pays for it.
 
+mod updates;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::policy::{Decisions, Under};
 use crate::relocate;
 use crate::secondary::{self, Event, Notified};
 use crate::server::bind::Sockets;
+use crate::server::order::Order;
 use crate::server::tcp::TcpCommand;
 use crate::server::udp::UdpThread;
 use crate::snapshot::Snapshot;
@@ -73,6 +75,11 @@ pub struct Control {
     /// What it tells.
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) events_queue: mpsc::UnboundedReceiver<Event>,
+    /// Updates that threads which answer pass on.
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) orders_queue: mpsc::Receiver<Order>,
+    /// Steps that each zone's journal got since it was written anew.
+    pub(crate) steps_written: HashMap<String, usize>,
     /// The addresses of the configuration, in its order.
     pub(crate) binds: Vec<SocketAddr>,
     /// The task that tells secondaries of changes, once it runs.
@@ -142,6 +149,7 @@ impl Control {
                 Some(relocated) = relocated.recv() => self.relocate(relocated),
                 // There is always a sender: this task's own.
                 Some(event) = self.events_queue.recv() => self.changed(event),
+                Some(order) = self.orders_queue.recv() => self.update(order),
                 // These end with this task, never before.
                 () = &mut notifier => {}
                 () = &mut follower => {}
@@ -286,6 +294,7 @@ impl Control {
         // After the addresses serve: a secondary that hears of a change asks at once.
         self.tell_peers();
         self.configure(prepared.secondaries);
+        self.take_updatable(prepared.updatable);
         (self.acknowledge)(self.compiled.config_generation);
     }
 
@@ -316,9 +325,10 @@ impl Control {
             let counters = self.counters();
             let snapshot = self.shared.snapshot.clone();
             let tap = Tap::new(self.shared.tap.clone());
-            let (counted, notified) = (counters.clone(), self.notified.clone());
+            let counted = counters.clone();
+            let passing = (self.notified.clone(), self.orders.clone());
             let started =
-                UdpThread::start(socket, sockets.address, snapshot, counted, tap, notified);
+                UdpThread::start(socket, sockets.address, snapshot, counted, tap, passing);
             match started {
                 Ok(thread) => threads.push((thread, counters)),
                 Err(error) => {

@@ -23,10 +23,14 @@ use crate::server::bind::{self, Sockets};
 use crate::server::tcp::{TcpLimits, TcpWorker};
 use crate::snapshot::Snapshot;
 use crate::tap::{self, Command as TapCommand, Hub, Tap};
+use crate::updates::{self, Updated};
 use crate::wire::Transport;
 
 /// Notifications that may wait to be looked at; more come again by their senders.
 const NOTIFIED: usize = 1024;
+
+/// Updates that may wait to be carried out; more are dropped, and asked for again.
+const ORDERS: usize = 256;
 
 /// What the plane is started with.
 #[derive(Debug)]
@@ -75,7 +79,9 @@ pub(crate) struct Shared {
     pub(crate) tap: Arc<Hub>,
     /// Copies of secondary zones, by id.
     pub(crate) copies: ArcSwap<HashMap<String, Held>>,
-    /// How they are.
+    /// Zones that clients may change, by id.
+    pub(crate) updates: ArcSwap<HashMap<String, Updated>>,
+    /// How the secondary zones are.
     pub(crate) statuses: Arc<Statuses>,
 }
 
@@ -101,6 +107,7 @@ pub struct Prepared {
     pub(crate) service: DnsService,
     pub(crate) parts: Parts,
     pub(crate) secondaries: Vec<secondary::Settings>,
+    pub(crate) updatable: Vec<updates::Settings>,
 }
 
 /// Makes the plane; nothing is bound before the first commit.
@@ -140,10 +147,12 @@ fn start_with(
         limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
         tap: Arc::new(hub),
         copies: ArcSwap::default(),
+        updates: ArcSwap::default(),
         statuses: Arc::default(),
     });
     let (notified, notified_queue) = mpsc::channel(NOTIFIED);
     let (events, events_queue) = mpsc::unbounded_channel();
+    let (orders, orders_queue) = mpsc::channel(ORDERS);
     let mut workers = Vec::new();
     let mut senders = Vec::new();
     for _ in 0..tcp_workers {
@@ -156,6 +165,7 @@ fn start_with(
             limits: shared.limits.clone(),
             tap: Tap::new(shared.tap.clone()),
             notified: notified.clone(),
+            orders: orders.clone(),
         });
     }
     let counters = workers.iter().map(|worker| worker.counters.clone());
@@ -184,6 +194,9 @@ fn start_with(
         notified,
         events,
         events_queue,
+        orders,
+        orders_queue,
+        steps_written: HashMap::new(),
         binds: Vec::new(),
         notify: None,
         writer: Some(writer),
@@ -227,6 +240,7 @@ impl Dns {
             return Err(problems);
         }
         let secondaries = secondary::prepare(config, &mut zones, &self.shared.copies.load());
+        let updatable = updates::prepare(config, &mut zones, &self.shared.updates.load());
         let ids = zones.zones.iter().map(|zone| zone.id.as_str());
         let labels = ZoneLabels::extend(&self.shared.labels, ids);
         let labels = ZoneLabels::clone(&labels);
@@ -238,6 +252,7 @@ impl Dns {
         Ok(Prepared {
             parts: Parts::new(zones, slots, &compiled),
             secondaries,
+            updatable,
             compiled,
             binds: wanted.iter().map(|bind| bind.value).collect(),
             sockets,
@@ -275,6 +290,10 @@ impl Dns {
 
     /// Serial and records of a zone that changes by itself, as they are now; `None` for other zones.
     pub fn live_records(&self, id: &str) -> Option<(u32, Vec<ParsedRecord>)> {
+        if let Some(updated) = self.shared.updates.load().get(id) {
+            let serial = self.zone(id).map_or(0, |zone| zone.serial);
+            return Some((serial, updated.current.to_vec()));
+        }
         let copies = self.shared.copies.load();
         let held = copies.get(id)?;
         Some((held.copy.serial, held.copy.records.clone()))

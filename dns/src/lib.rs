@@ -26,6 +26,7 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod transfer;
+mod updates;
 mod wire;
 mod zone;
 mod zonefile;
@@ -46,4 +47,5 @@ pub use policy::Reason;
 pub use secondary::{SecondaryStatus, read_transfer};
 pub use server::tcp::TcpWorker;
 pub use snapshot::Snapshot;
+pub use updates::read_update;
 pub use wire::{Rcode, Transport};

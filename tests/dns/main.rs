@@ -15,3 +15,4 @@ mod primaries;
 mod private;
 mod recording;
 mod secondaries;
+mod updates;

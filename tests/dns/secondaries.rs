@@ -38,7 +38,8 @@ fn configuration(zone_file: &Path, peers: &[u16]) -> String {
         .map(|port| format!("{{ address = \"127.0.0.1:{port}\", key = \"transfer.test\" }}"))
         .collect();
     format!(
-        "[dns]\nbind = \"127.0.0.1:0\"\n\
+        "[dns]\nbind = \"127.0.0.1:0\"\nallow-transfer = {{ key = \"other.test\" }}\n\
+         [[zone]]\nname = \"default.test\"\n[[zone]]\nname = \"none.test\"\nallow-transfer = \"none\"\n\
          [[tsig-key]]\nname = \"transfer.test\"\nsecret = \"{SECRET}\"\n\
          [[tsig-key]]\nname = \"other.test\"\nalgorithm = \"hmac-sha512\"\nsecret = \"{SECRET}\"\n\
          [[zone]]\nname = \"example.test\"\nfile = {zone_file:?}\n\
@@ -218,6 +219,9 @@ fn only_who_may_gets_a_copy() {
         (&*unknown, "axfr example.test", "Transfer failed"),
         (&*good, "axfr closed.test", "Transfer failed"),
         (&*good, "axfr nowhere.test", "Transfer failed"),
+        (&*good, "axfr default.test", "Transfer failed"),
+        (&*other, "axfr none.test", "Transfer failed"),
+        (&*other, "axfr default.test", "ns.default.test."),
         (&*good, "axfr example.test", "www.example.test."),
         (&*other, "axfr closed.test", "ns.closed.test."),
         // Any question may be signed, by either transport.

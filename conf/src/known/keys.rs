@@ -116,9 +116,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
-    later(Dns, "allow-transfer", &[Empty, Word("none")], "zone transfers would be refused", REMOVE),
     // [[zone]]
-    later(Zone, "allow-update", &[Empty, Word("none")], "updates would be refused", "edit the file and reload"),
     later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
     // sets = [{ … }]
     later(Set, "local-zone-group", &[], NO_LOCATION, REMOVE),

@@ -108,6 +108,8 @@ pub struct Transfer {
     pub primaries: Vec<Peer>,
     /// Who may say that it changed, its primaries apart.
     pub allow_notify: Vec<Permission>,
+    /// Who may change it by updates (RFC 2136); empty: nobody.
+    pub allow_update: Vec<Permission>,
     /// Its serial.
     pub serial: Serial,
 }

@@ -17,8 +17,8 @@ use crate::load::matches;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
 use crate::{
-    Diagnostic, Dns, DnsService, Fallthrough, GeoDatabase, Region, Serial, Span, Spanned, Transfer,
-    Whereabouts, Zone,
+    Diagnostic, Dns, DnsService, Fallthrough, GeoDatabase, Permission, Region, Serial, Span,
+    Spanned, Transfer, Whereabouts, Zone,
 };
 
 /// Port of the DNS server when none is given; 5353 belongs to mDNS.
@@ -77,14 +77,16 @@ pub(super) fn resolve(
         zones: Vec::new(),
     };
     let mut globs = Vec::new();
+    let mut zones = Zones::default();
     if let Some(table) = table {
         let mut reader = Reader::new(root.scope(), table, Section::Dns, "[dns]");
         server(&mut reader, numbers, &mut model);
         model.home = home(&mut reader, definitions.regions, names);
+        zones.allow =
+            transfer::permissions(&mut reader, "allow-transfer", definitions.networks, names);
         globs = reader.texts("zone-files");
         reader.finish();
     }
-    let mut zones = Zones::default();
     for table in zone_tables {
         let reader = Reader::new(root.scope(), table, Section::Zone, "this zone");
         zones.read(reader, model.ttl, numbers, names, definitions);
@@ -216,6 +218,8 @@ struct Zones {
     names: HashMap<(String, Vec<IpNet>), Span>,
     ids: HashMap<String, Span>,
     files: HashSet<PathBuf>,
+    /// Who may copy zones that do not say it themselves.
+    allow: Vec<Permission>,
 }
 
 impl Zones {
@@ -247,7 +251,11 @@ impl Zones {
             Spanned::new(path, file.span)
         });
         let has_file = reader.has("file");
-        let transfer = transfer::of_zone(&mut reader, definitions.networks, names, has_file);
+        let own = reader.has("allow-transfer");
+        let mut transfer = transfer::of_zone(&mut reader, definitions.networks, names, has_file);
+        if !own {
+            transfer.allow.clone_from(&self.allow);
+        }
         let tables: Vec<&Table> = reader.tables("record");
         let context = ZoneContext {
             name: name
@@ -364,6 +372,7 @@ impl Zones {
             fallthrough: Fallthrough::None,
             transfer: Transfer {
                 serial: Serial::File,
+                allow: self.allow.clone(),
                 ..Transfer::default()
             },
             records: Vec::new(),

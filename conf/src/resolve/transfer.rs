@@ -1,5 +1,5 @@
 //! `[[tsig-key]]`, and the keys of a zone that say how it is copied: `allow-transfer`, `notify`,
-//! `serial`, `primaries`, `allow-notify`.
+//! `serial`, `primaries`, `allow-notify`, `allow-update`.
 
 use std::net::SocketAddr;
 
@@ -87,7 +87,8 @@ fn secret(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
 }
 
 /// Keys that make no sense for a zone that is copied, and what is wrong with each.
-const OWN: [(&str, &str); 3] = [
+const OWN: [(&str, &str); 4] = [
+    ("allow-update", "its records are what the primaries say"),
     ("file", "its records are what the primaries say"),
     ("record", "its records are what the primaries say"),
     ("serial", "its serial is what the primaries say"),
@@ -118,11 +119,27 @@ pub(super) fn of_zone(
             true => permissions(reader, "allow-notify", networks, names),
             false => Vec::new(),
         },
+        allow_update: match secondary {
+            true => Vec::new(),
+            false => permissions(reader, "allow-update", networks, names),
+        },
         serial: match secondary {
             true => Serial::File,
             false => serial(reader, has_file),
         },
     };
+    if let (false, Serial::Number(number)) = (transfer.allow_update.is_empty(), transfer.serial) {
+        let span = reader.key_span("serial").unwrap_or(reader.span());
+        let message = format!(
+            "`serial` of {} is {number} for good, and `allow-update` changes it",
+            reader.title()
+        );
+        reader.bad_value(
+            span,
+            message,
+            "use \"auto\" or \"file\", or remove one of the two",
+        );
+    }
     for (index, peer) in transfer.primaries.iter().enumerate() {
         let earlier = transfer.primaries.get(..index).unwrap_or_default();
         if earlier.contains(peer) {
@@ -157,7 +174,7 @@ fn serial(reader: &mut Reader<'_>, has_file: bool) -> Serial {
 }
 
 /// Who may do something: networks by name or number, `{ key = "…" }`, or both in one table.
-fn permissions(
+pub(super) fn permissions(
     reader: &mut Reader<'_>,
     key: &str,
     networks: &[Network],

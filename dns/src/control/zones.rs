@@ -115,6 +115,11 @@ impl Control {
         }
         let mut zone = zone.clone();
         held.fill(&mut zone);
+        self.serve_zone(zone);
+    }
+
+    /// Compiles and publishes another content of a zone.
+    pub(super) fn serve_zone(&mut self, zone: ZoneSource) {
         let before = self.compiled.routes.clone();
         self.compiled = self.compiled.replacing(&mut self.parts, zone);
         if Arc::ptr_eq(&before, &self.compiled.routes) {

@@ -122,7 +122,7 @@ impl Batch {
     /// answer is or that there is none. Queries cut off or from port 0 are left out.
     pub(super) fn each(
         &mut self,
-        mut answer: impl FnMut(&[u8], IpAddr, &mut [u8]) -> Option<usize>,
+        mut answer: impl FnMut(&[u8], IpAddr, &mut [u8], &dyn Fn() -> Origin) -> Option<usize>,
     ) {
         for index in 0..self.received {
             // SAFETY: `index` is below WIDTH; the kernel is done with these buffers; query and
@@ -137,7 +137,8 @@ impl Batch {
             if self.is_unanswerable(index) {
                 continue;
             }
-            if let Some(len) = answer(query, self.sender(index), out) {
+            let origin = || self.origin(index);
+            if let Some(len) = answer(query, self.sender(index), out, &origin) {
                 self.queue(index, len.min(ANSWER_LEN));
             }
         }
@@ -156,6 +157,30 @@ impl Batch {
             } else {
                 let address = (*peer.cast::<libc::sockaddr_in>()).sin_addr;
                 IpAddr::from(address.s_addr.to_ne_bytes())
+            }
+        }
+    }
+
+    /// Where the answer to a query goes.
+    fn origin(&self, index: usize) -> Origin {
+        assert!(index < WIDTH, "places are counted by this file only");
+        // SAFETY: `index` is in range; plain reads of what the kernel wrote, whose lengths it wrote
+        // too and which are no longer than the buffers.
+        unsafe {
+            let storage = self.storage.as_ptr();
+            let header = &raw const (*storage).incoming[index].msg_hdr;
+            let with_control = self.with_packet_info && !(*header).msg_control.is_null();
+            if with_control {
+                forget_interface(header);
+            }
+            Origin {
+                peer: (*storage).peers[index],
+                peer_len: (*header).msg_namelen,
+                control: Control((*storage).controls[index].0),
+                control_len: match with_control {
+                    true => (*header).msg_controllen.min(CONTROL_LEN),
+                    false => 0,
+                },
             }
         }
     }
@@ -225,6 +250,51 @@ impl Drop for Batch {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `Box::leak` in `new` and is given back once.
         drop(unsafe { Box::from_raw(self.storage.as_ptr()) });
+    }
+}
+
+/// Where an answer that is not ready yet goes, and what address it leaves from.
+pub(crate) struct Origin {
+    peer: sockaddr_storage,
+    peer_len: socklen_t,
+    control: Control,
+    control_len: usize,
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origin").finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    /// Sends an answer.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub(crate) fn send(&self, socket: &UdpSocket, message: &[u8]) -> io::Result<()> {
+        let mut part = iovec {
+            iov_base: message.as_ptr().cast_mut().cast::<c_void>(),
+            iov_len: message.len(),
+        };
+        // SAFETY: all zeroes are a valid header; every pointer in it is to memory that outlives the
+        // call, of the length given, and the kernel only reads through them.
+        let sent = unsafe {
+            let mut header: libc::msghdr = zeroed();
+            header.msg_name = (&raw const self.peer).cast_mut().cast::<c_void>();
+            header.msg_namelen = self.peer_len;
+            header.msg_iov = &raw mut part;
+            header.msg_iovlen = 1;
+            if self.control_len > 0 {
+                header.msg_control = (&raw const self.control).cast_mut().cast::<c_void>();
+                header.msg_controllen = self.control_len as _;
+            }
+            libc::sendmsg(socket.as_raw_fd(), &raw const header, 0)
+        };
+        match usize::try_from(sent) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(io::Error::last_os_error()),
+        }
     }
 }
 

@@ -5,5 +5,6 @@
 mod batch;
 pub(crate) mod bind;
 mod holder;
+pub(crate) mod order;
 pub(crate) mod tcp;
 pub(crate) mod udp;

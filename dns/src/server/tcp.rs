@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::order::{self, Order, ReplyTo, Taken, is_update};
 use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
@@ -100,6 +101,7 @@ pub struct TcpWorker {
     pub(crate) limits: Arc<TcpLimits>,
     pub(crate) tap: Tap,
     pub(crate) notified: mpsc::Sender<Notified>,
+    pub(crate) orders: mpsc::Sender<Order>,
 }
 
 impl TcpWorker {
@@ -112,6 +114,7 @@ impl TcpWorker {
             counters: self.counters,
             limits: self.limits,
             closing,
+            orders: self.orders,
             desk: RefCell::new(Desk {
                 answerer: Answerer::new(rand::random()).telling(self.notified),
                 tap: self.tap,
@@ -154,6 +157,8 @@ struct Service {
     limits: Arc<TcpLimits>,
     /// Ends when the worker does.
     closing: watch::Receiver<()>,
+    /// Where updates go.
+    orders: mpsc::Sender<Order>,
     desk: RefCell<Desk>,
     /// Connections waiting for a query, longest first.
     idle: RefCell<BTreeMap<(Instant, u64), Rc<Notify>>>,
@@ -231,6 +236,8 @@ impl Service {
                     let transfer = self.begin_transfer(query, peer);
                     self.write(stream, &mut output).await?;
                     self.send_zone(stream, transfer, &mut output).await?;
+                } else if is_update(query) && self.update(query, peer, &mut output).await {
+                    // Carried out, or refused.
                 } else if !self.answer(query, peer, &mut output) {
                     return Ok(());
                 }
@@ -300,6 +307,25 @@ impl Service {
         output.extend_from_slice(&length.to_be_bytes());
         output.extend(message.iter().take(answered.len));
         self.counters.time(began.elapsed(), 1);
+        true
+    }
+
+    /// Has an update carried out and appends its answer; false when nobody does that here. One that
+    /// is dropped on the way gets none, and the client asks again.
+    async fn update(&self, packet: &[u8], peer: IpAddr, output: &mut Vec<u8>) -> bool {
+        let transfers = self.snapshot.load().transfers.clone();
+        let now = self.clock.at(Instant::now()).unix;
+        let (answer, answered) = oneshot::channel();
+        let to = || ReplyTo::Stream(answer);
+        match order::take(&self.orders, &transfers, packet, (peer, now), to) {
+            None => return false,
+            Some(Taken::Reply(message)) => frame(&message, output),
+            Some(Taken::Queued) => {
+                if let Ok(message) = answered.await {
+                    frame(&message, output);
+                }
+            }
+        }
         true
     }
 

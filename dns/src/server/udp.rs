@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::Batch;
+use super::order::{self, Order, ReplyTo, Taken, is_update};
 use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::metrics::Counters;
@@ -49,12 +50,13 @@ impl UdpThread {
         snapshot: Arc<ArcSwap<Snapshot>>,
         counters: Arc<Counters>,
         tap: Tap,
-        notified: mpsc::Sender<Notified>,
+        (notified, orders): (mpsc::Sender<Notified>, mpsc::Sender<Order>),
     ) -> io::Result<Self> {
         socket.set_read_timeout(Some(IDLE_WAKE))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (tell_end, ended) = oneshot::channel();
         let handle = socket.try_clone()?;
+        let socket_later = socket.try_clone()?;
         let server = Server {
             socket,
             batch_info: address.ip().is_unspecified(),
@@ -62,6 +64,8 @@ impl UdpThread {
             counters,
             tap,
             notified,
+            orders,
+            later: Arc::new(socket_later),
             stop: stop.clone(),
         };
         std::thread::Builder::new()
@@ -100,6 +104,9 @@ struct Server {
     counters: Arc<Counters>,
     tap: Tap,
     notified: mpsc::Sender<Notified>,
+    orders: mpsc::Sender<Order>,
+    /// For answers that come later.
+    later: Arc<UdpSocket>,
     stop: Arc<AtomicBool>,
 }
 
@@ -122,7 +129,19 @@ impl Server {
             let now = clock.at(began);
             answerer.set_now(now);
             let mut answers = 0;
-            batch.each(|query, source, out| {
+            batch.each(|query, source, out, origin| {
+                if is_update(query) {
+                    let to = || ReplyTo::Datagram(self.later.clone(), Box::new(origin()));
+                    let transfers = &snapshot.transfers;
+                    match order::take(&self.orders, transfers, query, (source, now.unix), to) {
+                        Some(Taken::Queued) => return None,
+                        Some(Taken::Reply(message)) => {
+                            out.get_mut(..message.len())?.copy_from_slice(&message);
+                            return Some(message.len());
+                        }
+                        None => {}
+                    }
+                }
                 let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
                 self.counters.count(&answered);
                 let answer = out.get(..answered.len).unwrap_or_default();

@@ -20,6 +20,7 @@ use conf::{Config, KeyIdx, Peer, Permission, Serial};
 
 use crate::load::{ZoneSource, ZoneState, Zones};
 use crate::name::Name;
+use crate::updates::message::Updatable;
 use content::{Content, fingerprint, is_newer, set_serial};
 use notified::Copied;
 pub(crate) use notified::heard;
@@ -45,6 +46,8 @@ pub(crate) struct Outgoing {
     pub(crate) zones: Vec<Published>,
     /// Zones that are copied from others.
     copied: Vec<Copied>,
+    /// Zones that clients may change.
+    pub(crate) updatable: Vec<Updatable>,
     pub(crate) keys: Arc<Keys>,
     /// Serials made here, and what they were made for, by zone id.
     made: HashMap<String, (u64, u32)>,
@@ -68,13 +71,22 @@ impl Outgoing {
             let Some(settings) = settings.get(zone.id.as_str()) else {
                 continue;
             };
+            let transfer = &settings.transfer;
+            if !transfer.allow_update.is_empty() {
+                outgoing.updatable.push(Updatable {
+                    id: zone.id.clone(),
+                    origin: zone.origin.clone(),
+                    networks: zone.networks.clone(),
+                    allow: transfer.allow_update.clone(),
+                });
+            }
             if zone.is_part() {
                 outgoing.keep(zone, previous);
                 continue;
             }
-            let transfer = &settings.transfer;
             match transfer.serial {
-                Serial::File => {}
+                Serial::File if transfer.allow_update.is_empty() => {}
+                Serial::File => outgoing.keep_ahead(zone, config, previous),
                 Serial::Number(number) => write_serial(zone, number),
                 Serial::Auto => {
                     let print = fingerprint(zone, config);
@@ -101,6 +113,19 @@ impl Outgoing {
         outgoing
     }
 
+    /// A zone that is updated has serials past its file's: when the file changed and its serial is
+    /// none of a later content, it gets one.
+    fn keep_ahead(&mut self, zone: &mut ZoneSource, config: &Config, previous: &Self) {
+        let print = fingerprint(zone, config);
+        let before = previous.made.get(&zone.id);
+        if let Some(&(_, serial)) = before.filter(|(before, _)| *before != print)
+            && !is_newer(zone.serial, serial)
+        {
+            write_serial(zone, serial.wrapping_add(1));
+        }
+        self.made.insert(zone.id.clone(), (print, zone.serial));
+    }
+
     /// Takes over a zone that is as it was.
     fn keep(&mut self, zone: &ZoneSource, previous: &Self) {
         if let Some(made) = previous.made.get(&zone.id) {
@@ -118,6 +143,10 @@ impl Outgoing {
         };
         let mut outgoing = Self::clone(previous);
         outgoing.zones.retain(|published| published.id != zone.id);
+        if !settings.transfer.is_secondary() {
+            let made = (fingerprint(zone, config), zone.serial);
+            outgoing.made.insert(zone.id.clone(), made);
+        }
         outgoing.publish(zone, &settings.transfer, config, previous);
         Arc::new(outgoing)
     }
@@ -160,14 +189,14 @@ impl Outgoing {
     }
 
     /// The zone of this name that is copied from elsewhere, and that `source` gets.
-    fn copied(&self, source: IpAddr, name: &Name) -> Option<&Copied> {
+    pub(crate) fn copied(&self, source: IpAddr, name: &Name) -> Option<&Copied> {
         let named = self.copied.iter().filter(|zone| zone.origin == *name);
         got(source, named, |zone| &zone.networks)
     }
 }
 
 /// Of zones of one name the one that `source` gets.
-fn got<Z>(
+pub(crate) fn got<Z>(
     source: IpAddr,
     mut named: impl Iterator<Item = Z> + Clone,
     networks: impl Fn(&Z) -> &[ipnet::IpNet],
@@ -179,7 +208,7 @@ fn got<Z>(
 }
 
 /// True when somebody at `source` who signed with `key` is among those who may.
-fn permits(allowed: &[Permission], source: IpAddr, key: Option<KeyIdx>) -> bool {
+pub(crate) fn permits(allowed: &[Permission], source: IpAddr, key: Option<KeyIdx>) -> bool {
     let source = source.to_canonical();
     allowed.iter().any(|permission| {
         let from = permission.networks.iter().any(|net| net.contains(&source));

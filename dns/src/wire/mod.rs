@@ -33,15 +33,21 @@ pub enum Rcode {
     Refused,
     /// A DNAME made a name that is too long (RFC 6672 section 2.2).
     YxDomain,
+    /// An RRset exists that should not (RFC 2136 section 2.2).
+    YxRrset,
+    /// An RRset does not exist that should.
+    NxRrset,
     /// The server is not the one to ask, or the signature does not hold (RFC 8945 section 5.2).
     NotAuth,
+    /// A name is not in the zone of an update.
+    NotZone,
     /// The EDNS version is not known (RFC 6891 section 6.1.3).
     BadVers,
 }
 
 impl Rcode {
     /// Every code, in the order metrics list them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::NoError,
         Self::FormErr,
         Self::ServFail,
@@ -49,7 +55,10 @@ impl Rcode {
         Self::NotImp,
         Self::Refused,
         Self::YxDomain,
+        Self::YxRrset,
+        Self::NxRrset,
         Self::NotAuth,
+        Self::NotZone,
         Self::BadVers,
     ];
 
@@ -63,7 +72,10 @@ impl Rcode {
             Self::NotImp => 4,
             Self::Refused => 5,
             Self::YxDomain => 6,
+            Self::YxRrset => 7,
+            Self::NxRrset => 8,
             Self::NotAuth => 9,
+            Self::NotZone => 10,
             Self::BadVers => 16,
         }
     }
@@ -78,7 +90,10 @@ impl Rcode {
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
             Self::YxDomain => "YXDOMAIN",
+            Self::YxRrset => "YXRRSET",
+            Self::NxRrset => "NXRRSET",
             Self::NotAuth => "NOTAUTH",
+            Self::NotZone => "NOTZONE",
             Self::BadVers => "BADVERS",
         }
     }

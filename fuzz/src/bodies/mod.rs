@@ -12,6 +12,7 @@ mod proxy;
 mod quic;
 mod table;
 mod transfer;
+mod update;
 mod zone_file;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Body> {
         mmdb::body(),
         dns_query::body(),
         transfer::body(),
+        update::body(),
         http::request(),
         http::response(),
         http::chunked(),

@@ -24,6 +24,7 @@ async fn with_worker<F: Future<Output = ()>>(
     let limits = Arc::new(TcpLimits::new(max, IDLE));
     let worker = TcpWorker {
         notified: tokio::sync::mpsc::channel(1).0,
+        orders: tokio::sync::mpsc::channel(1).0,
         commands,
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         counters: Arc::new(Counters::new(Transport::Tcp)),
