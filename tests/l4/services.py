@@ -30,9 +30,10 @@ def accepts(host: str, port: int) -> bool:
 class Service:
     """A program on an address of its own, which can be killed and started again."""
 
-    def __init__(self, stage: Stage, name: str, host: str, command: Callable[[str, int], list[str]]):
+    def __init__(self, stage: Stage, name: str, host: str,
+                 command: Callable[[str, int], list[str]], port: int | None = None):
         self.stage, self.name, self.host = stage, name, host
-        self.port = free_port()
+        self.port = port or free_port()
         self.command = command(host, self.port)
         self.starts = 0
         self.child = self.start()
@@ -228,6 +229,19 @@ class Holders:
             if client.recv(100) != b"hold the line":
                 raise AssertionError("the echo is wrong")
             self.clients.append(client)
+
+    def speak(self) -> int:
+        """How many of them still carry a word."""
+        return sum(self.carries(client) for client in self.clients)
+
+    @staticmethod
+    def carries(client: socket.socket) -> bool:
+        """Whether a word comes back."""
+        try:
+            client.sendall(b"still there?")
+            return client.recv(100) == b"still there?"
+        except ConnectionError:
+            return False
 
     def close(self) -> None:
         """Closes all."""

@@ -282,7 +282,7 @@ async fn silent_flows_end_and_busy_ones_do_not() {
 }
 
 #[tokio::test]
-async fn flows_take_turns_between_weighted_groups() {
+async fn flows_take_turns_between_weighted_groups_as_each_reload_says() {
     let (a, a_address) = listen().await;
     let (b, b_address) = listen().await;
     let group = |name: &str, address: SocketAddr| {
@@ -290,17 +290,35 @@ async fn flows_take_turns_between_weighted_groups() {
             "[[target-group]]\nname = \"{name}\"\nprotocol = \"tcp\"\ntargets = [\"{address}\"]\n"
         )
     };
-    let config = load(&format!(
-        "[logs]\naccess = \"off\"\n[[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\n\
-         protocol = \"tcp\"\nforward = {{ target-groups = [{{ name = \"a\", weight = 2 }}, \
-         {{ name = \"b\", weight = 1 }}] }}\n{}{}",
-        group("a", a_address),
-        group("b", b_address)
-    ));
-    let rig = Rig::start(2, &config).await;
+    let config = |weights: (u16, u16)| {
+        load(&format!(
+            "[logs]\naccess = \"off\"\n[[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\n\
+             protocol = \"tcp\"\nforward = {{ target-groups = [{{ name = \"a\", weight = {} }}, \
+             {{ name = \"b\", weight = {} }}] }}\n{}{}",
+            weights.0,
+            weights.1,
+            group("a", a_address),
+            group("b", b_address)
+        ))
+    };
+    let mut rig = Rig::start(2, &config((2, 1))).await;
+    let mut flows = Vec::new();
     for target in [&a, &b, &a, &a, &b, &a] {
-        let (mut client, mut server) = flow(&rig, target).await;
-        say(&mut client, &mut server).await;
+        flows.push(flow(&rig, target).await);
+    }
+    for (weights, target) in [((0, 999), &b), ((999, 0), &a)] {
+        rig.reload(&config(weights)).await;
+        for _ in 0..3 {
+            flows.push(flow(&rig, target).await);
+        }
+        for (client, server) in &mut flows {
+            say(client, server).await;
+        }
+    }
+    rig.reload(&config((0, 0))).await;
+    assert!(resets_at(rig.address(0)).await, "no group takes new flows");
+    for (client, server) in &mut flows {
+        say(client, server).await;
     }
     rig.finish(Duration::ZERO).await;
 }
