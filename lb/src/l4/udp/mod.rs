@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! client ── recvmmsg ─▶ Shell ── look-up, choose ─▶ flow's socket ── send ─▶ target
-//!        ◀─ sendmmsg ──       ◀── recvmmsg ─────── (one epoll set for all flows)
+//!        ◀─ sendmmsg ──       ◀── recv ─────────── (one epoll set for all flows)
 //! ```
 
 mod batch;
