@@ -37,6 +37,7 @@ pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
 pub use passive::{Tally, Traffic, TrafficOutcome};
 #[doc(hidden)]
 pub use probe::answers;
+pub use probe::{tls_client, tls_fault};
 pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, PassiveReport, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};

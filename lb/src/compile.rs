@@ -14,6 +14,7 @@ use healthcheck::{HealthTable, TargetHealth, TargetState};
 
 use crate::snapshot::{Condition, Departing, Group, GroupSettings, Member, Plan, Snapshot};
 use crate::target::{Fate, Target};
+use crate::tls::TargetTls;
 
 /// A snapshot, and what its publication does to work in hand.
 #[derive(Debug)]
@@ -206,6 +207,10 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
         hold: config.hold,
         connect_timeout: config.connect_timeout,
         response_timeout: config.response_timeout,
+        tls: config.tls.as_ref().map(|check| {
+            let before = before.and_then(|group| group.settings.tls.as_ref());
+            TargetTls::new(check, config.protocol.is_http(), before)
+        }),
         proxy_out: config.proxy_out,
         connection_termination: config.connection_termination,
         unhealthy_flows: config.unhealthy_flows,

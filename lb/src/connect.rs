@@ -17,8 +17,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use crate::context::WorkerContext;
+use crate::context::{Choice, WorkerContext};
 use crate::metrics::RetryReason;
+use crate::stream::Stream;
 use crate::target::Target;
 
 /// Ports the kernel picks from when a connection does not name its own (the default
@@ -31,6 +32,9 @@ pub enum ConnectError {
     /// The target's doing; it has been marked suspect.
     #[error("{}", .0.as_str())]
     Target(PassiveFailure),
+    /// The connection stands, but no TLS could be agreed on.
+    #[error("no TLS could be agreed on: {0}")]
+    Tls(#[source] std::io::Error),
     /// This machine's doing.
     #[error("cannot connect: {0}")]
     Local(#[source] std::io::Error),
@@ -43,12 +47,38 @@ impl ConnectError {
             Self::Target(PassiveFailure::Refused) => RetryReason::Refused,
             Self::Target(PassiveFailure::Unreachable) => RetryReason::Unreachable,
             Self::Target(PassiveFailure::ConnectTimeout) => RetryReason::ConnectTimeout,
+            Self::Tls(_) => RetryReason::TlsHandshake,
             Self::Local(_) => RetryReason::Local,
         }
     }
 }
 
 impl WorkerContext {
+    /// A stream to the chosen target: connected, introduced, and over TLS where its group says so.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; the failure has already been reported to health when it is the target's.
+    pub(crate) async fn reach(
+        &self,
+        choice: &Choice,
+        introduction: &[u8],
+    ) -> Result<Stream, ConnectError> {
+        let (target, timeout) = (&choice.target, choice.connect_timeout);
+        let socket = self.connect(target, timeout, introduction).await?;
+        let Some(tls) = &choice.tls else {
+            return Ok(socket.into());
+        };
+        let scratch = self.ciphertext().clone();
+        // Boxed: those that need none should not carry the room for it.
+        match Box::pin(tls.connect(socket, target, scratch, timeout)).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(error) => {
+                self.observe(target, TrafficOutcome::Failure(TrafficFailure::Connect));
+                Err(ConnectError::Tls(error))
+            }
+        }
+    }
+
     /// A connection to `target`, with `TCP_NODELAY` and keep-alive set, within `timeout`, on which
     /// `introduction` has been sent.
     ///
@@ -90,7 +120,7 @@ impl ConnectError {
                 Errno::from_io_error(error),
                 Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE)
             ),
-            Self::Target(_) => false,
+            Self::Target(_) | Self::Tls(_) => false,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy::Introduced;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
-use crate::tls::Scratch;
+use crate::tls::{Scratch, TargetTls};
 use crate::work::{Work, WorkTable};
 
 /// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
@@ -61,6 +61,8 @@ pub struct Choice {
     pub connect_timeout: Duration,
     /// How long the target may be silent while an answer is due.
     pub response_timeout: Duration,
+    /// How TLS is agreed on with it; `None` in clear text.
+    pub(crate) tls: Option<Arc<TargetTls>>,
     /// What the connection begins with.
     pub(crate) proxy_out: conf::ProxyOut,
 }
@@ -165,6 +167,7 @@ impl WorkerContext {
                     target: target.clone(),
                     connect_timeout: group.settings.connect_timeout,
                     response_timeout: group.settings.response_timeout,
+                    tls: group.settings.tls.clone(),
                     proxy_out: group.settings.proxy_out,
                 }),
                 Pick::Hold => Err(Some(group.settings.hold)),

@@ -23,7 +23,7 @@ use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::rules::{Branch, Rule};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
-use crate::tls::Terminator;
+use crate::tls::{TargetTls, Terminator};
 
 /// Index of a group in one snapshot's configuration generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +140,8 @@ pub struct GroupSettings {
     pub connect_timeout: Duration,
     /// How long a target may be silent while an answer is due.
     pub response_timeout: Duration,
+    /// How TLS is agreed on with its targets; `None` in clear text.
+    pub tls: Option<Arc<TargetTls>>,
     /// What connections to its targets begin with.
     pub proxy_out: conf::ProxyOut,
     /// Ends flows with the deregistration delay.

@@ -358,3 +358,62 @@ fn the_local_ca_signs_for_the_names_of_a_listener() {
     );
     assert_eq!(output.status.code(), Some(60), "{output:?}");
 }
+
+#[test]
+fn targets_over_tls_are_verified_and_their_connections_kept() {
+    let service = Service::start("one");
+    let rest = "certificates = \"local-ca\"\n\
+                rule = [{ priority = 1, host = \"app.test\", forward = \"app\" }]";
+    let inner = Process::start(&format!(
+        "{}{}",
+        listener("inner", "https", "app", rest),
+        group("app", "http", service.http)
+    ));
+    inner.wait_for_state("app", service.http, "healthy");
+    let target = inner.listener(0);
+    let tls_group = |name: &str, protocol: &str, rest: &str| {
+        format!("{}{rest}\n", group(name, protocol, target))
+    };
+    let ca = inner.folder.0.join("state/local-ca/local-ca.pem");
+    let ca = format!("ca = \"{}\"\n", ca.display());
+    let named = |name: &str| format!("{ca}server-name = \"{name}\"");
+    let outer = Process::start(&format!(
+        "[runtime]\nworkers = 1\n{}{}{}{}{}{}{}{}",
+        listener("1", "http", "named", ""),
+        listener("2", "http", "other", ""),
+        listener("3", "http", "anyone", ""),
+        listener("4", "tcp", "stream", ""),
+        tls_group("named", "https", &named("app.test")),
+        tls_group("other", "https", &named("other.test")),
+        tls_group("anyone", "https", "insecure = true"),
+        tls_group("stream", "tls", &named("app.test")),
+    ));
+    for name in ["named", "other", "anyone", "stream"] {
+        outer.wait_for_state(name, target, "healthy");
+    }
+    for _ in 0..20 {
+        assert!(get(outer.listener(0), "/who").body.contains("one"));
+    }
+    assert!(get(outer.listener(2), "/who").body.contains("one"));
+    for _ in 0..2 {
+        assert!(get(outer.listener(3), "/who").body.contains("one"));
+    }
+    let metrics = get(inner.admin_tcp(), "/metrics").body;
+    let handshakes = metrics
+        .lines()
+        .filter(|line| line.starts_with("pointsman_tls_handshakes_total{"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
+    // One for each `https` group, whose connections are kept, and one for each of two flows.
+    assert_eq!(handshakes.sum::<u32>(), 4, "{metrics}");
+    let resumed = "pointsman_tls_handshakes_total{listener=\"inner\",protocol=\"TLSv1.3\",session=\"resumed\"}";
+    assert!(metrics.contains(resumed), "{metrics}");
+    let refused = get(outer.listener(1), "/who");
+    assert_eq!(refused.status, 502);
+    assert!(
+        refused.body.contains("target-tls-failed"),
+        "{}",
+        refused.body
+    );
+    let told = outer.wait_for_log("no TLS with target");
+    assert!(told.contains("set `server-name`"), "{told}");
+}

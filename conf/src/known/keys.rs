@@ -95,7 +95,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),
     later(TargetGroup, "health-check-logs", &[Empty, Flag(false)], "the log is of all groups and checks", "use `health` in [logs]"),
     later(TargetGroup, "retries", &[Number(0)], "requests would be tried as often as there are targets", REMOVE),
-    later(TargetGroup, "server-name", &[], NO_TLS, REMOVE),
     later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
     later(TargetGroup, "resolver", &[], "names would not be looked up", "list addresses in `targets`"),
     // targets = [{ … }]

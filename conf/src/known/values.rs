@@ -61,13 +61,6 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetGroup,
         "protocol",
-        &["https", "tls"],
-        "targets that expect TLS would be spoken to in clear text",
-        "use `http` or `tcp` if the targets accept clear text; a `tcp` group behind a `tcp` listener carries TLS untouched",
-    ),
-    later(
-        TargetGroup,
-        "protocol",
         &["h2", "h2c", "grpc"],
         "targets that expect HTTP/2 would be spoken to in HTTP/1.1",
         "use a `tcp` listener and a `tcp` group: HTTP/2 goes through untouched",

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck};
+use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck, TlsCheck};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -13,10 +13,14 @@ pub struct GroupIdx(pub usize);
 /// What a group's targets speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupProtocol {
-    /// HTTP/1.1 in clear text; for `http` listeners.
+    /// HTTP/1.1 in clear text; for `http` and `https` listeners.
     Http,
-    /// Any byte stream; for `tcp` listeners.
+    /// The same over TLS; for `http` and `https` listeners.
+    Https,
+    /// Any byte stream; for `tcp` and `tls` listeners.
     Tcp,
+    /// Any byte stream over TLS; for `tcp` and `tls` listeners.
+    Tls,
     /// Any datagrams; for `udp` listeners.
     Udp,
     /// Byte streams and datagrams on the same port; for `tcp-udp` listeners.
@@ -30,6 +34,8 @@ impl GroupProtocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
+            Self::Tls => "tls",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
@@ -39,7 +45,12 @@ impl GroupProtocol {
 
     /// True when its targets take requests: an answer can be due.
     pub fn is_http(self) -> bool {
-        matches!(self, Self::Http)
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// True when its targets speak TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
     }
 
     /// True when its targets receive UDP datagrams.
@@ -200,6 +211,8 @@ pub struct TargetGroup {
     /// How long an http target may be silent while an answer is due: 504 after it (ELB: the idle
     /// timeout).
     pub response_timeout: Duration,
+    /// Whom connections over TLS believe; `None` in clear text.
+    pub tls: Option<TlsCheck>,
     /// What connections to its targets begin with.
     pub proxy_out: ProxyOut,
     /// Ends flows of a target when its deregistration delay has passed, and when probes found it

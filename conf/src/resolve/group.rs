@@ -15,7 +15,7 @@ use crate::section::Section;
 use crate::tree::{Choice, Reader, Scope};
 use crate::{
     Algorithm, Diagnostic, GroupIdx, GroupProtocol, MinimumHealthy, Profile, Span, Spanned, Target,
-    TargetGroup,
+    TargetGroup, TlsCheck,
 };
 
 /// Resolves every group.
@@ -60,6 +60,7 @@ fn group(
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
     let passive_health = passive::read(&mut reader, protocol, numbers);
     misplaced(&mut reader, protocol);
+    let tls = tls(&mut reader, protocol, profile);
     let response_timeout = match protocol {
         Some(protocol) if protocol.is_http() => {
             reader.duration_or("response-timeout", &numbers.response_timeout)
@@ -92,6 +93,7 @@ fn group(
         hold,
         connect_timeout,
         response_timeout,
+        tls,
         proxy_out,
         connection_termination,
         unhealthy_flows,
@@ -100,6 +102,35 @@ fn group(
         passive_health,
         health_check,
     })
+}
+
+/// Whom connections to the targets believe; its keys mean nothing in clear text.
+fn tls(
+    reader: &mut Reader<'_>,
+    protocol: Option<GroupProtocol>,
+    profile: Profile,
+) -> Option<TlsCheck> {
+    match protocol {
+        Some(protocol) if protocol.is_tls() => Some(health::tls::read(reader, profile, None)),
+        Some(protocol) => {
+            let word = protocol.as_str();
+            let help = match protocol {
+                GroupProtocol::Http => "use protocol `https`, or remove the key",
+                GroupProtocol::Tcp => "use protocol `tls`, or remove the key",
+                _ => "remove it",
+            };
+            for key in health::tls::KEYS {
+                reader.misplaced(key, &format!("a {word} group speaks no TLS"), help);
+            }
+            None
+        }
+        None => {
+            for key in health::tls::KEYS {
+                reader.take(key);
+            }
+            None
+        }
+    }
 }
 
 /// Reports keys that mean nothing to the protocol.
@@ -128,6 +159,8 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
     );
     let words = [
         ("http", GroupProtocol::Http),
+        ("https", GroupProtocol::Https),
+        ("tls", GroupProtocol::Tls),
         ("tcp", GroupProtocol::Tcp),
         ("udp", GroupProtocol::Udp),
         ("tcp-udp", GroupProtocol::TcpUdp),

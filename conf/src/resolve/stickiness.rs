@@ -44,7 +44,9 @@ pub(super) fn by_source(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>
         return false;
     };
     let fault = match protocol {
-        Some(GroupProtocol::Http) => "its requests share connections of many clients",
+        Some(GroupProtocol::Http | GroupProtocol::Https) => {
+            "its requests share connections of many clients"
+        }
         Some(GroupProtocol::Quic) => "its connections are told by their IDs",
         _ => return true,
     };

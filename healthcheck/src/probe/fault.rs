@@ -17,7 +17,7 @@ const MAX_NAMES: usize = 3;
 const DAY: u64 = 24 * 60 * 60;
 
 /// The sentence for `error`, which ended a handshake.
-pub(super) fn sentence(error: &io::Error) -> String {
+pub fn sentence(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     let said = match inner {
         Some(Error::InvalidCertificate(fault)) => certificate(fault),

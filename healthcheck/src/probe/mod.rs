@@ -19,6 +19,9 @@ mod tcp;
 mod tls;
 mod udp;
 
+pub use fault::sentence as tls_fault;
+pub use tls::tls_client;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;

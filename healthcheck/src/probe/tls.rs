@@ -141,11 +141,18 @@ fn client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig>
     })
 }
 
+fn new_client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
+    let mut client = tls_client(trust, alpn, sni);
+    client.resumption = Resumption::disabled();
+    Arc::new(client)
+}
+
+/// TLS settings of a client that believes `trust`: TLS 1.2 and 1.3, resuming sessions.
 #[expect(
     clippy::expect_used,
     reason = "the provider has suites for both versions; any test run proves it"
 )]
-fn new_client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientConfig> {
+pub fn tls_client(trust: &TlsTrust, alpn: &[u8], sni: bool) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -163,11 +170,10 @@ fn new_client(trust: &TlsTrust, alpn: &'static [u8], sni: bool) -> Arc<ClientCon
     }
     .with_no_client_auth();
     client.enable_sni = sni;
-    client.resumption = Resumption::disabled();
     if !alpn.is_empty() {
         client.alpn_protocols = vec![alpn.to_vec()];
     }
-    Arc::new(client)
+    client
 }
 
 /// The system's authorities, read once; the built-in ones where the system has none.

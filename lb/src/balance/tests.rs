@@ -49,6 +49,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         hold: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(60),
+        tls: None,
         proxy_out: conf::ProxyOut::default(),
         connection_termination: true,
         unhealthy_flows: conf::UnhealthyFlows::End,

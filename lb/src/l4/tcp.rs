@@ -150,12 +150,10 @@ impl Flow {
             let work = self.context.begin(&choice.target, WorkKind::Flow);
             self.target = Some(choice.target.name().clone());
             let header = self.context.introduction(choice.proxy_out, &client);
-            let timeout = choice.connect_timeout;
-            let connect = self.context.connect(&choice.target, timeout, &header);
-            match connect.await {
+            match self.context.reach(&choice, &header).await {
                 Ok(stream) => {
                     self.connected = Some(Instant::now());
-                    return Ok((work, stream.into()));
+                    return Ok((work, stream));
                 }
                 Err(error) => {
                     self.context.counters().retry(error.retry_reason());

@@ -26,7 +26,7 @@ use crate::balance::Origin;
 use crate::context::{Attempts, Choice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
 use crate::snapshot::Route;
-use crate::stream::Stream;
+use crate::stream::{Side as _, Stream};
 use crate::target::{Target, WorkKind};
 
 /// A response that was relayed to its end.
@@ -125,7 +125,7 @@ impl ClientConnection {
                     search.attempts.tried.add(&choice.target);
                     search.last = Some(failure);
                     match failure {
-                        Failure::NoConnection { .. } => self.connect_retry,
+                        Failure::NoConnection { .. } | Failure::NoTls { .. } => self.connect_retry,
                         _ => RetryReason::TargetClosed,
                     }
                 }
@@ -237,16 +237,15 @@ impl ClientConnection {
             true => self.own.take(&choice.target, now),
             false => self.context.l7().connections.take(&choice.target, now),
         };
-        if let Some(kept) = kept {
+        // After a reload the group may speak to its targets in another way.
+        if let Some(kept) = kept.filter(|kept| kept.is_over(choice.tls.as_ref())) {
             return Ok((kept, None));
         }
         let out = choice.proxy_out;
         let header = self.context.introduction(out, &self.introduced());
         // Boxed: an idle connection should not carry the room for it.
-        let timeout = choice.connect_timeout;
-        let connect = self.context.connect(&choice.target, timeout, &header);
-        match Box::pin(connect).await {
-            Ok(stream) => Ok((stream.into(), Some(now.elapsed()))),
+        match Box::pin(self.context.reach(choice, &header)).await {
+            Ok(stream) => Ok((stream, Some(now.elapsed()))),
             Err(error) => {
                 self.connect_retry = error.retry_reason();
                 Err(Failure::of_connect(&error))
@@ -276,6 +275,8 @@ async fn choose(
                 search.second_round = true;
                 search.attempts.tried.held();
             }
+            // A certificate does not mend itself while the client waits.
+            Some(failure @ Failure::NoTls { .. }) => return Err(failure),
             Some(failure) if failure == Failure::TargetClosed || hold.is_zero() => {
                 return Err(failure);
             }

@@ -22,6 +22,11 @@ pub(super) enum Failure {
         /// True when the last connect timed out.
         timed_out: bool,
     },
+    /// No TLS could be agreed on with any target.
+    NoTls {
+        /// True when the last handshake took too long.
+        timed_out: bool,
+    },
     /// The target closed its connection before a complete response head.
     TargetClosed,
     /// The target closed its connection within the response body.
@@ -49,6 +54,10 @@ pub(super) enum Failure {
 impl Failure {
     /// What connecting in vain comes to when no other target can be tried.
     pub(super) fn of_connect(error: &ConnectError) -> Self {
+        if let ConnectError::Tls(error) = error {
+            let timed_out = error.kind() == std::io::ErrorKind::TimedOut;
+            return Self::NoTls { timed_out };
+        }
         Self::NoConnection {
             timed_out: matches!(error, ConnectError::Target(PassiveFailure::ConnectTimeout)),
         }
@@ -59,8 +68,11 @@ impl Failure {
     pub(super) fn status(self) -> Option<u16> {
         match self {
             Self::NoChoice(_) => Some(503),
-            Self::NoConnection { timed_out: true } | Self::ResponseTimeout => Some(504),
+            Self::NoConnection { timed_out: true }
+            | Self::NoTls { timed_out: true }
+            | Self::ResponseTimeout => Some(504),
             Self::NoConnection { timed_out: false }
+            | Self::NoTls { timed_out: false }
             | Self::TargetClosed
             | Self::TargetTruncated
             | Self::Response(_)
@@ -77,6 +89,7 @@ impl Failure {
         match self {
             Self::NoChoice(reason) => reason.as_str(),
             Self::NoConnection { .. } => "target-connect-failed",
+            Self::NoTls { .. } => "target-tls-failed",
             Self::TargetClosed => "target-closed",
             Self::TargetTruncated => "target-truncated",
             Self::Response(fault) => fault.as_str(),
@@ -98,6 +111,7 @@ impl Failure {
             Self::NoChoice(RejectReason::NoTarget) => "No target is registered for this request.",
             Self::NoChoice(_) => "No target recovered in time.",
             Self::NoConnection { .. } => "No target could be connected.",
+            Self::NoTls { .. } => "No TLS could be agreed on with a target.",
             Self::TargetClosed => "The target closed its connection before it answered.",
             Self::TargetTruncated => "The target closed its connection within its answer.",
             Self::Response(_) => "The target's answer is not valid HTTP.",
@@ -127,7 +141,7 @@ impl Failure {
     pub(super) fn reject_reason(self) -> Option<RejectReason> {
         match self {
             Self::NoChoice(reason) => Some(reason),
-            Self::NoConnection { .. } => Some(RejectReason::ConnectFailed),
+            Self::NoConnection { .. } | Self::NoTls { .. } => Some(RejectReason::ConnectFailed),
             Self::Request(refusal) if refusal.status() == 431 => Some(RejectReason::HeaderTooLarge),
             Self::Request(_) => Some(RejectReason::BadRequest),
             Self::HeaderTimeout => Some(RejectReason::HeaderTimeout),

@@ -184,17 +184,20 @@ pub enum RetryReason {
     TargetClosed,
     /// Something local (no port, no descriptor).
     Local,
+    /// No TLS could be agreed on with the target.
+    TlsHandshake,
 }
 
 impl RetryReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Refused,
         Self::Unreachable,
         Self::ConnectTimeout,
         Self::StaleConnection,
         Self::TargetClosed,
         Self::Local,
+        Self::TlsHandshake,
     ];
 
     /// The name in metrics and logs.
@@ -206,6 +209,7 @@ impl RetryReason {
             Self::StaleConnection => "stale-connection",
             Self::TargetClosed => "target-closed",
             Self::Local => "local",
+            Self::TlsHandshake => "tls-handshake",
         }
     }
 }

@@ -14,13 +14,14 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::proxy::Tlvs;
-use crate::tls::{Session, TlsStream};
+use crate::tls::{Session, TargetTls, TlsStream};
 pub(crate) use side::Side;
 
 /// A client's connection, ready for its listener's protocol.
@@ -62,11 +63,12 @@ impl Stream {
         }
     }
 
-    /// True while a write is pending of which some may be out.
-    pub(crate) fn is_writing(&self) -> bool {
-        match self {
-            Self::Tcp(_) => false,
-            Self::Tls(stream) => stream.is_writing(),
+    /// True when it is over the TLS of `tls`, or in clear text when that is `None`.
+    pub(crate) fn is_over(&self, tls: Option<&Arc<TargetTls>>) -> bool {
+        match (self, tls) {
+            (Self::Tls(stream), Some(tls)) => stream.is_of(tls),
+            (Self::Tls(_), None) => false,
+            (_, tls) => tls.is_none(),
         }
     }
 
@@ -110,6 +112,13 @@ impl From<TcpStream> for Stream {
 }
 
 impl Side for Stream {
+    fn is_writing(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(stream) => stream.is_writing(),
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => stream.poll_read(cx, room),

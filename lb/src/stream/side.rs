@@ -32,6 +32,11 @@ pub(crate) trait Side {
         second: &[u8],
     ) -> Poll<io::Result<usize>>;
 
+    /// True while a write is pending of which some may be out.
+    fn is_writing(&self) -> bool {
+        false
+    }
+
     /// Tells the other end that no more will be written.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

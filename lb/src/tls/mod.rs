@@ -1,4 +1,4 @@
-//! TLS: ended at listeners.
+//! TLS: ended at listeners, begun to targets.
 //!
 //! The worker hands an accepted connection to [`serve`] once the PROXY header is read; the data paths
 //! then read clear text from a [`TlsStream`] as from any other stream.
@@ -14,6 +14,7 @@ mod serve;
 mod session;
 mod shelf;
 mod stream;
+mod target;
 mod terminator;
 
 pub(crate) use failure::HandshakeFailure;
@@ -24,6 +25,7 @@ pub(crate) use serve::serve;
 pub(crate) use session::Session;
 pub(crate) use shelf::Refreshes;
 pub(crate) use stream::TlsStream;
+pub use target::TargetTls;
 pub(crate) use terminator::{Terminator, terminators};
 
 /// The TLS of listeners, by their place in the configuration.

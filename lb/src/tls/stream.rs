@@ -1,6 +1,6 @@
 //! A byte stream over TLS: the shell around rustls that reads and writes one socket.
 //!
-//! Made by the terminator. What a write took is owed until the last of it is with the kernel: until
+//! Made by the terminator for clients, by [`TargetTls`] for targets. What a write took is owed until the last of it is with the kernel: until
 //! then the write is pending, and whoever tries again begins with the same bytes, so nothing is left
 //! behind when the data path falls silent. When dropped it says that it ends (close_notify), unless
 //! it was reset.
@@ -10,12 +10,13 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::{Connection, ServerConnection};
+use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::time::Instant;
 
-use super::{Scratch, Session};
+use super::{Scratch, Session, TargetTls};
 use crate::stream::{Side, Stream};
 
 /// Bytes taken by one write: four full records.
@@ -33,6 +34,8 @@ pub(crate) struct TlsStream {
     connection: Connection,
     /// What was agreed on.
     session: Option<Rc<Session>>,
+    /// Whose target it leads to; `None` for a client.
+    target: Option<Arc<TargetTls>>,
     /// The worker's, for what comes from the socket.
     scratch: Scratch,
     /// Ciphertext that was read and not yet taken by rustls, which stops at a full buffer.
@@ -50,13 +53,36 @@ pub(crate) struct TlsStream {
 
 impl TlsStream {
     /// A server's side before its handshake.
-    pub(super) fn new(socket: Stream, connection: ServerConnection, scratch: Scratch) -> Self {
-        let mut connection = Connection::Server(connection);
+    pub(super) fn to_client(
+        socket: Stream,
+        connection: ServerConnection,
+        scratch: Scratch,
+    ) -> Self {
+        Self::new(socket, connection.into(), scratch, None)
+    }
+
+    /// A client's side before its handshake.
+    pub(super) fn to_target(
+        socket: Stream,
+        connection: ClientConnection,
+        scratch: Scratch,
+        target: Arc<TargetTls>,
+    ) -> Self {
+        Self::new(socket, connection.into(), scratch, Some(target))
+    }
+
+    fn new(
+        socket: Stream,
+        mut connection: Connection,
+        scratch: Scratch,
+        target: Option<Arc<TargetTls>>,
+    ) -> Self {
         connection.set_buffer_limit(Some(MAX_WRITE));
         Self {
             socket,
             connection,
             session: None,
+            target,
             scratch,
             ahead: Vec::new(),
             owed: 0,
@@ -105,14 +131,15 @@ impl TlsStream {
         Poll::Ready(Ok(()))
     }
 
+    /// True when it is a connection to a target of `tls`'s group.
+    pub(crate) fn is_of(&self, tls: &Arc<TargetTls>) -> bool {
+        let own = self.target.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, tls))
+    }
+
     /// What was agreed on.
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         self.session.as_ref()
-    }
-
-    /// True while a write is under way of which bytes may be out.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.owed > 0
     }
 
     /// TCP segments received and sent, if the kernel tells.
@@ -160,7 +187,15 @@ impl TlsStream {
             let count = ready!(self.socket.poll_read(cx, buffer))?;
             if count == 0 {
                 self.ended = true;
-                return Poll::Ready(Ok(0));
+                // What has no length of its own might be cut short by who cannot read it.
+                let strict = self
+                    .target
+                    .as_ref()
+                    .is_some_and(|target| target.is_strict());
+                return Poll::Ready(match strict {
+                    true => Err(io::ErrorKind::UnexpectedEof.into()),
+                    false => Ok(0),
+                });
             }
             let bytes = buffer.get(..count).unwrap_or_default();
             if let (0, [first, ..]) = (self.first, bytes) {
@@ -222,6 +257,10 @@ fn invalid(error: rustls::Error) -> io::Error {
 }
 
 impl Side for TlsStream {
+    fn is_writing(&self) -> bool {
+        self.owed > 0
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         let (filled, _) = self.take_clear(room)?;
         if filled > 0 {

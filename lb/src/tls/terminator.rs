@@ -71,7 +71,7 @@ impl Terminator {
     ) -> Result<TlsStream, HandshakeFailure> {
         let connection = ServerConnection::new(self.config.clone());
         let connection = connection.map_err(std::io::Error::other)?;
-        let mut stream = TlsStream::new(socket, connection, scratch);
+        let mut stream = TlsStream::to_client(socket, connection, scratch);
         let answer = match self.is_http {
             true => CLEAR_TEXT_ANSWER,
             false => b"",

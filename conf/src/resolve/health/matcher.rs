@@ -23,7 +23,7 @@ impl Codes {
     pub(super) fn http(owner: &Owner) -> Self {
         let (default, low, high) = match (owner.profile, owner.protocol) {
             (Profile::Local, _) => ((200, 299), 100, 599),
-            (Profile::Aws, GroupProtocol::Http) => ((200, 200), 200, 499),
+            (Profile::Aws, GroupProtocol::Http | GroupProtocol::Https) => ((200, 200), 200, 499),
             (Profile::Aws, _) => ((200, 399), 200, 599),
         };
         Self {

@@ -12,7 +12,7 @@ mod metric;
 mod payload;
 mod standalone;
 mod timing;
-mod tls;
+pub(super) mod tls;
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ pub(super) struct Owner {
 impl Owner {
     /// True for what would be an Application Load Balancer.
     fn is_alb(&self) -> bool {
-        self.profile == Profile::Aws && self.protocol == GroupProtocol::Http
+        self.profile == Profile::Aws && self.protocol.is_http()
     }
 }
 
@@ -194,6 +194,7 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
 fn default_protocol(owner: &Owner) -> Protocol {
     match (owner.profile, owner.protocol) {
         (Profile::Aws, GroupProtocol::Http) => Protocol::Http,
+        (Profile::Aws, GroupProtocol::Https) => Protocol::Https,
         (Profile::Local, GroupProtocol::Udp | GroupProtocol::Quic) => Protocol::Udp,
         _ => Protocol::Tcp,
     }

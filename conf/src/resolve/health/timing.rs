@@ -105,9 +105,10 @@ pub(super) fn default_timeout(
     let default = match (protocol, owner.protocol) {
         (Protocol::Tcp | Protocol::Tls | Protocol::Udp, _) => numbers.timeout_tcp,
         (Protocol::Grpc | Protocol::Agent | Protocol::Exec, _) => numbers.timeout.default,
-        (Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c, GroupProtocol::Http) => {
-            numbers.timeout.default
-        }
+        (
+            Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c,
+            GroupProtocol::Http | GroupProtocol::Https,
+        ) => numbers.timeout.default,
         (Protocol::Https | Protocol::H2, _) => numbers.timeout_tcp,
         (Protocol::Http | Protocol::H2c, _) => numbers.timeout_http_of_tcp,
     };

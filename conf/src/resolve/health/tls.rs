@@ -1,6 +1,6 @@
-//! `ca`, `insecure`, `server-name`: whom a probe over TLS believes.
+//! `ca`, `insecure`, `server-name`: whom a probe, or a connection to a target, over TLS believes.
 //!
-//! Called by the readers of the kinds that speak TLS. Reads the file that `ca` names, so that a
+//! Called by the readers of the kinds that speak TLS and by that of target groups. Reads the file that `ca` names, so that a
 //! missing or broken one is an error of the configuration and not a target that is never healthy.
 
 use std::net::IpAddr;
@@ -13,12 +13,16 @@ use crate::tree::Reader;
 use crate::{Diagnostic, Profile, Sni, Spanned, TlsCheck, TlsTrust};
 
 /// The keys read here.
-pub(super) const KEYS: [&str; 3] = ["ca", "insecure", "server-name"];
+pub(in crate::resolve) const KEYS: [&str; 3] = ["ca", "insecure", "server-name"];
 /// More than any bundle of authorities holds.
 const CA_BYTES: u64 = 4 << 20;
 
 /// Reads the keys. `host`, without its port, is the name when none is given.
-pub(super) fn read(reader: &mut Reader<'_>, profile: Profile, host: Option<&str>) -> TlsCheck {
+pub(in crate::resolve) fn read(
+    reader: &mut Reader<'_>,
+    profile: Profile,
+    host: Option<&str>,
+) -> TlsCheck {
     let named = reader.text("server-name").and_then(|name| {
         let good = is_name(name.value);
         if !good {

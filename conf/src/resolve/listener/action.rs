@@ -219,10 +219,10 @@ fn check_protocols(
         (protocol, group.protocol),
         (
             ListenerProtocol::Http | ListenerProtocol::Https,
-            GroupProtocol::Http
+            GroupProtocol::Http | GroupProtocol::Https
         ) | (
             ListenerProtocol::Tcp | ListenerProtocol::Tls,
-            GroupProtocol::Tcp
+            GroupProtocol::Tcp | GroupProtocol::Tls
         ) | (ListenerProtocol::Udp, GroupProtocol::Udp)
             | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
             | (ListenerProtocol::Quic, GroupProtocol::Quic)
@@ -230,9 +230,13 @@ fn check_protocols(
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());
         let help = match protocol {
-            // TLS ends at the listener: what goes on is clear text.
-            ListenerProtocol::Https => "name an `http` group".to_owned(),
-            ListenerProtocol::Tls => "name a `tcp` group".to_owned(),
+            // TLS ends at the listener: what goes on is clear text, or TLS of its own.
+            ListenerProtocol::Http | ListenerProtocol::Https => {
+                "name a group that is `http` or `https`".to_owned()
+            }
+            ListenerProtocol::Tcp | ListenerProtocol::Tls => {
+                "name a group that is `tcp` or `tls`".to_owned()
+            }
             _ => format!("make both `{ours}` or both `{theirs}`"),
         };
         reader.scope().report(
