@@ -240,6 +240,8 @@ impl Section {
                 "header",
                 "source-ip",
                 "query",
+                "sni",
+                "alpn",
                 "forward",
                 "redirect",
                 "fixed-response",

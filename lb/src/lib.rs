@@ -42,6 +42,9 @@ pub use snapshot::{
 pub use sockets::Descriptors;
 pub use start::{Settings, StartError, start};
 pub use target::{End, Fate, Padded, Target, WorkKind};
-pub use tls::{HandshakeReason, LocalCa, LocalCaError, TargetTls};
+pub use tls::{
+    ClientHello, ClientHelloFault, ClientHelloProgress, HandshakeReason, LocalCa, LocalCaError,
+    TargetTls,
+};
 pub use work::Work;
 pub use worker::Worker;

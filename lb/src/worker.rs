@@ -257,6 +257,10 @@ impl Acceptance {
                 let flow = crate::l4::serve(accepted, listener, context);
                 self.spawn(admission, flow);
             }
+            ListenerProtocol::TlsPassthrough => {
+                let flow = crate::tls::serve_passthrough(accepted, listener, context);
+                self.spawn(admission, flow);
+            }
             ListenerProtocol::Https | ListenerProtocol::Tls => {
                 let connection = crate::tls::serve(accepted, listener, context);
                 self.spawn(admission, connection);
@@ -292,6 +296,9 @@ impl Acceptance {
             | ListenerProtocol::TcpUdp
             | ListenerProtocol::Udp
             | ListenerProtocol::Quic => Box::pin(crate::l4::serve(accepted, listener, context)),
+            ListenerProtocol::TlsPassthrough => {
+                Box::pin(crate::tls::serve_passthrough(accepted, listener, context))
+            }
             ListenerProtocol::Https | ListenerProtocol::Tls => {
                 Box::pin(crate::tls::serve(accepted, listener, context))
             }

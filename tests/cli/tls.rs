@@ -417,3 +417,59 @@ fn targets_over_tls_are_verified_and_their_connections_kept() {
     let told = outer.wait_for_log("no TLS with target");
     assert!(told.contains("set `server-name`"), "{told}");
 }
+
+#[test]
+fn tls_passes_through_to_whom_the_name_and_the_protocol_lead() {
+    let service = Service::start("one");
+    let ended = |name: &str| {
+        let rest = format!(
+            "certificates = \"local-ca\"\n\
+             rule = [{{ priority = 1, host = \"{name}\", fixed-response = {{ status = 200, body = \"{name}\" }} }}]"
+        );
+        Process::start(&format!(
+            "{}{}",
+            listener("end", "https", "app", &rest),
+            group("app", "http", service.http)
+        ))
+    };
+    let (a, b) = (ended("a.test"), ended("b.test"));
+    let front = Process::start(&format!(
+        "[runtime]\nworkers = 1\n{}{}{}",
+        listener(
+            "front",
+            "tls-passthrough",
+            "a",
+            "rule = [{ priority = 1, sni = \"*.b.test\", forward = \"a\" }, \
+             { priority = 2, sni = \"B.test\", alpn = [\"http/1.1\"], forward = \"b\" }]",
+        ),
+        group("a", "tcp", a.listener(0)),
+        group("b", "tcp", b.listener(0)),
+    ));
+    for (name, process) in [("a", &a), ("b", &b)] {
+        front.wait_for_state(name, process.listener(0), "healthy");
+    }
+    let address = front.listener(0);
+    for (name, process, more) in [("a.test", &a, "--alpn"), ("b.test", &b, "--alpn")] {
+        let ca = process.folder.0.join("state/local-ca/local-ca.pem");
+        let connect = format!("{name}:{}:127.0.0.1", address.port());
+        let url = format!("https://{name}:{}/", address.port());
+        let ca = ca.display().to_string();
+        let mut arguments = vec!["-sS", "--cacert", &ca, "--resolve", &connect, &url];
+        let output = run("curl", &arguments);
+        assert_eq!(text(&output), name, "{output:?}");
+        // Without ALPN the second rule does not hold, and another certificate is shown.
+        arguments.push(more.replace("--alpn", "--no-alpn").leak());
+        let output = run("curl", &arguments);
+        assert_eq!(output.status.success(), name == "a.test", "{output:?}");
+    }
+    let mut plain = connect(address);
+    std::io::Write::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut end = [0];
+    assert!(
+        std::io::Read::read(&mut plain, &mut end).is_err(),
+        "no reset"
+    );
+    let metrics = get(front.admin_tcp(), "/metrics").body;
+    let failed = "pointsman_tls_handshake_failures_total{listener=\"front\",reason=\"not-tls\"} 1";
+    assert!(metrics.contains(failed), "{metrics}");
+}

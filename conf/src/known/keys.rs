@@ -74,7 +74,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "client-routing-policy", &[Word("any-availability-zone")], "aliases would answer with every advertised address", REMOVE),
     later(Listener, "default", &[], "what no rule claims would go to the listener's own action", "write `forward`, `redirect` or `fixed-response` in the listener itself"),
     // [[listener.rule]]
-    later(Rule, "sni", &[Empty], "there is no TLS, so no server name to go by", "use `host`"),
     later(Rule, "rewrite-host", &[], "requests would keep their Host", REMOVE),
     later(Rule, "rewrite-url", &[], "requests would keep their path", REMOVE),
     later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),

@@ -40,13 +40,6 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
         "protocol",
-        &["tls-passthrough"],
-        "connections would not be routed by the server name they ask for",
-        "use `tcp`: one listener for each target group",
-    ),
-    later(
-        Listener,
-        "protocol",
         &["tcp-quic"],
         "TCP connections and QUIC would not share the listener",
         "use a `quic` listener and a `tcp` one on the same port",

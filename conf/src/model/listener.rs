@@ -21,6 +21,8 @@ pub enum ListenerProtocol {
     Tcp,
     /// Any byte stream over TLS, which ends here.
     Tls,
+    /// Any byte stream over TLS, which passes through: what clients ask for chooses.
+    TlsPassthrough,
     /// Any datagrams.
     Udp,
     /// Byte streams and datagrams on the same port.
@@ -37,6 +39,7 @@ impl ListenerProtocol {
             Self::Https => "https",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::TlsPassthrough => "tls-passthrough",
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
             Self::Quic => "quic",
@@ -56,6 +59,11 @@ impl ListenerProtocol {
     /// True when it reads requests: rules, redirects and header limits mean something to it.
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Https)
+    }
+
+    /// True when its connections, not requests, are told apart by rules.
+    pub fn routes_by_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::TlsPassthrough)
     }
 
     /// True when TLS ends at it: it has certificates.
@@ -112,7 +120,8 @@ pub struct Listener {
     /// A client connection without a byte for this long is closed (ELB
     /// `idle_timeout.timeout_seconds`, default 60 s; for tcp `tcp.idle_timeout.seconds`, 350 s).
     pub idle_timeout: Duration,
-    /// A request head must be complete this long after its first byte (http only).
+    /// A request head must be complete this long after its first byte (http and https); a
+    /// ClientHello this long after the connection was accepted (tls-passthrough).
     pub header_timeout: Duration,
     /// Request heads over this are refused with 431 (http only), in bytes.
     pub max_header_bytes: usize,

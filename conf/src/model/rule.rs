@@ -43,6 +43,10 @@ pub enum Condition {
     SourceIp(Vec<IpNet>),
     /// A parameter of the query, whatever its case.
     Query(Vec<QueryPattern>),
+    /// The server name asked for in the TLS handshake, whatever its case.
+    Sni(Vec<Pattern>),
+    /// An application protocol: agreed on, or offered where TLS passes through.
+    Alpn(Vec<String>),
 }
 
 /// What a text may be.
@@ -124,6 +128,8 @@ impl fmt::Display for Condition {
             Self::Header { name, values } => list(f, &format!("header {name}:"), values),
             Self::SourceIp(values) => list(f, "source-ip", values),
             Self::Query(values) => list(f, "query", values),
+            Self::Sni(values) => list(f, "sni", values),
+            Self::Alpn(values) => list(f, "alpn", values),
         }
     }
 }

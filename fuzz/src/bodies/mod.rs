@@ -3,6 +3,7 @@
 //! A body panics on a violation and otherwise returns its outcome: a number that differs when the
 //! input took another way through the parser, as far as that can be seen from outside.
 
+mod client_hello;
 mod config;
 mod dns_query;
 mod http;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::response(),
         http::chunked(),
         quic::body(),
+        client_hello::body(),
         proxy::body(),
         table::body(),
         probe::http(),

@@ -42,12 +42,17 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    /// Nothing copied yet.
-    pub(crate) fn new(client: Stream, target: Stream) -> Self {
+    /// Nothing copied yet but `ahead`, which was read of the client and goes to the target first.
+    pub(crate) fn new(client: Stream, target: Stream, ahead: Vec<u8>) -> Self {
+        let inward = Direction {
+            bytes: ahead.len() as u64,
+            leftover: ahead,
+            ..Direction::default()
+        };
         Self {
             client,
             target,
-            inward: Direction::default(),
+            inward,
             outward: Direction::default(),
         }
     }

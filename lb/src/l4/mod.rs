@@ -16,5 +16,5 @@ mod udp;
 pub use buffer::CopyBuffer;
 pub(crate) use quic::ConnectionIds;
 pub(crate) use splice::{MAX_PIPES, PipePool};
-pub(crate) use tcp::serve;
+pub(crate) use tcp::{serve, serve_asked};
 pub(crate) use udp::{Batch, Datagrams, Sources, receive_own_address};

@@ -36,24 +36,37 @@ use crate::work::Work;
 const IDLE_PARTS: u32 = 4;
 
 /// Serves a client's connection to its end.
-///
-/// The future is what an idle flow costs: what it takes stands in it once (an `async fn` would hold
-/// its arguments and what is made of them), and what choosing and connecting need is boxed, because
-/// it is soon over.
 pub(crate) fn serve(
     accepted: Accepted,
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
 ) -> impl Future<Output = ()> {
+    let tls = accepted.stream.session().cloned();
+    serve_asked(accepted, tls, Vec::new(), listener, context)
+}
+
+/// The same for a connection of whose handshake something is known; `ahead` was read of it and goes
+/// to the target first.
+///
+/// The future is what an idle flow costs: what it takes stands in it once (an `async fn` would hold
+/// its arguments and what is made of them), and what choosing and connecting need is boxed, because
+/// it is soon over.
+pub(crate) fn serve_asked(
+    accepted: Accepted,
+    tls: Option<Rc<Session>>,
+    ahead: Vec<u8>,
+    listener: Arc<Listener>,
+    context: Rc<WorkerContext>,
+) -> impl Future<Output = ()> {
     let mut client = accepted.stream;
     let addresses = (accepted.peer, accepted.local);
-    let mut flow = Flow::new(addresses, client.session(), listener, context);
+    let mut flow = Flow::new(addresses, tls, listener, context);
     let tlvs = accepted.tlvs;
     async move {
         let opened = Box::pin(flow.open(tlvs.as_ref())).await;
         let end = match opened {
             Ok((work, target)) => {
-                let mut copy = Copy::new(client, target);
+                let mut copy = Copy::new(client, target, ahead);
                 flow.run(&work, &mut copy).await
             }
             Err(reason) => {
@@ -84,6 +97,8 @@ struct Flow {
     segments: Option<(u64, u64)>,
     retries: u32,
     kind: FlowKind,
+    /// The place of the rule that claimed it.
+    rule: Option<usize>,
     tls: Option<Rc<Session>>,
     end: FlowEnd,
 }
@@ -91,13 +106,21 @@ struct Flow {
 impl Flow {
     fn new(
         (peer, local): (SocketAddr, SocketAddr),
-        tls: Option<&Rc<Session>>,
+        tls: Option<Rc<Session>>,
         listener: Arc<Listener>,
         context: Rc<WorkerContext>,
     ) -> Self {
-        let kind = match tls {
+        let kind = match &tls {
             Some(_) => FlowKind::Tls,
             None => FlowKind::Tcp,
+        };
+        let rule = match &tls {
+            Some(session) if !listener.rules.is_empty() => {
+                let name = session.server_name.as_deref().unwrap_or_default();
+                let protocols = session.protocols();
+                listener.rule_for_flow(name, protocols, peer.ip(), context.worker())
+            }
+            _ => None,
         };
         let flows = listener.counters.of(context.worker()).flows(kind);
         flows.opened.add(1);
@@ -114,7 +137,8 @@ impl Flow {
             segments: None,
             retries: 0,
             kind,
-            tls: tls.cloned(),
+            rule,
+            tls,
             // What a flow dropped before its end was ended by.
             end: FlowEnd::Shutdown,
         }
@@ -125,7 +149,7 @@ impl Flow {
     }
 
     fn forward(&self) -> Option<&Forward> {
-        match &self.listener.default.action {
+        match &self.listener.branch(self.rule).action {
             Action::Forward(forward) => Some(forward),
             Action::Redirect(_) | Action::FixedResponse(_) => None,
         }

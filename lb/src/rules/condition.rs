@@ -17,6 +17,8 @@ pub(super) struct Subject<'r> {
     pub(super) fields: &'r [Header<'r>],
     /// Which lengths of field names there are: bit 63 stands for all from there.
     pub(super) name_lengths: u64,
+    /// Application protocols of the handshake, by commas.
+    pub(super) alpn: &'r [u8],
     pub(super) peer: IpAddr,
     /// Whose copy of a regular expression to use.
     pub(super) worker: usize,
@@ -91,6 +93,7 @@ pub(super) enum Condition {
     },
     SourceIp(Box<[IpNet]>),
     Query(Box<[Parameter]>),
+    Alpn(Box<[Box<str>]>),
 }
 
 /// A compiled [`conf::QueryPattern`].
@@ -110,7 +113,13 @@ impl Condition {
                 .collect()
         };
         match condition {
-            conf::Condition::Host(values) => Self::Host(patterns(values, true)),
+            // A connection's server name stands where a request has its host.
+            conf::Condition::Host(values) | conf::Condition::Sni(values) => {
+                Self::Host(patterns(values, true))
+            }
+            conf::Condition::Alpn(values) => {
+                Self::Alpn(values.iter().map(|value| value.as_str().into()).collect())
+            }
             conf::Condition::Path(values) => Self::Path(patterns(values, false)),
             conf::Condition::Method(values) => {
                 Self::Method(values.iter().map(|value| value.as_str().into()).collect())
@@ -134,7 +143,7 @@ impl Condition {
     pub(super) fn cost(&self) -> u32 {
         let sum = |values: &[Pattern]| values.iter().map(Pattern::cost).sum::<u32>();
         match self {
-            Self::Method(_) => 1,
+            Self::Method(_) | Self::Alpn(_) => 1,
             Self::Host(values) | Self::Path(values) => sum(values),
             Self::SourceIp(networks) => 2 * networks.len() as u32,
             Self::Header { values, .. } => 10 + sum(values),
@@ -164,6 +173,10 @@ impl Condition {
                         .any(|v| v.is_match::<true>(field.value, worker))
                 }),
             Self::SourceIp(networks) => networks.iter().any(|n| n.contains(&subject.peer)),
+            Self::Alpn(values) => subject
+                .alpn
+                .split(|byte| *byte == b',')
+                .any(|name| values.iter().any(|value| value.as_bytes() == name)),
             Self::Query(wanted) => subject.parameters.any(|key, value| {
                 wanted
                     .iter()

@@ -93,6 +93,30 @@ impl Listener {
                 .iter()
                 .fold(0, |bits, field| bits | condition::length_bit(field.name)),
             fields: head.fields,
+            alpn: &[],
+            peer: peer.to_canonical(),
+            worker,
+        };
+        self.rules.iter().position(|rule| rule.holds(&subject))
+    }
+
+    /// The place of the rule that claims a connection of `peer`, by what its handshake asks for:
+    /// a name in lower case, and protocols by commas.
+    pub(crate) fn rule_for_flow(
+        &self,
+        server_name: &str,
+        alpn: &[u8],
+        peer: IpAddr,
+        worker: usize,
+    ) -> Option<usize> {
+        let subject = Subject {
+            method: "",
+            host: server_name.as_bytes(),
+            path: b"",
+            parameters: Parameters::default(),
+            name_lengths: 0,
+            fields: &[],
+            alpn,
             peer: peer.to_canonical(),
             worker,
         };

@@ -95,6 +95,14 @@ impl HandshakeFailure {
         }
     }
 
+    /// For `reason`, in the words of `error`.
+    pub(super) fn new(reason: HandshakeReason, error: io::Error) -> Self {
+        Self {
+            reason,
+            what: What::Io(error),
+        }
+    }
+
     /// It took too long.
     pub(super) fn too_slow() -> Self {
         Self {

@@ -6,8 +6,10 @@
 //! a lock per connection.
 
 mod certificates;
+mod client_hello;
 mod failure;
 mod local_ca;
+mod passthrough;
 mod policy;
 mod scratch;
 mod serve;
@@ -17,9 +19,11 @@ mod stream;
 mod target;
 mod terminator;
 
+pub use client_hello::{ClientHello, Fault as ClientHelloFault, Progress as ClientHelloProgress};
 pub(crate) use failure::HandshakeFailure;
 pub use failure::HandshakeReason;
 pub use local_ca::{LocalCa, LocalCaError};
+pub(crate) use passthrough::serve as serve_passthrough;
 pub(crate) use scratch::Scratch;
 pub(crate) use serve::serve;
 pub(crate) use session::Session;

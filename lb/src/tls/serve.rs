@@ -41,10 +41,7 @@ pub(crate) async fn serve(
             accepted.stream = Stream::Tls(Box::new(stream));
         }
         Err(failure) => {
-            counters.fail(failure.reason);
-            let own = listener.counters.of(context.worker());
-            own.flows(FlowKind::Tls).rejected.add(1);
-            log(&failure, ends, started, &listener, &context);
+            refuse(&failure, ends, started, &listener, &context);
             return;
         }
     }
@@ -54,13 +51,17 @@ pub(crate) async fn serve(
     }
 }
 
-fn log(
+/// Counts and logs a handshake that failed.
+pub(super) fn refuse(
     failure: &HandshakeFailure,
     (client, local): (SocketAddr, SocketAddr),
     started: Instant,
     listener: &Listener,
     context: &WorkerContext,
 ) {
+    let counters = listener.counters.of(context.worker());
+    counters.tls.fail(failure.reason);
+    counters.flows(FlowKind::Tls).rejected.add(1);
     if !context.log().logs_flows() {
         return;
     }

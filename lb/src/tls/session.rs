@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
+use super::client_hello::ClientHello;
 use crate::access_log::TlsRecord;
 
 /// Names of the versions, as ELB's access logs of requests have them.
@@ -19,29 +20,52 @@ pub(crate) struct Session {
     pub(crate) cipher: &'static str,
     /// The named group of the key exchange.
     pub(crate) named_group: &'static str,
-    /// How long it took.
-    pub(crate) handshake: Duration,
+    /// How long it took; `None` where TLS passes through.
+    pub(crate) handshake: Option<Duration>,
     /// The server name the client asked for (RFC 6066).
     pub(crate) server_name: Option<Box<str>>,
     /// The application protocol agreed on (RFC 7301).
     pub(crate) alpn: Option<Box<[u8]>>,
+    /// What the client offered of these, by commas; known where TLS passes through.
+    pub(crate) offered: Box<[u8]>,
     /// An earlier session went on: no certificate was shown.
     pub(crate) resumed: bool,
 }
 
 impl Session {
+    /// Of TLS that passes through: what the client asks for.
+    pub(super) fn passing(hello: ClientHello) -> Self {
+        Self {
+            version: "",
+            cipher: "",
+            named_group: "",
+            handshake: None,
+            server_name: hello.server_name.map(Into::into),
+            alpn: None,
+            offered: hello.alpn.join(&b',').into(),
+            resumed: false,
+        }
+    }
+
+    /// The application protocols that rules go by: agreed on, else offered; by commas.
+    pub(crate) fn protocols(&self) -> &[u8] {
+        self.alpn.as_deref().unwrap_or(&self.offered)
+    }
+
     /// As logs have it.
     pub(crate) fn record(&self) -> TlsRecord<'_> {
         TlsRecord {
-            handshake: Some(self.handshake),
+            handshake: self.handshake,
             cipher: self.cipher,
             version: match self.version {
                 TLS13 => "tlsv13",
-                _ => "tlsv12",
+                TLS12 => "tlsv12",
+                _ => "",
             },
             named_group: self.named_group,
             server_name: self.server_name.as_deref().unwrap_or_default().as_bytes(),
             alpn: self.alpn.as_deref().unwrap_or_default(),
+            client_alpn: &self.offered,
             resumed: self.resumed,
             ..TlsRecord::default()
         }
@@ -57,7 +81,8 @@ impl Session {
             named_group: connection
                 .negotiated_key_exchange_group()
                 .map_or("", |group| named_group(group.name())),
-            handshake,
+            handshake: Some(handshake),
+            offered: Box::default(),
             server_name: connection.server_name().map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),

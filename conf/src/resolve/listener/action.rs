@@ -223,7 +223,8 @@ fn check_protocols(
         ) | (
             ListenerProtocol::Tcp | ListenerProtocol::Tls,
             GroupProtocol::Tcp | GroupProtocol::Tls
-        ) | (ListenerProtocol::Udp, GroupProtocol::Udp)
+        ) | (ListenerProtocol::TlsPassthrough, GroupProtocol::Tcp)
+            | (ListenerProtocol::Udp, GroupProtocol::Udp)
             | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
             | (ListenerProtocol::Quic, GroupProtocol::Quic)
     );
@@ -233,6 +234,9 @@ fn check_protocols(
             // TLS ends at the listener: what goes on is clear text, or TLS of its own.
             ListenerProtocol::Http | ListenerProtocol::Https => {
                 "name a group that is `http` or `https`".to_owned()
+            }
+            ListenerProtocol::TlsPassthrough => {
+                "name a `tcp` group: its targets get the TLS as it comes".to_owned()
             }
             ListenerProtocol::Tcp | ListenerProtocol::Tls => {
                 "name a group that is `tcp` or `tls`".to_owned()

@@ -16,19 +16,26 @@ const MAX_VALUE: usize = 128;
 /// Characters of a method or a field name (ELB).
 const MAX_NAME: usize = 40;
 
+/// The keys of conditions on requests.
+const KEYS: [&str; 8] = [
+    "host",
+    "host-regex",
+    "path",
+    "path-regex",
+    "method",
+    "header",
+    "source-ip",
+    "query",
+];
+
 /// Every condition of a rule; reports when there is none.
 pub(super) fn read(reader: &mut Reader<'_>, limits: &RuleLimits) -> Vec<Condition> {
-    let keys = [
-        "host",
-        "host-regex",
-        "path",
-        "path-regex",
-        "method",
-        "header",
-        "source-ip",
-        "query",
-    ];
-    if !keys.iter().any(|key| reader.has(key)) {
+    for key in ["sni", "alpn"] {
+        let why = "rules of requests do not look at the handshake";
+        reader.misplaced(key, why, "use `host`");
+    }
+    let given = |key: &&str| reader.has(key);
+    if !KEYS.iter().chain(&["sni", "alpn"]).any(given) {
         let message = format!("{} has no condition", reader.title());
         reader.scope().report(
             Diagnostic::error("no-condition", reader.span(), message)
@@ -51,6 +58,46 @@ pub(super) fn read(reader: &mut Reader<'_>, limits: &RuleLimits) -> Vec<Conditio
     found.extend(queries(reader));
     check_quotas(reader, &found, limits);
     found
+}
+
+/// Conditions on connections: what the TLS handshake asks for, and where it comes from.
+pub(super) fn read_tls(reader: &mut Reader<'_>, word: &str, limits: &RuleLimits) -> Vec<Condition> {
+    for key in KEYS.into_iter().filter(|key| *key != "source-ip") {
+        let why = format!("a {word} listener reads no requests");
+        reader.misplaced(key, &why, "use `sni`, `alpn` or `source-ip`");
+    }
+    let given = |key: &&str| reader.has(key);
+    if !KEYS.iter().chain(&["sni", "alpn"]).any(given) {
+        let message = format!("{} has no condition", reader.title());
+        reader.scope().report(
+            Diagnostic::error("no-condition", reader.span(), message)
+                .consequence(
+                    "it would claim every connection, and no later rule would be looked at",
+                )
+                .help("add `sni`; what all others get is the listener's own action"),
+        );
+    }
+    let mut found = Vec::new();
+    let host = |text: &str| check_host(text, limits.strict_hosts);
+    found.extend(patterns(reader, "sni", host).map(Condition::Sni));
+    let protocols = checked(reader, "alpn", check_alpn).into_iter();
+    let protocols: Vec<_> = protocols.map(|text| text.value.to_owned()).collect();
+    if !protocols.is_empty() {
+        found.push(Condition::Alpn(protocols));
+    }
+    found.extend(networks(reader).map(Condition::SourceIp));
+    check_quotas(reader, &found, limits);
+    found
+}
+
+fn check_alpn(text: &str) -> Result<(), Fault> {
+    match text.contains([',', '*', '?', ' ']) {
+        true => Err(fault(
+            "is no application protocol's name",
+            "write it as it is registered: \"h2\", \"http/1.1\", \"postgresql\"",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// ELB has one condition of each of these kinds for a rule.
@@ -404,9 +451,11 @@ fn values_and_wildcards(condition: &Condition) -> (usize, usize) {
         (values.len(), wildcards.sum())
     };
     match condition {
-        Condition::Host(values) | Condition::Path(values) => of_patterns(values),
+        Condition::Host(values) | Condition::Path(values) | Condition::Sni(values) => {
+            of_patterns(values)
+        }
         Condition::Header { values, .. } => of_patterns(values),
-        Condition::Method(values) => (values.len(), 0),
+        Condition::Method(values) | Condition::Alpn(values) => (values.len(), 0),
         Condition::SourceIp(values) => (values.len(), 0),
         Condition::Query(values) => {
             let both = |q: &QueryPattern| wild(&q.value) + q.key.as_deref().map_or(0, wild);

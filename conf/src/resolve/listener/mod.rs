@@ -75,6 +75,8 @@ fn listener(
         Some(protocol) if !protocol.is_http() => &numbers.tcp_idle_timeout,
         _ => &numbers.http_idle_timeout,
     };
+    let hello_timeout = (protocol == Some(ListenerProtocol::TlsPassthrough))
+        .then(|| reader.duration_or("tls-handshake-timeout", &numbers.handshake_timeout));
     let tls = tls::read(&mut reader, protocol, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
@@ -101,7 +103,7 @@ fn listener(
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,
         idle_timeout,
-        header_timeout: http.header_timeout,
+        header_timeout: hello_timeout.unwrap_or(http.header_timeout),
         max_header_bytes: http.max_header_bytes,
         tls,
         udp,
@@ -119,6 +121,7 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
         ("https", ListenerProtocol::Https),
         ("tcp", ListenerProtocol::Tcp),
         ("tls", ListenerProtocol::Tls),
+        ("tls-passthrough", ListenerProtocol::TlsPassthrough),
         ("udp", ListenerProtocol::Udp),
         ("tcp-udp", ListenerProtocol::TcpUdp),
         ("quic", ListenerProtocol::Quic),

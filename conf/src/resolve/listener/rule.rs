@@ -6,7 +6,7 @@ use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Rule, Span, Spanned};
+use crate::{Diagnostic, ListenerProtocol, Rule, Span, Spanned};
 
 /// Every rule of a listener, lowest priority first.
 pub(super) fn resolve(
@@ -14,7 +14,8 @@ pub(super) fn resolve(
     limits: &RuleLimits,
     scene: &mut Scene<'_>,
 ) -> Vec<Rule> {
-    if let Some(protocol) = scene.protocol.filter(|protocol| !protocol.is_http()) {
+    let routes = |protocol: &ListenerProtocol| protocol.is_http() || protocol.routes_by_tls();
+    if let Some(protocol) = scene.protocol.filter(|protocol| !routes(protocol)) {
         let why = format!("a {} listener reads no requests", protocol.as_str());
         let help = "make one listener and one group for each service";
         listener.misplaced("rule", &why, help);
@@ -43,8 +44,18 @@ fn rule(
     let title = format!("a rule of {}", listener.title());
     let mut reader = Reader::new(listener.scope(), table, Section::Rule, title);
     let priority = priority(&mut reader, listener.title(), seen);
-    let conditions = condition::read(&mut reader, limits);
-    let action = action::read(&mut reader, &conditions, scene);
+    let by_tls = scene.protocol.filter(|protocol| protocol.routes_by_tls());
+    let (conditions, action) = match by_tls {
+        Some(protocol) => (
+            condition::read_tls(&mut reader, protocol.as_str(), limits),
+            action::of_listener(&mut reader, scene),
+        ),
+        None => {
+            let conditions = condition::read(&mut reader, limits);
+            let action = action::read(&mut reader, &conditions, scene);
+            (conditions, action)
+        }
+    };
     let span = reader.span();
     reader.finish();
     (!conditions.is_empty()).then_some(Rule {

@@ -49,6 +49,7 @@ pub(super) fn read(
     if !protocol.is_tls() {
         let (clear, over_tls) = match protocol.is_http() {
             true => ("http", "https"),
+            false if protocol == ListenerProtocol::TlsPassthrough => ("tls-passthrough", "tls"),
             false => ("tcp", "tls"),
         };
         let word = protocol.as_str();
@@ -57,7 +58,7 @@ pub(super) fn read(
             false => "remove it".to_owned(),
         };
         for key in KEYS {
-            reader.misplaced(
+            reader.misplaced_once(
                 key,
                 &format!("a {word} listener has no TLS of its own"),
                 &help,
