@@ -275,6 +275,7 @@ impl Section {
                 "unhealthy-state-routing",
                 "dns-failover",
                 "passive-health",
+                "slow-start",
                 "health-check",
             ],
             Self::Target => &[

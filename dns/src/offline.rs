@@ -193,6 +193,7 @@ fn target_health(word: Option<&str>) -> TargetHealth {
         probed_unhealthy: state == TargetState::Unhealthy,
         deadline: None,
         description: Arc::from(""),
+        slow_start: None,
         since: SystemTime::UNIX_EPOCH,
     }
 }

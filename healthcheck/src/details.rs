@@ -84,6 +84,8 @@ pub struct PassiveDetails {
     pub failures: BTreeMap<&'static str, u64>,
     /// How long such an interval is.
     pub interval_ms: u64,
+    /// All that in one sentence.
+    pub summary: String,
     /// The how manieth ejection runs; `None` unless one does.
     pub ejection: Option<u32>,
     /// Until it ends.
@@ -100,6 +102,7 @@ impl PassiveDetails {
     ) -> Self {
         let failures = TrafficFailure::ALL.into_iter().zip(last.failures);
         Self {
+            summary: summary(settings, in_a_row, last),
             failures_in_a_row: in_a_row,
             consecutive_failures: settings.consecutive_failures,
             requests: last.requests(),
@@ -112,6 +115,22 @@ impl PassiveDetails {
                 .map(|ejection| milliseconds(ejection.until.saturating_duration_since(now))),
         }
     }
+}
+
+/// What traffic came to, for people.
+fn summary(settings: &conf::PassiveHealth, in_a_row: u32, last: Tally) -> String {
+    let failures = TrafficFailure::ALL.into_iter().zip(last.failures);
+    let failures: Vec<String> = failures
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!("{count} {}", kind.as_str()))
+        .collect();
+    let failures = match failures.is_empty() {
+        true => "no failures".to_owned(),
+        false => failures.join(", "),
+    };
+    let interval = settings.interval.as_secs_f64();
+    let requests = last.requests();
+    format!("{requests} requests within {interval} s: {failures}; {in_a_row} failures in a row now")
 }
 
 /// A standalone check in full. Serialized in kebab-case; durations in milliseconds.

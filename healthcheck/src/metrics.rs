@@ -32,6 +32,10 @@ const TRANSITIONS: &str = "pointsman_health_transitions_total";
 const EJECTIONS: &str = "pointsman_ejections_total";
 /// Ejections that a limit refused.
 const EJECTIONS_REFUSED: &str = "pointsman_ejections_refused_total";
+/// 1 while a group fails open.
+const FAIL_OPEN: &str = "pointsman_target_group_fail_open";
+/// Times a group began to fail open.
+const FAIL_OPEN_TOTAL: &str = "pointsman_fail_open_total";
 /// Targets that are ejected now.
 const EJECTED: &str = "pointsman_targets_ejected";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
@@ -51,6 +55,8 @@ pub(crate) struct Metrics {
     ejections: IntCounterVec,
     ejections_refused: IntCounterVec,
     ejected: IntGaugeVec,
+    fail_open: IntGaugeVec,
+    fail_open_total: IntCounterVec,
 }
 
 impl Metrics {
@@ -74,6 +80,9 @@ impl Metrics {
         let ejections = Opts::new(EJECTIONS, "Targets ejected by what real traffic came to.");
         let refused = "Ejections that a limit of passive health refused.";
         let ejections_refused = Opts::new(EJECTIONS_REFUSED, refused);
+        let fail_open = "1 while a group uses all its targets for want of healthy ones.";
+        let fail_open = Opts::new(FAIL_OPEN, fail_open);
+        let fail_open_total = Opts::new(FAIL_OPEN_TOTAL, "Times a group began to fail open.");
         let ejected = Opts::new(EJECTED, "Targets that are ejected now.");
         Self {
             duration: HistogramVec::new(duration, &["protocol", "result"])
@@ -91,6 +100,9 @@ impl Metrics {
             ejections_refused: IntCounterVec::new(ejections_refused, &["target_group", "limit"])
                 .expect("a valid counter"),
             ejected: IntGaugeVec::new(ejected, &["target_group"]).expect("a valid gauge"),
+            fail_open: IntGaugeVec::new(fail_open, &["target_group"]).expect("a valid gauge"),
+            fail_open_total: IntCounterVec::new(fail_open_total, &["target_group"])
+                .expect("a valid counter"),
         }
     }
 
@@ -157,8 +169,18 @@ impl Metrics {
         }
     }
 
+    /// A group fails open, or not; `began` if it did not before.
+    pub(crate) fn fail_open(&self, group: &str, is: bool, began: bool) {
+        let labels = [group];
+        self.fail_open.with_label_values(&labels).set(is.into());
+        let total = self.fail_open_total.with_label_values(&labels);
+        total.inc_by(began.into());
+    }
+
     /// The group is gone: so are its series.
     pub(crate) fn forget_group(&self, group: &str) {
+        let _absent = self.fail_open.remove_label_values(&[group]);
+        let _absent = self.fail_open_total.remove_label_values(&[group]);
         self.ejected(group, None);
         for cause in Cause::WORDS {
             let _absent = self.ejections.remove_label_values(&[group, cause]);
@@ -209,6 +231,8 @@ impl Metrics {
         families.extend(self.ejections.collect());
         families.extend(self.ejections_refused.collect());
         families.extend(self.ejected.collect());
+        families.extend(self.fail_open.collect());
+        families.extend(self.fail_open_total.collect());
         families.push(target_health(table));
         families.push(check_health(table));
         families.retain(|family| !family.get_metric().is_empty());

@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use crate::{CheckId, GroupId, OperatorState, ReasonCode, Roster, SlotId, Source, TargetState};
 
@@ -32,11 +34,27 @@ pub struct TargetHealth {
     /// not set it: connection termination acts on this, not on `state`.
     pub probed_unhealthy: bool,
     /// When the deregistration delay ends; `None` unless `state` is draining by deregistration.
-    pub deadline: Option<tokio::time::Instant>,
+    pub deadline: Option<Instant>,
     /// Why, for people: `Health checks failed: connection refused`, or what a passed probe saw.
     pub description: Arc<str>,
     /// When `state` was entered.
     pub since: SystemTime,
+    /// When it began to take work again after a time without, if its share is to grow from then
+    /// on (`slow-start`); kept when the whole share is reached.
+    pub slow_start: Option<Instant>,
+}
+
+impl TargetHealth {
+    /// The share of its weight that is due at `now` by its group's `slow-start`, in percent: grows
+    /// linearly, never 0.
+    pub fn share(&self, slow_start: Duration, now: Instant) -> u8 {
+        let Some(began) = self.slow_start.filter(|_| !slow_start.is_zero()) else {
+            return 100;
+        };
+        let passed = now.saturating_duration_since(began).as_nanos();
+        let percent = (passed * 100 / slow_start.as_nanos()).clamp(1, 100);
+        percent as u8
+    }
 }
 
 /// One group's roll-up.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use conf::{TargetGroup, UnhealthyFlows};
 use healthcheck::{HealthTable, TargetHealth, TargetState};
+use tokio::time::Instant;
 
 use crate::snapshot::{Condition, Departing, Group, GroupSettings, Member, Plan, Snapshot};
 use crate::target::{Fate, Target};
@@ -24,21 +25,33 @@ pub(crate) struct Compiled {
     pub(crate) fates: Vec<(Arc<Target>, Fate)>,
 }
 
-/// Compiles `plan` at `health`, sharing with `previous` what did not change.
+/// Compiles `plan` at `health` and `now`, sharing with `previous` what did not change.
 pub(crate) fn compile(
     plan: &Arc<Plan>,
     health: &HealthTable,
     previous: Option<&Snapshot>,
+    now: Instant,
 ) -> Compiled {
+    let health = Moment { health, now };
     let same_plan = previous.filter(|snapshot| Arc::ptr_eq(&snapshot.plan, plan));
     let compiled = same_plan.and_then(|snapshot| after_transitions(snapshot, health));
     compiled.unwrap_or_else(|| from_scratch(plan, health, previous))
 }
 
+/// A health table, and the time it is compiled for.
+#[derive(Debug, Clone, Copy)]
+struct Moment<'h> {
+    health: &'h HealthTable,
+    now: Instant,
+}
+
 /// Compiles anew what `health` changed since `previous`; `None` when it no longer tells.
-fn after_transitions(previous: &Snapshot, health: &HealthTable) -> Option<Compiled> {
+fn after_transitions(previous: &Snapshot, moment: Moment<'_>) -> Option<Compiled> {
     let plan = &previous.plan;
-    let mut touched = BTreeSet::new();
+    let growing = previous.groups.iter().enumerate();
+    let growing = growing.filter(|(_, group)| group.is_growing());
+    let mut touched: BTreeSet<usize> = growing.map(|(index, _)| index).collect();
+    let health = moment.health;
     for changes in health.changes_since(previous.health_generation)? {
         let by_slot = changes
             .targets
@@ -61,7 +74,7 @@ fn after_transitions(previous: &Snapshot, health: &HealthTable) -> Option<Compil
             .iter()
             .map(|m| (m.target.address(), &m.target))
             .collect();
-        let group = compile_group(plan, health, config, Some(place), &|address| {
+        let group = compile_group(plan, moment, config, Some(place), &|address| {
             known.get(&address).copied()
         });
         note_fates(&mut fates, &group);
@@ -80,13 +93,14 @@ fn after_transitions(previous: &Snapshot, health: &HealthTable) -> Option<Compil
 }
 
 /// Compiles every group, reusing targets, rotations and unchanged groups by name.
-fn from_scratch(plan: &Arc<Plan>, health: &HealthTable, previous: Option<&Snapshot>) -> Compiled {
+fn from_scratch(plan: &Arc<Plan>, moment: Moment<'_>, previous: Option<&Snapshot>) -> Compiled {
+    let health = moment.health;
     let known = known_targets(previous);
     let mut fates = Vec::new();
     let mut groups = Vec::with_capacity(plan.groups.len());
     for config in &plan.groups {
         let before = previous.and_then(|snapshot| snapshot.group_named(&config.name));
-        let group = compile_group(plan, health, config, before, &|address| {
+        let group = compile_group(plan, moment, config, before, &|address| {
             known
                 .get(&(config.name.as_str(), address))
                 .map(|known| &known.target)
@@ -142,7 +156,7 @@ fn known_targets(previous: Option<&Snapshot>) -> HashMap<(&str, SocketAddr), Dep
 /// One group at `health`; `before` itself when nothing differs.
 fn compile_group<'a>(
     plan: &Plan,
-    health: &HealthTable,
+    Moment { health, now }: Moment<'_>,
     config: &TargetGroup,
     before: Option<&Arc<Group>>,
     known: &dyn Fn(SocketAddr) -> Option<&'a Arc<Target>>,
@@ -174,6 +188,7 @@ fn compile_group<'a>(
         members.push(Member {
             target: live,
             weight: state.map_or(target.weight, |state| state.weight),
+            share: state.map_or(100, |state| state.share(config.slow_start, now)),
             backup: target.backup,
             server_id: target.server_id.clone(),
             condition: state.map_or(Condition::Initial, condition),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use crate::compile::compile;
 use crate::handle::Prepared;
@@ -21,6 +21,9 @@ use crate::worker::Command;
 
 /// How often files of certificates are looked at.
 const FILES_EVERY: Duration = Duration::from_secs(1);
+
+/// How often shares in slow start are worked out anew: 120 steps in the shortest that ELB has.
+const GROWTH: Duration = Duration::from_millis(250);
 
 /// A prepared configuration to serve, and where to tell that workers have been told.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Control {
     pub(crate) publications: watch::Sender<u64>,
     /// Snapshots that some worker may still use.
     pub(crate) retired: Vec<Arc<Snapshot>>,
+    /// When it last compiled.
+    pub(crate) published: Instant,
 }
 
 impl Control {
@@ -52,6 +57,7 @@ impl Control {
             let shared = self.shared.clone();
             // Made before looking, so that no adoption falls in between.
             let adopted = shared.acknowledgements.changed();
+            let growing = shared.snapshot.load().is_growing();
             self.retired
                 .retain(|snapshot| Arc::strong_count(snapshot) > 1);
             tokio::select! {
@@ -65,6 +71,7 @@ impl Control {
                     Err(_board_ended) => board_alive = false,
                 },
                 _ = looking.tick() => self.look_at_files(),
+                () = sleep_until(self.published + GROWTH), if growing => self.follow_health(),
                 () = adopted, if !self.retired.is_empty() => {}
             }
         }
@@ -81,7 +88,7 @@ impl Control {
         }
     }
 
-    /// Compiles the newest table and publishes.
+    /// Compiles the newest table, at this moment, and publishes.
     fn follow_health(&mut self) {
         let plan = self.shared.snapshot.load().plan.clone();
         self.publish(&plan);
@@ -108,7 +115,8 @@ impl Control {
     fn publish(&mut self, plan: &Arc<Plan>) {
         let health = self.health.borrow_and_update().clone();
         let previous = self.shared.snapshot.load_full();
-        let compiled = compile(plan, &health, Some(&previous));
+        self.published = Instant::now();
+        let compiled = compile(plan, &health, Some(&previous), self.published);
         for (target, fate) in compiled.fates {
             target.set_fate(fate);
         }

@@ -106,6 +106,8 @@ pub struct Member {
     pub target: Arc<Target>,
     /// Share of new work; 0 = none.
     pub weight: u16,
+    /// What of its weight is due now, in percent: less than 100 in slow start.
+    pub share: u8,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
     /// What QUIC connection IDs of it carry.
@@ -119,8 +121,8 @@ pub struct Member {
 impl PartialEq for Member {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.target, &other.target)
-            && (self.weight, self.backup, self.condition, self.fate)
-                == (other.weight, other.backup, other.condition, other.fate)
+            && (self.weight, self.share, self.backup) == (other.weight, other.share, other.backup)
+            && (self.condition, self.fate) == (other.condition, other.fate)
             && self.server_id == other.server_id
     }
 }
@@ -163,6 +165,10 @@ pub struct Group {
     pub members: Vec<Member>,
     /// True when too few targets are healthy: all registered, not draining targets are used.
     pub fail_open: bool,
+    /// Targets in slow start that take only a part of the turns they get, with that part in
+    /// percent: where load decides, a smaller weight would leave an idle group's new target
+    /// nothing.
+    pub(crate) thinned: Vec<(SlotId, u8)>,
     /// Healthy targets that are not backups.
     pub(crate) primaries: Picker,
     /// Healthy backups.
@@ -179,6 +185,11 @@ impl Group {
     /// The group's name.
     pub fn name(&self) -> &Arc<str> {
         &self.settings.name
+    }
+
+    /// True while some target is in slow start: it is to be compiled anew from time to time.
+    pub(crate) fn is_growing(&self) -> bool {
+        self.members.iter().any(|member| member.share < 100)
     }
 }
 
@@ -260,6 +271,11 @@ impl Snapshot {
             return Some(group);
         }
         self.group_named(name)
+    }
+
+    /// True while some target is in slow start.
+    pub(crate) fn is_growing(&self) -> bool {
+        self.groups.iter().any(|group| group.is_growing())
     }
 
     /// The group of this name.

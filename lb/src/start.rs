@@ -5,6 +5,7 @@ use std::sync::Arc;
 use conf::AccessLog;
 use healthcheck::{BoardHandle, HealthTable, Plane, Reporter};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::access_log;
 use crate::acknowledge::Acknowledgements;
@@ -120,6 +121,7 @@ pub(crate) fn start_with(
     let shared = Arc::new(shared);
     let (commits, committed) = mpsc::channel(COMMITS);
     let control = Control {
+        published: Instant::now(),
         shared: shared.clone(),
         health: feed.health,
         commits: committed,

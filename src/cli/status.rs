@@ -253,9 +253,10 @@ fn show_target(target: &Value) -> String {
         ("registered by", cell(target, "registered-by")),
         ("operator", cell(target, "operator")),
         ("weight", cell(target, "weight")),
+        ("slow start", slow_start(target)),
         ("in flight", cell(target, "in-flight")),
         ("selected", cell(target, "selected")),
-        ("traffic", traffic(&probes["passive"])),
+        ("traffic", cell(&probes["passive"], "summary")),
         ("next probe", next_probe(probes)),
         ("what next", cell(probes, "next")),
     ];
@@ -290,25 +291,12 @@ fn show_check(check: &Value) -> String {
     text
 }
 
-/// What requests came to; empty where nobody counts.
-fn traffic(passive: &Value) -> String {
-    if passive.is_null() {
-        return String::new();
+/// How far a target is that comes into its share; empty when it has it.
+fn slow_start(target: &Value) -> String {
+    match target["share"].as_u64() {
+        Some(share) if share < 100 => format!("{share} % of its share"),
+        _ => String::new(),
     }
-    let failures: Vec<String> = (passive["failures"].as_object().into_iter().flatten())
-        .filter(|(_, count)| count.as_u64() != Some(0))
-        .map(|(kind, count)| format!("{count} {kind}"))
-        .collect();
-    let failures = match failures.is_empty() {
-        true => "no failures".to_owned(),
-        false => failures.join(", "),
-    };
-    format!(
-        "{} requests in the last {}: {failures}; {} failures in a row now",
-        number(passive, "requests"),
-        moment::span(Duration::from_millis(number(passive, "interval-ms"))),
-        number(passive, "failures-in-a-row"),
-    )
 }
 
 /// The last probes, after an empty line; nothing before the first.

@@ -7,13 +7,14 @@ use std::process::Command;
 use super::pointsman::{Pointsman, addresses};
 use super::process::{Folder, PATIENCE, Program, eventually};
 
-/// Answers its health check with 200, and everything else with what the file `status` holds.
+/// Answers its health check with what the file `health` holds, everything else with `status`.
 const SERVICE: &str = r#"
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        status = 200 if self.path == "/healthz" else int(open(sys.argv[2]).read())
+        name = "health" if self.path == "/healthz" else "status"
+        status = int(open(sys.argv[2] + "/" + name).read())
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -34,11 +35,13 @@ pub(super) struct Moody {
 impl Moody {
     pub(super) fn start(ip: &str) -> Self {
         let folder = Folder::new("moody");
-        std::fs::write(folder.path().join("status"), "200").unwrap();
+        for name in ["status", "health"] {
+            std::fs::write(folder.path().join(name), "200").unwrap();
+        }
         let mut program = Program::start(
             Command::new("python3")
                 .args(["-c", SERVICE, ip])
-                .arg(folder.path().join("status")),
+                .arg(folder.path()),
         );
         let line = program.wait_for_line("its port", |line| line.starts_with("port "));
         let port = line.split(' ').nth(1).and_then(|port| port.parse().ok());
@@ -51,10 +54,19 @@ impl Moody {
 
     /// From now on requests get this status.
     pub(super) fn answer(&self, status: u16) {
+        self.set("status", status);
+    }
+
+    /// From now on its health check fails, or not.
+    pub(super) fn say_it_is_ill(&self, ill: bool) {
+        self.set("health", if ill { 503 } else { 200 });
+    }
+
+    fn set(&self, name: &str, status: u16) {
         // Replaced, not written over: it is read at every request.
         let new = self.folder.path().join("new");
         std::fs::write(&new, status.to_string()).unwrap();
-        std::fs::rename(&new, self.folder.path().join("status")).unwrap();
+        std::fs::rename(&new, self.folder.path().join(name)).unwrap();
     }
 }
 
@@ -70,7 +82,7 @@ pub(super) fn status_of(listener: SocketAddr) -> u16 {
     status.unwrap_or_else(|| panic!("no status in {answer:?}"))
 }
 
-fn config(services: &[Moody], group: &str) -> String {
+pub(super) fn config(services: &[Moody], group: &str) -> String {
     let targets = services.iter().map(|s| format!("\"{}\"", s.address));
     let targets: Vec<String> = targets.collect();
     format!(

@@ -18,3 +18,4 @@ mod process;
 mod proxy_protocol;
 mod registration;
 mod services;
+mod shares;

@@ -84,7 +84,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // forward = { … }
     later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // [[target-group]]
-    later(TargetGroup, "slow-start", &[Number(0)], "a recovered target would get its full share at once", "remove it, or give new targets a lower `weight`"),
     later(TargetGroup, "max-in-flight", &[Number(0)], "targets would get any number of requests at once", "remove it; `max-connections` of the listener limits the whole"),
     later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "cross-zone", &[Flag(true)], "targets of all availability zones would be used", "remove it: availability zones are shown, not routed by"),

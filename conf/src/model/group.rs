@@ -98,6 +98,17 @@ impl Algorithm {
         Self::Maglev,
     ];
 
+    /// True when it is the origin of work that decides where it goes.
+    pub fn is_hashing(self) -> bool {
+        match self {
+            Self::SourceIpHash | Self::FlowHash | Self::ConnectionIdHash | Self::Maglev => true,
+            Self::RoundRobin
+            | Self::LeastConnections
+            | Self::PowerOfTwoChoices
+            | Self::WeightedRandom => false,
+        }
+    }
+
     /// The name in config, API, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -226,6 +237,9 @@ pub struct TargetGroup {
     pub dns_failover: MinimumHealthy,
     /// What real traffic may do to its targets' health; `None` = nothing but the mark.
     pub passive_health: Option<PassiveHealth>,
+    /// How long the share of a target that becomes healthy takes to grow to its whole (ELB
+    /// `slow_start`); 0 = off.
+    pub slow_start: Duration,
     /// How its targets are probed.
     pub health_check: TargetHealthCheck,
 }

@@ -63,6 +63,10 @@ pub(crate) struct Numbers {
     pub(crate) healthy_count: Limit<u64>,
     /// `percentage` of a threshold; 0 = off.
     pub(crate) healthy_percentage: Limit<u64>,
+    /// `slow-start`; 0 = off.
+    pub(crate) slow_start: Limit<Duration>,
+    /// The shortest `slow-start` there is besides 0.
+    pub(crate) shortest_slow_start: Duration,
     /// What `passive-health` holds.
     pub(crate) passive: PassiveLimits,
     /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
@@ -277,6 +281,13 @@ const LOCAL: Numbers = Numbers {
         100,
         "there is no such share of the registered targets",
     ),
+    slow_start: limit(
+        s(0),
+        s(0),
+        HOUR,
+        "a target would have less than its share for longer than anything takes to warm up",
+    ),
+    shortest_slow_start: ms(0),
     passive: PASSIVE,
     interval: limit(s(5), ms(100), HOUR, PROBE),
     fast_interval: limit(s(5), ms(100), HOUR, PROBE),
@@ -308,6 +319,8 @@ const AWS: Numbers = Numbers {
     connect_timeout: limit(s(10), ms(100), s(300), WAIT),
     response_timeout: limit(s(60), s(1), s(4000), ELB),
     connection_termination: false,
+    slow_start: limit(s(0), s(0), s(900), ELB),
+    shortest_slow_start: s(30),
     rules: RuleLimits {
         per_listener: 100,
         values_per_condition: 3,

@@ -9,7 +9,7 @@ use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
 use super::termination;
-use super::{passive, proxy, stickiness};
+use super::{passive, proxy, slow_start, stickiness};
 use crate::document::{Kind, Value};
 use crate::section::Section;
 use crate::tree::{Choice, Reader, Scope};
@@ -77,6 +77,7 @@ fn group(
         termination::read(&mut reader, protocol, profile, numbers);
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
+    let slow_start = slow_start::read(&mut reader, (algorithm, sticky_by_source), numbers);
     let hold = reader.duration_or("hold", &numbers.hold);
     let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
     reader.finish();
@@ -100,6 +101,7 @@ fn group(
         unhealthy_state_routing,
         dns_failover,
         passive_health,
+        slow_start,
         health_check,
     })
 }

@@ -25,6 +25,7 @@ mod proxy;
 mod record;
 mod region;
 mod sets;
+mod slow_start;
 mod stickiness;
 mod termination;
 mod transfer;

@@ -123,6 +123,10 @@ pub(super) struct TargetEntry {
     pub(super) probing: Probing,
     /// When a target that is gone may lose its id, for want of a generation that names it.
     pub(super) kept_until: Option<Instant>,
+    /// Its group had a settled healthy target when it was registered: it is to begin slowly.
+    pub(super) joins: bool,
+    /// When its share began to grow; while it is healthy.
+    pub(super) slow_start: Option<Instant>,
     /// As it was last made ready for publication.
     pub(super) shown: TargetHealth,
 }
@@ -151,17 +155,15 @@ impl TargetEntry {
 
     /// What the table shall hold, entered at `now` if the state differs from what it held.
     pub(super) fn health(&self, now: SystemTime) -> TargetHealth {
-        health(
-            &self.machine,
-            self.weight.unwrap_or(self.configured_weight),
-            |state| {
-                if state == self.shown.state {
-                    self.shown.since
-                } else {
-                    now
-                }
-            },
-        )
+        let weight = self.weight.unwrap_or(self.configured_weight);
+        let since = |state| match state == self.shown.state {
+            true => self.shown.since,
+            false => now,
+        };
+        TargetHealth {
+            slow_start: self.slow_start,
+            ..health(&self.machine, weight, since)
+        }
     }
 }
 
@@ -186,6 +188,7 @@ pub(super) fn health(
         },
         description: shown.description,
         since: since(shown.state),
+        slow_start: None,
     }
 }
 
@@ -197,6 +200,8 @@ pub(super) struct GroupEntry {
     pub(super) deregistration_delay: Duration,
     /// Its registered targets.
     pub(super) members: Vec<SlotId>,
+    /// How long a share takes to grow to its whole; 0 = it has it at once.
+    pub(super) slow_start: Duration,
     /// What traffic comes to, if `passive-health` wants to know.
     pub(super) detector: Option<Detector>,
     /// As it was last published.

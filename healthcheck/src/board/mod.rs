@@ -15,6 +15,7 @@ mod operator;
 mod probing;
 mod publication;
 mod reload;
+mod slow_start;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;

@@ -224,10 +224,18 @@ impl Core {
         // Entered again for every result meanwhile, which a set does not mind.
         let draining = entry.machine.draining_until();
         self.delays.extend(draining.map(|until| (until, slot)));
-        let after = entry.health(SystemTime::now());
+        let mut after = entry.health(SystemTime::now());
         if after == entry.shown {
             return;
         }
+        let step = (entry.shown.state, after.state);
+        if step.0 != step.1 {
+            after.slow_start = self.slow_start(slot, step);
+        }
+        let Some(entry) = self.targets.get_mut(&slot) else {
+            return;
+        };
+        entry.slow_start = after.slow_start;
         let before = std::mem::replace(&mut entry.shown, after);
         let entry = &*entry;
         self.publication.target(slot, entry.group);

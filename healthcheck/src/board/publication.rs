@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Core;
+use crate::log::Line;
 use crate::rollup::{fail_open_change, roll_up};
 use crate::{CheckId, GroupId, HealthTable, Roster, SlotId, TableBuilder};
 
@@ -151,12 +152,15 @@ impl Core {
         let states = members.filter_map(|slot| Some(self.targets.get(slot)?.shown.state));
         let after = roll_up(entry.floors, states);
         if let Some(line) = fail_open_change(&entry.name, entry.floors, entry.health, after) {
-            if after.fail_open {
-                tracing::warn!(target: "health", "{line}");
-            } else {
-                tracing::info!(target: "health", "{line}");
+            match after.fail_open {
+                true => tracing::warn!(target: "health", "{line}"),
+                false => tracing::info!(target: "health", "{line}"),
             }
+            self.log
+                .add(|| Line::group(&entry.name, entry.health, after, line));
         }
+        let began = after.fail_open && !entry.health.fail_open;
+        self.metrics.fail_open(&entry.name, after.fail_open, began);
         entry.health = after;
     }
 

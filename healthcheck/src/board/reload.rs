@@ -101,11 +101,17 @@ impl Core {
             floors,
             deregistration_delay: group.deregistration_delay,
             members: Vec::new(),
+            slow_start: group.slow_start,
             detector: None,
             health: roll_up(floors, std::iter::empty()),
         });
         entry.floors = floors;
         entry.deregistration_delay = group.deregistration_delay;
+        entry.slow_start = group.slow_start;
+        let joins = self.has_settled(id, now);
+        let Some(entry) = self.groups.get_mut(&id) else {
+            return;
+        };
         entry.members.clear();
         self.publication.group(id);
         for target in &group.targets {
@@ -116,8 +122,9 @@ impl Core {
             if let Some(entry) = self.groups.get_mut(&id) {
                 entry.members.push(slot);
             }
-            if !self.keep_target(slot, group, target, in_use, now) {
+            if !self.keep_target(slot, group, target, (in_use, joins), now) {
                 let mut entry = new_target(id, group, target, in_use, signal.clone());
+                entry.joins = joins;
                 self.recall_target(&group.name, &mut entry);
                 self.targets.insert(slot, entry);
                 self.publication.target(slot, id);
@@ -139,7 +146,7 @@ impl Core {
         slot: SlotId,
         group: &TargetGroup,
         target: &Target,
-        in_use: bool,
+        (in_use, joins): (bool, bool),
         now: Instant,
     ) -> bool {
         if !self.targets.contains_key(&slot) {
@@ -158,6 +165,7 @@ impl Core {
                 .machine
                 .set_draining_interval(draining_interval(group));
             if entry.machine.register(in_use) {
+                entry.joins = joins;
                 entry.signal.clear();
             }
             if entry.probing.set(plan, pace) {
@@ -302,6 +310,8 @@ fn new_target(
         weight: None,
         probing: Probing::new(plan, Pace::of(&group.health_check)),
         kept_until: None,
+        joins: false,
+        slow_start: None,
         shown,
     }
 }

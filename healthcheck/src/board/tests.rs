@@ -7,6 +7,7 @@ mod ejections;
 mod memory;
 mod script;
 mod slots;
+mod slow_start;
 
 use std::sync::Arc;
 use std::time::Duration;

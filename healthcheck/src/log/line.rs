@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::time::rfc3339;
-use crate::{CheckHealth, Observation, ReasonCode, TargetHealth};
+use crate::{CheckHealth, GroupHealth, Observation, ReasonCode, TargetHealth};
 
 /// Whom a line is about.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +18,12 @@ pub(crate) enum Subject {
         target_group: String,
         /// Its address.
         target: String,
+    },
+    /// A whole group.
+    #[serde(rename_all = "kebab-case")]
+    Group {
+        /// Its name.
+        target_group: String,
     },
     /// A standalone check.
     #[serde(rename_all = "kebab-case")]
@@ -105,6 +111,27 @@ impl Line {
             from: Some(before.as_str()),
             description: Some(after.description.to_string()),
             ..Self::new("transition", subject, after.as_str())
+        }
+    }
+
+    /// A group fails open, or does so no longer.
+    pub(crate) fn group(
+        group: &str,
+        before: GroupHealth,
+        after: GroupHealth,
+        description: String,
+    ) -> Self {
+        let word = |health: GroupHealth| match health.fail_open {
+            true => "fail-open",
+            false => "normal",
+        };
+        let subject = Subject::Group {
+            target_group: group.to_owned(),
+        };
+        Self {
+            from: Some(word(before)),
+            description: Some(description),
+            ..Self::new("transition", subject, word(after))
         }
     }
 

@@ -22,12 +22,12 @@ const SAMPLES: usize = 8;
 /// Targets and their weights.
 #[derive(Debug)]
 pub(crate) struct LeastConnections {
-    targets: Vec<(Arc<Target>, u16)>,
+    targets: Vec<(Arc<Target>, u32)>,
 }
 
 impl LeastConnections {
     /// A picker over `targets` with their weights, none of them 0.
-    pub(crate) fn new(targets: Vec<(Arc<Target>, u16)>) -> Self {
+    pub(crate) fn new(targets: Vec<(Arc<Target>, u32)>) -> Self {
         Self { targets }
     }
 
@@ -58,7 +58,7 @@ impl LeastConnections {
 
 /// The first of the lowest in-flight / weight, compared by cross multiplication.
 pub(super) fn least_loaded<'a>(
-    targets: impl Iterator<Item = &'a (Arc<Target>, u16)>,
+    targets: impl Iterator<Item = &'a (Arc<Target>, u32)>,
     usable: impl Fn(&Target) -> bool,
 ) -> Option<&'a Arc<Target>> {
     let mut best: Option<(&Arc<Target>, u64, u64)> = None;

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicU64;
 
 use conf::Algorithm;
 use healthcheck::SlotId;
+use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::l4::ConnectionIds;
@@ -28,6 +29,7 @@ use crate::target::Target;
 use hashed::{Hashed, Key};
 use least_connections::LeastConnections;
 pub use origin::Origin;
+use origin::mix;
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
 pub(crate) use round_robin::exact_sequence;
@@ -122,6 +124,15 @@ struct Tier<'a> {
 }
 
 impl Tier<'_> {
+    /// What the picker is to take for a member's weight.
+    fn weight(&self, member: &Member) -> u32 {
+        let weight = u32::from(member.weight);
+        match is_thinned(self.settings.algorithm) {
+            true => weight,
+            false => weight * u32::from(member.share),
+        }
+    }
+
     /// The tier's picker. Hashing ones take over a table from `known`.
     fn picker(&self, known: &[Option<&Picker>]) -> Picker {
         let role = |m: &&Member| m.weight > 0 && (self.role)(m);
@@ -142,7 +153,8 @@ impl Tier<'_> {
             ));
         }
         let eligible = registered.filter(|m| (self.eligible)(m));
-        let targets = eligible.map(|m| (m.target.clone(), m.weight)).collect();
+        let weighed = |m: &Member| (m.target.clone(), self.weight(m));
+        let targets = eligible.map(weighed).collect();
         match self.settings.algorithm {
             Algorithm::LeastConnections => Picker::LeastConnections(LeastConnections::new(targets)),
             Algorithm::PowerOfTwoChoices => Picker::PowerOfTwo(PowerOfTwo::new(targets)),
@@ -174,6 +186,15 @@ impl Picker {
     }
 }
 
+/// True for algorithms that look at the load: targets in slow start then leave turns out, where
+/// with the others they weigh less.
+fn is_thinned(algorithm: Algorithm) -> bool {
+    matches!(
+        algorithm,
+        Algorithm::LeastConnections | Algorithm::PowerOfTwoChoices
+    )
+}
+
 impl Group {
     /// Compiles the tiers. Takes over from `before`, the group at an earlier moment, its place in
     /// the rotation and the tables that would come out the same.
@@ -196,7 +217,13 @@ impl Group {
         let backups = tier(|m| m.backup, healthy).picker(&[before.map(|g| &g.backups)]);
         let last_resort =
             tier(|_| true, takes_work).picker(&[Some(&primaries), before.map(|g| &g.last_resort)]);
+        let thinned = members.iter().filter(|m| m.share < 100);
+        let thinned = thinned.map(|m| (m.target.slot(), m.share));
         Self {
+            thinned: match is_thinned(settings.algorithm) {
+                true => thinned.collect(),
+                false => Vec::new(),
+            },
             primaries,
             backups,
             last_resort,
@@ -221,6 +248,10 @@ impl Group {
             return Pick::Hold;
         }
         let cursor = &self.cursor.0;
+        let dice = match self.thinned.is_empty() {
+            true => 0,
+            false => rng.random(),
+        };
         let sound = |t: &Target| !t.is_suspect() && !tried.contains_since_hold(t);
         let untried_sound = |t: &Target| !t.is_suspect() && !tried.contains(t);
         let untried = |t: &Target| !tried.contains(t);
@@ -232,11 +263,23 @@ impl Group {
         } else {
             None
         };
-        all_first
+        let takes_turn = |t: &Target| sound(t) && self.takes_turn(t, dice);
+        let in_turn = match self.thinned.is_empty() || all_first.is_some() {
+            true => all_first,
+            false => choose(&self.primaries, &takes_turn),
+        };
+        in_turn
             .or_else(|| choose(&self.primaries, &sound))
             .or_else(|| choose(&self.backups, &sound))
             .or_else(|| choose(&self.last_resort, &untried_sound))
             .or_else(|| choose(&self.last_resort, &untried))
             .map_or(Pick::Hold, Pick::Target)
+    }
+
+    /// False when a target in slow start leaves this turn out.
+    fn takes_turn(&self, target: &Target, dice: u64) -> bool {
+        let slot = target.slot();
+        let mut thinned = self.thinned.iter().filter(|(thinned, _)| *thinned == slot);
+        thinned.all(|(_, share)| mix(dice ^ u64::from(slot.0)) % 100 < u64::from(*share))
     }
 }

@@ -19,12 +19,12 @@ const PAIRS: usize = 4;
 /// Targets and their weights.
 #[derive(Debug)]
 pub(crate) struct PowerOfTwo {
-    targets: Vec<(Arc<Target>, u16)>,
+    targets: Vec<(Arc<Target>, u32)>,
 }
 
 impl PowerOfTwo {
     /// A picker over `targets` with their weights, none of them 0.
-    pub(super) fn new(targets: Vec<(Arc<Target>, u16)>) -> Self {
+    pub(super) fn new(targets: Vec<(Arc<Target>, u32)>) -> Self {
         Self { targets }
     }
 

@@ -18,15 +18,15 @@ const DRAWS: usize = 4;
 /// Targets with the sum of weights up to and including each.
 #[derive(Debug)]
 pub(crate) struct WeightedRandom {
-    targets: Vec<(Arc<Target>, u16)>,
+    targets: Vec<(Arc<Target>, u32)>,
     sums: Vec<u64>,
 }
 
 impl WeightedRandom {
     /// A picker over `targets` with their weights, none of them 0.
-    pub(super) fn new(targets: Vec<(Arc<Target>, u16)>) -> Self {
+    pub(super) fn new(targets: Vec<(Arc<Target>, u32)>) -> Self {
         let mut sum = 0;
-        let add = |(_, weight): &(_, u16)| {
+        let add = |(_, weight): &(_, u32)| {
             sum += u64::from(*weight);
             sum
         };

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use conf::Config;
 use healthcheck::{TargetHealth, TargetState};
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 use super::{Compiled, compile};
 use crate::metrics::Registry;
@@ -30,7 +32,8 @@ fn config(present: [u8; 3]) -> Arc<Config> {
             .map(|port| format!("\"127.0.0.1:{port}\""))
             .collect();
         text += &format!(
-            "[[target-group]]\nname = \"{name}\"\nprotocol = \"tcp\"\ntargets = [{}]\n",
+            "[[target-group]]\nname = \"{name}\"\nprotocol = \"tcp\"\nslow-start = \"10s\"\n\
+             targets = [{}]\n",
             targets.join(", ")
         );
         text += &format!(
@@ -44,6 +47,7 @@ struct Bench {
     board: PlayedBoard,
     names: Names,
     generation: u64,
+    now: Instant,
 }
 
 impl Bench {
@@ -52,6 +56,7 @@ impl Bench {
             board: PlayedBoard::new(),
             names: Names::new(Registry::new(1)),
             generation: 0,
+            now: Instant::now(),
         }
     }
 
@@ -70,7 +75,7 @@ impl Bench {
     }
 
     fn compile(&self, plan: &Arc<Plan>, previous: Option<&Snapshot>) -> Snapshot {
-        let Compiled { snapshot, fates } = compile(plan, &self.board.table(), previous);
+        let Compiled { snapshot, fates } = compile(plan, &self.board.table(), previous, self.now);
         fates
             .into_iter()
             .for_each(|(target, fate)| target.set_fate(fate));
@@ -81,10 +86,15 @@ impl Bench {
 /// What a snapshot says, without identities of shared parts.
 fn view(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
     let group = |group: &Arc<crate::Group>| {
-        let members = group
-            .members
-            .iter()
-            .map(|m| (m.target.address(), m.weight, m.backup, m.condition, m.fate));
+        let members = group.members.iter().map(|m| {
+            (
+                m.target.address(),
+                (m.weight, m.share),
+                m.backup,
+                m.condition,
+                m.fate,
+            )
+        });
         (
             group.settings.clone(),
             group.fail_open,
@@ -106,9 +116,13 @@ fn any_health() -> impl Strategy<Value = TargetHealth> {
         TargetState::Unhealthy,
         TargetState::Draining,
     ]);
-    (states, 0u16..3).prop_map(|(state, weight)| TargetHealth {
-        weight,
-        ..health(state)
+    (states, 0u16..3, prop::option::of(0u64..10)).prop_map(|(state, weight, began)| {
+        let began = began.map(|ago| Instant::now() - Duration::from_secs(ago));
+        TargetHealth {
+            weight,
+            slow_start: began.filter(|_| state == TargetState::Healthy),
+            ..health(state)
+        }
     })
 }
 
@@ -117,12 +131,15 @@ fn any_health() -> impl Strategy<Value = TargetHealth> {
 enum Step {
     Transition(usize, u16, TargetHealth),
     Reload([u8; 3]),
+    /// So many seconds.
+    Pass(u64),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0usize..3, 1..=TARGETS, any_health()).prop_map(|(g, t, h)| Step::Transition(g, t, h)),
         1 => prop::array::uniform3(0u8..16).prop_map(Step::Reload),
+        3 => (0u64..4).prop_map(Step::Pass),
     ]
 }
 
@@ -143,10 +160,12 @@ proptest! {
                     bench.board.publish(GROUPS[group], &[(address(target), health)]);
                 }
                 Step::Reload(present) => plan = bench.plan(&config(present)),
+                Step::Pass(seconds) => bench.now += Duration::from_secs(seconds),
             }
             if seen {
                 snapshot = bench.compile(&plan, Some(&snapshot));
-                let scratch = compile(&plan, &bench.board.table(), None).snapshot;
+                let table = bench.board.table();
+                let scratch = compile(&plan, &table, None, bench.now).snapshot;
                 prop_assert_eq!(view(&snapshot), view(&scratch));
             }
         }

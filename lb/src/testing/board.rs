@@ -161,6 +161,7 @@ pub(crate) fn health(state: TargetState) -> TargetHealth {
         ),
         deadline: None,
         description: "".into(),
+        slow_start: None,
         since: SystemTime::UNIX_EPOCH,
     }
 }

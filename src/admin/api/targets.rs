@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use conf::TargetGroup;
 use healthcheck::{SlotId, TargetDetails, TargetHealth, TargetState};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::super::error::ApiError;
 use super::super::state::{Admin, Shared, View};
@@ -39,6 +40,8 @@ pub(in crate::admin) struct TargetReport {
     /// Who registered it; null once deregistered.
     pub(in crate::admin) registered_by: Option<String>,
     configured_weight: Option<u16>,
+    /// What of its weight is due now, in percent: less than 100 in slow start.
+    pub(in crate::admin) share: u8,
     availability_zone: String,
     backup: bool,
     pub(in crate::admin) in_flight: u64,
@@ -162,6 +165,7 @@ fn report(
         registered: health.registered,
         registered_by: registered_by.map(ToString::to_string),
         configured_weight: configured.map(|target| target.weight),
+        share: health.share(group.slow_start, Instant::now()),
         availability_zone: configured
             .map_or("", |target| &target.availability_zone)
             .to_owned(),

@@ -71,7 +71,7 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
             badge(target.status, target.state),
             format!("<b>{reason}</b> {}", escape(&target.description)),
             moment::seconds(target.for_seconds),
-            target.weight.to_string(),
+            weight(target),
             target.in_flight.to_string(),
             target.selected.to_string(),
         ]
@@ -94,6 +94,14 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
         check.interval,
         table(&columns, rows),
     )
+}
+
+/// A target's weight, and how much of it is due in slow start.
+pub(super) fn weight(target: &TargetReport) -> String {
+    match target.share {
+        100 => target.weight.to_string(),
+        share => format!("{} ({share} % of it in slow start)", target.weight),
+    }
 }
 
 fn target_path(group: &str, address: &str) -> String {

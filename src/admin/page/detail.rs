@@ -11,6 +11,7 @@ use super::super::api::checks::{self, CheckReport};
 use super::super::api::targets::{self, TargetReport};
 use super::super::error::ApiError;
 use super::super::state::Shared;
+use super::balancer::weight;
 use super::health::check_badge;
 use super::markup::{badge, escape, link, table};
 use super::respond;
@@ -62,9 +63,15 @@ fn target_page(target: &TargetReport) -> String {
                     .unwrap_or("nobody: deregistered"),
             ),
         ),
-        ("weight", target.weight.to_string()),
+        ("weight", weight(target)),
         ("in flight", target.in_flight.to_string()),
         ("selected", target.selected.to_string()),
+        (
+            "traffic",
+            probes
+                .and_then(|probes| probes.passive.as_ref())
+                .map_or_else(String::new, |passive| escape(&passive.summary)),
+        ),
         (
             "next probe",
             next_probe(probes.and_then(|probes| probes.next_probe_ms)),

@@ -66,6 +66,7 @@ impl ConfigText {
             unhealthy_state_routing: one(),
             dns_failover: one(),
             passive_health: None,
+            slow_start: Duration::ZERO,
             health_check: TargetHealthCheck {
                 proxy_protocol_out: conf::ProxyProtocol::Off,
                 kind: TargetHealthCheckKind::Tcp(conf::TcpCheck::default()),
@@ -117,6 +118,14 @@ impl ConfigText {
     pub(super) fn passive(mut self, passive: PassiveHealth) -> Self {
         for group in &mut self.config.target_groups {
             group.passive_health = Some(passive);
+        }
+        self
+    }
+
+    /// How long shares grow.
+    pub(super) fn slow_start(mut self, slow_start: Duration) -> Self {
+        for group in &mut self.config.target_groups {
+            group.slow_start = slow_start;
         }
         self
     }
