@@ -193,6 +193,7 @@ impl Section {
                 "shutdown-delay",
                 "health-memory",
                 "max-probes",
+                "availability-zone",
             ],
             Self::Logs => &["access", "flow", "flow-format", "health"],
             Self::Listener => &[
@@ -276,6 +277,7 @@ impl Section {
                 "dns-failover",
                 "passive-health",
                 "slow-start",
+                "cross-zone",
                 "health-check",
             ],
             Self::Target => &[

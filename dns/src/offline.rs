@@ -150,9 +150,11 @@ impl Offline {
             for target in &group.targets {
                 let own = word(&format!("{}/{}", group.name, target.address));
                 let health = target_health(own.or(of_group));
-                rollup.registered += 1;
-                rollup.healthy += u32::from(health.state == TargetState::Healthy);
-                rollup.initial += u32::from(health.state == TargetState::Initial);
+                let counts = u32::from(group.uses(target));
+                let is = |state| counts * u32::from(health.state == state);
+                rollup.registered += counts;
+                rollup.healthy += is(TargetState::Healthy);
+                rollup.initial += is(TargetState::Initial);
                 if let Some((slot, _)) = self.slots.target(&group.name, target.address) {
                     next.target(slot, Some(health));
                 }

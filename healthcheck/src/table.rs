@@ -60,7 +60,7 @@ impl TargetHealth {
 /// One group's roll-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GroupHealth {
-    /// Registered targets, drained ones included.
+    /// Registered targets that this process uses, drained ones included.
     pub registered: u32,
     /// Healthy targets that take new work (not draining).
     pub healthy: u32,

@@ -191,7 +191,11 @@ fn compile_group<'a>(
             share: state.map_or(100, |state| state.share(config.slow_start, now)),
             backup: target.backup,
             server_id: target.server_id.clone(),
-            condition: state.map_or(Condition::Initial, condition),
+            condition: match state {
+                _ if !config.uses(target) => Condition::Elsewhere,
+                Some(state) => condition(state),
+                None => Condition::Initial,
+            },
             fate: state.map_or(Fate::Serving, |state| fate(state, &settings, fail_open)),
         });
     }

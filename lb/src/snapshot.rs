@@ -97,6 +97,8 @@ pub enum Condition {
     Unhealthy,
     /// Takes no new work, whatever happens.
     Draining,
+    /// In an availability zone that other processes serve: takes no new work from this one.
+    Elsewhere,
 }
 
 /// A registered target as one snapshot sees it.
@@ -163,6 +165,8 @@ pub struct Group {
     pub settings: GroupSettings,
     /// Every registered target, in the order of the file.
     pub members: Vec<Member>,
+    /// True when nothing is registered that this process could use.
+    pub is_empty: bool,
     /// True when too few targets are healthy: all registered, not draining targets are used.
     pub fail_open: bool,
     /// Targets in slow start that take only a part of the turns they get, with that part in

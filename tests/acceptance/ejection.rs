@@ -57,6 +57,12 @@ impl Moody {
         self.set("status", status);
     }
 
+    /// As an entry of `targets`, in an availability zone.
+    pub(super) fn in_zone(&self, zone: &str) -> String {
+        let address = self.address;
+        format!("{{ address = \"{address}\", availability-zone = \"{zone}\" }}")
+    }
+
     /// From now on its health check fails, or not.
     pub(super) fn say_it_is_ill(&self, ill: bool) {
         self.set("health", if ill { 503 } else { 200 });
@@ -111,7 +117,7 @@ pub(super) fn config(services: &[Moody], group: &str) -> String {
     )
 }
 
-fn octets(pointsman: &Pointsman) -> Vec<u8> {
+pub(super) fn octets(pointsman: &Pointsman) -> Vec<u8> {
     let found = addresses(pointsman.dns(), "app.example.test");
     found.iter().map(|address| address.octets()[3]).collect()
 }

@@ -1,6 +1,6 @@
-//! Who gets work when not all targets are alike: slow start, and fail-open with its numbers.
+//! Who gets work when not all targets are alike: slow start, zones, and fail-open with its numbers.
 
-use super::ejection::{Moody, config, status_of};
+use super::ejection::{Moody, config, octets, status_of};
 use super::http_failover::Scene;
 use super::pointsman::Pointsman;
 use super::process::eventually;
@@ -89,4 +89,37 @@ fn fail_open_is_told_with_its_numbers_when_it_begins_and_when_it_ends() {
     let closed = "group app: fail-open ended: 1 of 3 registered targets healthy";
     (scene.pointsman.program).wait_for_line("its end", |line| line.contains(closed));
     assert_eq!(scene.pointsman.metric("pointsman_fail_open_total"), 1.0);
+}
+
+#[test]
+fn a_zone_has_its_own_targets_and_its_own_thresholds() {
+    let services = [
+        Moody::start("127.46.0.11"),
+        Moody::start("127.46.0.12"),
+        Moody::start("127.46.0.13"),
+    ];
+    let zones = ["a", "a", "b"].iter().zip(&services);
+    let mut text = config(&services, "cross-zone = false");
+    for (zone, service) in zones {
+        let (bare, zoned) = (format!("\"{}\"", service.address), service.in_zone(zone));
+        text = text.replace(&bare, &zoned);
+    }
+    let pointsman = Pointsman::start(&format!("[runtime]\navailability-zone = \"a\"\n{text}"));
+    assert_eq!(shares(&pointsman, &services, 40), [20, 20, 0]);
+    assert_eq!(octets(&pointsman), [11, 12]);
+    let group = pointsman.get("/api/v1/target-groups/app");
+    assert_eq!(group["registered"], 2, "{group}");
+    // Zone b is well, which is nothing to zone a.
+    services[..2].iter().for_each(|s| s.say_it_is_ill(true));
+    let gauge = "pointsman_target_group_fail_open";
+    eventually("the zone fails open", || pointsman.metric(gauge) == 1.0);
+    eventually("and to itself", || {
+        shares(&pointsman, &services, 40) == [20, 20, 0]
+    });
+    let there = services[2].address;
+    assert_eq!(pointsman.state("app", there), "healthy");
+    let path = format!("/api/v1/target-groups/app/targets/{there}");
+    let target = pointsman.get(&path);
+    let why = "in availability zone `b`: gets no work from zone `a` (cross-zone = false)";
+    assert_eq!(target["reasons"][0], why, "{target}");
 }

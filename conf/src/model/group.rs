@@ -240,6 +240,18 @@ pub struct TargetGroup {
     /// How long the share of a target that becomes healthy takes to grow to its whole (ELB
     /// `slow_start`); 0 = off.
     pub slow_start: Duration,
+    /// With `cross-zone = false` the availability zone of this process: targets of other zones are
+    /// other processes' to use. `None` = all targets are used.
+    pub only_zone: Option<String>,
     /// How its targets are probed.
     pub health_check: TargetHealthCheck,
+}
+
+impl TargetGroup {
+    /// True when this process gives the target work and counts it: with `cross-zone = false` only
+    /// those of its own availability zone, and those of none (ELB: `all`).
+    pub fn uses(&self, target: &Target) -> bool {
+        let zone = &target.availability_zone;
+        zone.is_empty() || self.only_zone.as_ref().is_none_or(|only| only == zone)
+    }
 }

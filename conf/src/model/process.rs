@@ -40,6 +40,8 @@ pub struct Runtime {
     pub health_memory: Duration,
     /// Probes that may run at once, of all health checks; at least 1.
     pub max_probes: usize,
+    /// The availability zone this process is in, or empty.
+    pub availability_zone: String,
     /// Where `[runtime]` stands, if it does.
     pub span: Option<Span>,
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::address;
 use super::connection_id;
+use super::cross_zone;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
@@ -18,10 +19,10 @@ use crate::{
     TargetGroup, TlsCheck,
 };
 
-/// Resolves every group.
+/// Resolves every group. `place` is the profile, and the availability zone of this process.
 pub(super) fn resolve(
     root: &mut Reader<'_>,
-    profile: Profile,
+    place: (Profile, &str),
     numbers: &Numbers,
     directory: &mut Directory<GroupIdx>,
 ) -> Vec<TargetGroup> {
@@ -33,7 +34,7 @@ pub(super) fn resolve(
             Section::TargetGroup,
             "this target group",
         );
-        if let Some(group) = group(reader, profile, numbers, directory) {
+        if let Some(group) = group(reader, place, numbers, directory) {
             directory.place(&group.name, GroupIdx(groups.len()));
             groups.push(group);
         }
@@ -43,7 +44,7 @@ pub(super) fn resolve(
 
 fn group(
     mut reader: Reader<'_>,
-    profile: Profile,
+    (profile, zone): (Profile, &str),
     numbers: &Numbers,
     directory: &mut Directory<GroupIdx>,
 ) -> Option<TargetGroup> {
@@ -67,7 +68,9 @@ fn group(
         }
         _ => numbers.response_timeout.default,
     };
-    let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, targets.len());
+    let only_zone = cross_zone::read(&mut reader, zone, &targets);
+    let used = cross_zone::count(only_zone.as_deref(), &targets);
+    let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, used);
     let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
     let algorithm = reader.choice("algorithm", &algorithms);
     let (algorithm, connection_id) =
@@ -102,6 +105,7 @@ fn group(
         dns_failover,
         passive_health,
         slow_start,
+        only_zone,
         health_check,
     })
 }

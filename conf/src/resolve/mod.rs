@@ -9,6 +9,7 @@ mod audience;
 mod beyond;
 mod connection_id;
 mod control;
+mod cross_zone;
 mod defaults;
 mod directory;
 mod dns;
@@ -86,7 +87,12 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         regions: Directory::new("region", "[[region]]"),
     };
     let process = process::resolve(&mut reader, numbers);
-    let target_groups = group::resolve(&mut reader, profile, numbers, &mut names.groups);
+    let target_groups = group::resolve(
+        &mut reader,
+        (profile, &process.runtime.availability_zone),
+        numbers,
+        &mut names.groups,
+    );
     let routing_controls = control::controls(&mut reader, &mut names);
     let health_checks = health::standalone(&mut reader, profile, numbers, &mut names);
     let regions = region::resolve(&mut reader, &mut names);

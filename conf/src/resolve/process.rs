@@ -99,6 +99,7 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
         shutdown_delay: numbers.shutdown_delay.default,
         health_memory: numbers.health_memory.default,
         max_probes: whole_or(None, numbers.max_probes.default),
+        availability_zone: String::new(),
         span: None,
     };
     let Some(table) = root.table("runtime") else {
@@ -112,6 +113,8 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
     runtime.health_memory = reader.duration_or("health-memory", &numbers.health_memory);
     let probes = reader.whole("max-probes", &numbers.max_probes);
     runtime.max_probes = whole_or(probes, numbers.max_probes.default);
+    let zone = reader.text("availability-zone");
+    runtime.availability_zone = zone.map_or("", |zone| zone.value).to_owned();
     runtime.span = Some(table.span);
     reader.finish();
     runtime

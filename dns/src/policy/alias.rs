@@ -91,7 +91,8 @@ impl GroupAlias {
     ) -> Self {
         let at = group;
         let group = config.group(at);
-        let targets = group.targets.iter().filter_map(|target| {
+        let used = group.targets.iter().filter(|target| group.uses(target));
+        let targets = used.filter_map(|target| {
             let (slot, _) = slots.target(&group.name, target.address)?;
             Some(GroupTarget {
                 slot,

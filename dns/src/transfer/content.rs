@@ -248,9 +248,9 @@ impl Resting<'_> {
                 of(&mut self.config.listener(*listener).advertise.iter().copied())
             }
             RoutedTarget::TargetGroup(group) => {
-                let targets = self.config.group(*group).targets.iter();
-                of(&mut targets
-                    .filter(|t| !t.backup && t.weight > 0)
+                let group = self.config.group(*group);
+                of(&mut (group.targets.iter())
+                    .filter(|t| !t.backup && t.weight > 0 && group.uses(t))
                     .map(|t| t.address.ip()))
             }
             RoutedTarget::Record(name) => match self.sets.get(&(name, record.rtype)) {

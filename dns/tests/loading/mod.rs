@@ -25,6 +25,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             shutdown_delay: Duration::ZERO,
             health_memory: Duration::ZERO,
             max_probes: 64,
+            availability_zone: String::new(),
             span: None,
         },
         logs: Logs {

@@ -198,7 +198,7 @@ pub(super) struct GroupEntry {
     pub(super) name: Arc<str>,
     pub(super) floors: Floors,
     pub(super) deregistration_delay: Duration,
-    /// Its registered targets.
+    /// Its registered targets that this process uses.
     pub(super) members: Vec<SlotId>,
     /// How long a share takes to grow to its whole; 0 = it has it at once.
     pub(super) slow_start: Duration,

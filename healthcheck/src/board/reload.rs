@@ -119,7 +119,8 @@ impl Core {
             let Some((slot, signal)) = found else {
                 continue;
             };
-            if let Some(entry) = self.groups.get_mut(&id) {
+            // Another zone's targets are probed and shown; they count for nothing here.
+            if let Some(entry) = self.groups.get_mut(&id).filter(|_| group.uses(target)) {
                 entry.members.push(slot);
             }
             if !self.keep_target(slot, group, target, (in_use, joins), now) {

@@ -135,7 +135,8 @@ impl Tier<'_> {
 
     /// The tier's picker. Hashing ones take over a table from `known`.
     fn picker(&self, known: &[Option<&Picker>]) -> Picker {
-        let role = |m: &&Member| m.weight > 0 && (self.role)(m);
+        let here = |m: &Member| m.condition != Condition::Elsewhere;
+        let role = |m: &&Member| m.weight > 0 && here(m) && (self.role)(m);
         let registered = self.members.iter().filter(role);
         let sticky = self.settings.sticky_by_source.then_some(Key::Source);
         let key = Key::of(self.settings.algorithm, self.settings.protocol);
@@ -229,6 +230,7 @@ impl Group {
             last_resort,
             cursor: before.map_or_else(Arc::default, |before| before.cursor.clone()),
             connection_ids: ConnectionIds::new(&settings, &members, before),
+            is_empty: (members.iter()).all(|m| m.condition == Condition::Elsewhere),
             settings,
             members,
             fail_open,
@@ -241,7 +243,7 @@ impl Group {
     /// be tried again. The caller counts the work with [`WorkerContext::begin`](
     /// crate::WorkerContext::begin) and, when the target fails, calls [`Tried::add`].
     pub fn pick<'a>(&'a self, rng: &mut SmallRng, origin: &Origin, tried: &Tried) -> Pick<'a> {
-        if self.members.is_empty() {
+        if self.is_empty {
             return Pick::None;
         }
         if tried.is_full() {

@@ -214,6 +214,21 @@ fn least_connections_uses_an_idle_group_in_turn() {
     assert_eq!(picks, [1, 2, 3, 1, 2, 3]);
 }
 
+#[test]
+fn another_zone_s_targets_get_nothing_whatever_their_health() {
+    for algorithm in Algorithm::ALL {
+        let here = member(1, 1, Condition::Unhealthy);
+        let there = member(2, 1, Condition::Elsewhere);
+        let group = group(algorithm, vec![here, there], true);
+        assert!((0..50).all(|_| picked(&group) == Some(1)), "{algorithm:?}");
+        let there = member(2, 1, Condition::Elsewhere);
+        let group = self::group(algorithm, vec![there], true);
+        let mut rng = SmallRng::seed_from_u64(1);
+        let pick = group.pick(&mut rng, &origin(1), &Tried::default());
+        assert!(matches!(pick, Pick::None), "nobody to wait for");
+    }
+}
+
 /// Picks by port of `count` requests, each done before the next; target 3 has `share` of its
 /// weight.
 fn picks_in_slow_start(algorithm: Algorithm, share: u8, count: usize) -> HashMap<u16, usize> {

@@ -148,7 +148,15 @@ fn report(
     let known = view.slots.target(&group.name, address);
     let suspect = known.is_some_and(|(_, signal)| signal.is_suspect());
     let live = admin.lb.target_status(&group.name, address);
-    let (status, reasons) = judge(health, suspect);
+    let (status, mut reasons) = judge(health, suspect);
+    if let (Some(target), Some(zone)) = (configured, &group.only_zone)
+        && !group.uses(target)
+    {
+        let theirs = &target.availability_zone;
+        reasons.push(format!(
+            "in availability zone `{theirs}`: gets no work from zone `{zone}` (cross-zone = false)"
+        ));
+    }
     TargetReport {
         target_group: group.name.clone(),
         address,

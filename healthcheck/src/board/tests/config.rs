@@ -67,6 +67,7 @@ impl ConfigText {
             dns_failover: one(),
             passive_health: None,
             slow_start: Duration::ZERO,
+            only_zone: None,
             health_check: TargetHealthCheck {
                 proxy_protocol_out: conf::ProxyProtocol::Off,
                 kind: TargetHealthCheckKind::Tcp(conf::TcpCheck::default()),
@@ -118,6 +119,23 @@ impl ConfigText {
     pub(super) fn passive(mut self, passive: PassiveHealth) -> Self {
         for group in &mut self.config.target_groups {
             group.passive_health = Some(passive);
+        }
+        self
+    }
+
+    /// Targets are in zone `a` or, from `port` on, in zone `b`; this process is in `a` and uses
+    /// only that.
+    pub(super) fn zone_from(mut self, port: u16) -> Self {
+        for group in &mut self.config.target_groups {
+            group.only_zone = Some("a".to_owned());
+            for target in &mut group.targets {
+                let zone = if target.address.port() < port {
+                    "a"
+                } else {
+                    "b"
+                };
+                target.availability_zone = zone.to_owned();
+            }
         }
         self
     }
@@ -185,6 +203,7 @@ impl ConfigText {
                 shutdown_delay: Duration::ZERO,
                 health_memory: Duration::ZERO,
                 max_probes: 64,
+                availability_zone: String::new(),
                 span: None,
             },
             logs: Logs {

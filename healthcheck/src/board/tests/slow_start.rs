@@ -1,4 +1,4 @@
-//! Who begins slowly, by ELB's rules.
+//! Who begins slowly, by ELB's rules; and whose health counts when a group has zones.
 
 use std::time::Duration;
 
@@ -62,6 +62,26 @@ async fn a_target_begins_anew_with_each_recovery_beside_a_settled_one() {
         script.pass(A);
         board.until("app", A, TargetState::Healthy).await;
         assert_eq!(share(board, A), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_zone_s_targets_are_probed_and_count_for_nothing() {
+    started(Script::passing(), async |board, script| {
+        board.serve(config(&[A, B, C]).zone_from(C), 1).await;
+        healthy(board, &[A, B, C]).await;
+        let group = board.group("app");
+        assert_eq!((group.registered, group.healthy), (2, 2));
+        script.fail(A);
+        script.fail(B);
+        board.until("app", A, TargetState::Unhealthy).await;
+        board.until("app", B, TargetState::Unhealthy).await;
+        assert!(board.group("app").fail_open, "whatever C says");
+        assert_eq!(board.target("app", C).state, TargetState::Healthy);
+        script.pass(A);
+        board.until("app", A, TargetState::Healthy).await;
+        assert_eq!(share(board, A), 100, "the settled one is elsewhere");
     })
     .await;
 }
