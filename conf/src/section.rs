@@ -278,6 +278,7 @@ impl Section {
                 "passive-health",
                 "slow-start",
                 "cross-zone",
+                "anomaly-mitigation",
                 "health-check",
             ],
             Self::Target => &[

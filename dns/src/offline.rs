@@ -196,6 +196,7 @@ fn target_health(word: Option<&str>) -> TargetHealth {
         deadline: None,
         description: Arc::from(""),
         slow_start: None,
+        anomaly: None,
         since: SystemTime::UNIX_EPOCH,
     }
 }

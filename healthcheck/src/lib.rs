@@ -34,7 +34,7 @@ pub use control::{ControlChange, ControlError, ControlStatus, SafetyRuleStatus};
 pub use details::{CheckDetails, ObservationDetails, PassiveDetails, TargetDetails};
 pub use memory::MemorySettings;
 pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
-pub use passive::{Tally, Traffic, TrafficOutcome};
+pub use passive::{Anomaly, Tally, Traffic, TrafficOutcome};
 #[doc(hidden)]
 pub use probe::answers;
 pub use probe::{tls_client, tls_fault};

@@ -36,6 +36,10 @@ const EJECTIONS_REFUSED: &str = "pointsman_ejections_refused_total";
 const FAIL_OPEN: &str = "pointsman_target_group_fail_open";
 /// Times a group began to fail open.
 const FAIL_OPEN_TOTAL: &str = "pointsman_fail_open_total";
+/// Targets whose traffic fails more than that of the others.
+const ANOMALOUS: &str = "pointsman_targets_anomalous";
+/// Targets that anomaly mitigation leaves less than their weight.
+const MITIGATED: &str = "pointsman_targets_mitigated";
 /// Targets that are ejected now.
 const EJECTED: &str = "pointsman_targets_ejected";
 /// Buckets from a loopback connect to Route 53's TCP limit, in seconds.
@@ -57,6 +61,8 @@ pub(crate) struct Metrics {
     ejected: IntGaugeVec,
     fail_open: IntGaugeVec,
     fail_open_total: IntCounterVec,
+    anomalous: IntGaugeVec,
+    mitigated: IntGaugeVec,
 }
 
 impl Metrics {
@@ -83,6 +89,10 @@ impl Metrics {
         let fail_open = "1 while a group uses all its targets for want of healthy ones.";
         let fail_open = Opts::new(FAIL_OPEN, fail_open);
         let fail_open_total = Opts::new(FAIL_OPEN_TOTAL, "Times a group began to fail open.");
+        let anomalous = "Targets whose traffic fails more often than that of the others.";
+        let anomalous = Opts::new(ANOMALOUS, anomalous);
+        let mitigated = "Targets that get less than their weight because of that.";
+        let mitigated = Opts::new(MITIGATED, mitigated);
         let ejected = Opts::new(EJECTED, "Targets that are ejected now.");
         Self {
             duration: HistogramVec::new(duration, &["protocol", "result"])
@@ -100,6 +110,8 @@ impl Metrics {
             ejections_refused: IntCounterVec::new(ejections_refused, &["target_group", "limit"])
                 .expect("a valid counter"),
             ejected: IntGaugeVec::new(ejected, &["target_group"]).expect("a valid gauge"),
+            anomalous: IntGaugeVec::new(anomalous, &["target_group"]).expect("a valid gauge"),
+            mitigated: IntGaugeVec::new(mitigated, &["target_group"]).expect("a valid gauge"),
             fail_open: IntGaugeVec::new(fail_open, &["target_group"]).expect("a valid gauge"),
             fail_open_total: IntCounterVec::new(fail_open_total, &["target_group"])
                 .expect("a valid counter"),
@@ -169,6 +181,25 @@ impl Metrics {
         }
     }
 
+    /// So many targets of `group` are anomalous, and so many get less for it; `None` = nobody looks.
+    pub(crate) fn anomalies(&self, group: &str, counts: Option<(usize, usize)>) {
+        let (anomalous, mitigated) = (&self.anomalous, &self.mitigated);
+        let set = |gauge: &IntGaugeVec, count: usize| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            gauge.with_label_values(&[group]).set(count);
+        };
+        match counts {
+            Some(counts) => {
+                set(anomalous, counts.0);
+                set(mitigated, counts.1);
+            }
+            None => {
+                let _absent = anomalous.remove_label_values(&[group]);
+                let _absent = mitigated.remove_label_values(&[group]);
+            }
+        }
+    }
+
     /// A group fails open, or not; `began` if it did not before.
     pub(crate) fn fail_open(&self, group: &str, is: bool, began: bool) {
         let labels = [group];
@@ -179,6 +210,7 @@ impl Metrics {
 
     /// The group is gone: so are its series.
     pub(crate) fn forget_group(&self, group: &str) {
+        self.anomalies(group, None);
         let _absent = self.fail_open.remove_label_values(&[group]);
         let _absent = self.fail_open_total.remove_label_values(&[group]);
         self.ejected(group, None);
@@ -231,6 +263,8 @@ impl Metrics {
         families.extend(self.ejections.collect());
         families.extend(self.ejections_refused.collect());
         families.extend(self.ejected.collect());
+        families.extend(self.anomalous.collect());
+        families.extend(self.mitigated.collect());
         families.extend(self.fail_open.collect());
         families.extend(self.fail_open_total.collect());
         families.push(target_health(table));

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::{CheckId, GroupId, OperatorState, ReasonCode, Roster, SlotId, Source, TargetState};
+use crate::{
+    Anomaly, CheckId, GroupId, OperatorState, ReasonCode, Roster, SlotId, Source, TargetState,
+};
 
 /// Publications a table remembers the changes of; a reader that missed more compiles anew.
 const REMEMBERED_PUBLICATIONS: usize = 64;
@@ -42,12 +44,21 @@ pub struct TargetHealth {
     /// When it began to take work again after a time without, if its share is to grow from then
     /// on (`slow-start`); kept when the whole share is reached.
     pub slow_start: Option<Instant>,
+    /// How its traffic stands beside that of the others; `None` without `anomaly-mitigation`.
+    pub anomaly: Option<Anomaly>,
 }
 
 impl TargetHealth {
-    /// The share of its weight that is due at `now` by its group's `slow-start`, in percent: grows
-    /// linearly, never 0.
+    /// The share of its weight that is due at `now`, in percent: what slow start and anomaly
+    /// mitigation leave of it; never 0.
     pub fn share(&self, slow_start: Duration, now: Instant) -> u8 {
+        let left = self.anomaly.unwrap_or_default().share;
+        let share = u16::from(self.grown(slow_start, now)) * u16::from(left) / 100;
+        share.max(1) as u8
+    }
+
+    /// How far it is in its group's `slow-start` at `now`, in percent: grows linearly, never 0.
+    pub fn grown(&self, slow_start: Duration, now: Instant) -> u8 {
         let Some(began) = self.slow_start.filter(|_| !slow_start.is_zero()) else {
             return 100;
         };

@@ -189,6 +189,7 @@ fn compile_group<'a>(
             target: live,
             weight: state.map_or(target.weight, |state| state.weight),
             share: state.map_or(100, |state| state.share(config.slow_start, now)),
+            is_growing: state.is_some_and(|state| state.grown(config.slow_start, now) < 100),
             backup: target.backup,
             server_id: target.server_id.clone(),
             condition: match state {

@@ -108,8 +108,11 @@ pub struct Member {
     pub target: Arc<Target>,
     /// Share of new work; 0 = none.
     pub weight: u16,
-    /// What of its weight is due now, in percent: less than 100 in slow start.
+    /// What of its weight is due now, in percent: less than 100 in slow start, and while its
+    /// traffic fails more than that of the others.
     pub share: u8,
+    /// It is in slow start.
+    pub(crate) is_growing: bool,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
     /// What QUIC connection IDs of it carry.
@@ -125,6 +128,7 @@ impl PartialEq for Member {
         Arc::ptr_eq(&self.target, &other.target)
             && (self.weight, self.share, self.backup) == (other.weight, other.share, other.backup)
             && (self.condition, self.fate) == (other.condition, other.fate)
+            && self.is_growing == other.is_growing
             && self.server_id == other.server_id
     }
 }
@@ -193,7 +197,7 @@ impl Group {
 
     /// True while some target is in slow start: it is to be compiled anew from time to time.
     pub(crate) fn is_growing(&self) -> bool {
-        self.members.iter().any(|member| member.share < 100)
+        self.members.iter().any(|member| member.is_growing)
     }
 }
 

@@ -253,7 +253,7 @@ fn show_target(target: &Value) -> String {
         ("registered by", cell(target, "registered-by")),
         ("operator", cell(target, "operator")),
         ("weight", cell(target, "weight")),
-        ("slow start", slow_start(target)),
+        ("share", share(target)),
         ("in flight", cell(target, "in-flight")),
         ("selected", cell(target, "selected")),
         ("traffic", cell(&probes["passive"], "summary")),
@@ -291,10 +291,10 @@ fn show_check(check: &Value) -> String {
     text
 }
 
-/// How far a target is that comes into its share; empty when it has it.
-fn slow_start(target: &Value) -> String {
+/// What of its weight a target has now; empty when that is all of it.
+fn share(target: &Value) -> String {
     match target["share"].as_u64() {
-        Some(share) if share < 100 => format!("{share} % of its share"),
+        Some(share) if share < 100 => format!("{share} % of its weight for now"),
         _ => String::new(),
     }
 }

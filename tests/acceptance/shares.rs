@@ -1,4 +1,4 @@
-//! Who gets work when not all targets are alike: slow start, zones, and fail-open with its numbers.
+//! Who gets work when not all targets are alike: slow start, zones, anomalies, and fail-open with its numbers.
 
 use super::ejection::{Moody, config, octets, status_of};
 use super::http_failover::Scene;
@@ -122,4 +122,34 @@ fn a_zone_has_its_own_targets_and_its_own_thresholds() {
     let target = pointsman.get(&path);
     let why = "in availability zone `b`: gets no work from zone `a` (cross-zone = false)";
     assert_eq!(target["reasons"][0], why, "{target}");
+}
+
+#[test]
+fn a_target_that_fails_more_than_the_others_gets_less() {
+    let services: Vec<Moody> = (11..14)
+        .map(|host| Moody::start(&format!("127.47.0.{host}")))
+        .collect();
+    let group = "algorithm = \"weighted-random\"\nanomaly-mitigation = \"on\"";
+    let mut pointsman = Pointsman::start(&config(&services, group));
+    let listener = pointsman.listener("web");
+    let path = format!("/api/v1/target-groups/app/targets/{}", services[0].address);
+    assert_eq!(
+        pointsman.get(&path)["anomaly-detection"]["result"],
+        "normal"
+    );
+    services[0].answer(500);
+    eventually("it is found out", || {
+        for _ in 0..60 {
+            status_of(listener);
+        }
+        pointsman.get(&path)["anomaly-detection"]["result"] == "anomalous"
+    });
+    let target = pointsman.get(&path);
+    assert_eq!(target["state"], "healthy", "{target}");
+    let detection = &target["anomaly-detection"];
+    assert_eq!(detection["mitigation-in-effect"], true, "{target}");
+    assert!(target["share"].as_u64().unwrap() < 100, "{target}");
+    assert_eq!(pointsman.metric("pointsman_targets_mitigated"), 1.0);
+    let said = "is anomalous: ";
+    (pointsman.program).wait_for_line("its numbers", |line| line.contains(said));
 }

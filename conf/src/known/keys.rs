@@ -86,7 +86,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // [[target-group]]
     later(TargetGroup, "max-in-flight", &[Number(0)], "targets would get any number of requests at once", "remove it; `max-connections` of the listener limits the whole"),
     later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
-    later(TargetGroup, "anomaly-mitigation", &[Word("off"), Flag(false)], "targets that answer with errors would keep their share", "use a health check that shows the errors"),
     later(TargetGroup, "target-control-port", &[], "targets could not say how much work they take", "remove it; `least-connections` gives busy targets less"),
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
     later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),

@@ -240,6 +240,9 @@ pub struct TargetGroup {
     /// How long the share of a target that becomes healthy takes to grow to its whole (ELB
     /// `slow_start`); 0 = off.
     pub slow_start: Duration,
+    /// Targets whose traffic fails more often than the others' get less of it (ELB
+    /// `anomaly_mitigation`).
+    pub anomaly_mitigation: bool,
     /// With `cross-zone = false` the availability zone of this process: targets of other zones are
     /// other processes' to use. `None` = all targets are used.
     pub only_zone: Option<String>,

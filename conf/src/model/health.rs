@@ -46,6 +46,24 @@ pub struct TargetHealthCheck {
     pub unhealthy_threshold: u32,
 }
 
+impl TargetHealthCheck {
+    /// How long a target's death takes to show at most, by probes alone: it dies just after one
+    /// began, and the last one needed waits for its timeout.
+    pub fn settles_down(&self) -> Duration {
+        self.settles(self.unhealthy_threshold)
+    }
+
+    /// How long its recovery takes to show at most.
+    pub fn settles_up(&self) -> Duration {
+        self.settles(self.healthy_threshold)
+    }
+
+    fn settles(&self, threshold: u32) -> Duration {
+        let more = self.fast_interval * threshold.saturating_sub(1);
+        self.interval + more + self.timeout
+    }
+}
+
 /// What a probe of a target does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetHealthCheckKind {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::address;
+use super::anomaly;
 use super::connection_id;
 use super::cross_zone;
 use super::defaults::Numbers;
@@ -80,6 +81,7 @@ fn group(
         termination::read(&mut reader, protocol, profile, numbers);
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
+    let anomaly_mitigation = anomaly::read(&mut reader, protocol, algorithm);
     let slow_start = slow_start::read(&mut reader, (algorithm, sticky_by_source), numbers);
     let hold = reader.duration_or("hold", &numbers.hold);
     let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
@@ -105,6 +107,7 @@ fn group(
         dns_failover,
         passive_health,
         slow_start,
+        anomaly_mitigation,
         only_zone,
         health_check,
     })

@@ -5,6 +5,7 @@
 
 mod address;
 mod alias;
+mod anomaly;
 mod audience;
 mod beyond;
 mod connection_id;

@@ -13,7 +13,7 @@ use super::Core;
 use super::entries::{GroupEntry, TargetEntry};
 use super::publication::Urgency;
 use crate::details::PassiveDetails;
-use crate::passive::{Cause, Detector, Limit, Look};
+use crate::passive::{Anomalies, Cause, Detector, Limit, Look};
 use crate::rollup::roll_up;
 use crate::{GroupHealth, OperatorState, SlotId, Tally, TargetState};
 
@@ -87,24 +87,22 @@ impl Core {
             return self.next_detection();
         }
         let groups: Vec<u32> = (self.groups.iter())
-            .filter(|(_, entry)| entry.detector.as_ref().is_some_and(|d| d.due() <= now))
+            .filter(|(_, entry)| due(entry).is_some_and(|at| at <= now))
             .map(|(&id, _)| id)
             .collect();
         for group in groups {
             self.detect_in(group, now);
+            self.look_for_anomalies(group, now);
         }
         self.detection = None;
         self.next_detection()
     }
 
     fn next_detection(&mut self) -> Option<Instant> {
-        let detectors = self
-            .groups
-            .values()
-            .filter_map(|group| group.detector.as_ref());
+        let groups = &self.groups;
         *self
             .detection
-            .get_or_insert_with(|| detectors.map(Detector::due).min())
+            .get_or_insert_with(|| groups.values().filter_map(due).min())
     }
 
     fn detect_in(&mut self, group: u32, now: Instant) {
@@ -271,13 +269,20 @@ impl Core {
     }
 }
 
+/// When a group's traffic is to be looked at next.
+fn due(group: &GroupEntry) -> Option<Instant> {
+    let ejections = group.detector.as_ref().map(Detector::due);
+    let anomalies = group.anomalies.as_ref().map(Anomalies::due);
+    [ejections, anomalies].into_iter().flatten().min()
+}
+
 /// No healthy target, or too few of them.
 fn is_too_few(health: GroupHealth) -> bool {
     health.healthy == 0 || health.fail_open
 }
 
 /// What is to be known of a target that is looked at.
-fn look(entry: &TargetEntry) -> Option<Look> {
+pub(super) fn look(entry: &TargetEntry) -> Option<Look> {
     let machine = &entry.machine;
     let traffic = entry.signal.traffic()?;
     let ready = machine.is_probed() && machine.operator() == OperatorState::Ready;

@@ -13,10 +13,12 @@ use crate::TargetState;
 use crate::details::ObservationDetails;
 use crate::log::Subject;
 use crate::machine::{CheckMachine, Machine};
-use crate::passive::Detector;
+use crate::passive::{Anomalies, Detector};
 use crate::probe::ProbePlan;
 use crate::rollup::Floors;
-use crate::{CheckHealth, GroupHealth, Observation, OperatorState, Signal, SlotId, TargetHealth};
+use crate::{
+    Anomaly, CheckHealth, GroupHealth, Observation, OperatorState, Signal, SlotId, TargetHealth,
+};
 
 /// Observations kept for details.
 const KEPT_OBSERVATIONS: usize = 5;
@@ -125,6 +127,8 @@ pub(super) struct TargetEntry {
     pub(super) kept_until: Option<Instant>,
     /// Its group had a settled healthy target when it was registered: it is to begin slowly.
     pub(super) joins: bool,
+    /// How its traffic stands beside that of the others, if its group watches that.
+    pub(super) anomaly: Option<Anomaly>,
     /// When its share began to grow; while it is healthy.
     pub(super) slow_start: Option<Instant>,
     /// As it was last made ready for publication.
@@ -162,6 +166,7 @@ impl TargetEntry {
         };
         TargetHealth {
             slow_start: self.slow_start,
+            anomaly: self.anomaly,
             ..health(&self.machine, weight, since)
         }
     }
@@ -189,6 +194,7 @@ pub(super) fn health(
         description: shown.description,
         since: since(shown.state),
         slow_start: None,
+        anomaly: None,
     }
 }
 
@@ -204,6 +210,8 @@ pub(super) struct GroupEntry {
     pub(super) slow_start: Duration,
     /// What traffic comes to, if `passive-health` wants to know.
     pub(super) detector: Option<Detector>,
+    /// Whose traffic fails more than that of the others, if the group wants to know.
+    pub(super) anomalies: Option<Anomalies>,
     /// As it was last published.
     pub(super) health: GroupHealth,
 }

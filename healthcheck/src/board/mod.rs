@@ -5,6 +5,7 @@
 //! [`HealthTable`](crate::HealthTable). Inputs that are ready together are taken together and
 //! published once. Nothing here blocks, and no lock is held: the task is the lock.
 
+mod anomalies;
 mod checks;
 mod controls;
 mod ejections;

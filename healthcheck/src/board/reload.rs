@@ -103,6 +103,7 @@ impl Core {
             members: Vec::new(),
             slow_start: group.slow_start,
             detector: None,
+            anomalies: None,
             health: roll_up(floors, std::iter::empty()),
         });
         entry.floors = floors;
@@ -139,6 +140,7 @@ impl Core {
             }
         }
         self.commit_detector(id, group.passive_health, now);
+        self.commit_anomalies(id, group.anomaly_mitigation, now);
     }
 
     /// Brings a known target in line with the configuration; false when it is not known.
@@ -195,6 +197,7 @@ impl Core {
                 self.publication.group(group);
             }
             self.commit_detector(group, None, now);
+            self.commit_anomalies(group, false, now);
         }
         for check in left_checks {
             self.schedule.remove(ProbeKey::Check(CheckId(check)));
@@ -312,6 +315,7 @@ fn new_target(
         probing: Probing::new(plan, Pace::of(&group.health_check)),
         kept_until: None,
         joins: false,
+        anomaly: None,
         slow_start: None,
         shown,
     }

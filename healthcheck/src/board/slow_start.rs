@@ -19,7 +19,7 @@ impl Core {
     ) -> Option<Instant> {
         let entry = self.targets.get(&slot)?;
         let comes = match from {
-            TargetState::Unhealthy => true,
+            TargetState::Unhealthy | TargetState::UnhealthyDraining => true,
             TargetState::Initial => entry.joins,
             _ => false,
         };
@@ -37,7 +37,7 @@ impl Core {
         members.any(|slot| {
             let shown = self.targets.get(slot).map(|entry| &entry.shown);
             shown.is_some_and(|shown| {
-                let whole = shown.share(group.slow_start, now) == 100;
+                let whole = shown.grown(group.slow_start, now) == 100;
                 shown.state == TargetState::Healthy && whole
             })
         })

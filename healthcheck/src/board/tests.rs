@@ -1,5 +1,6 @@
 //! The board with a scripted prober on a paused clock.
 
+mod anomalies;
 mod checks;
 mod config;
 mod controls;

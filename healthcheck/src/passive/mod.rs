@@ -5,11 +5,14 @@
 //! reads the counts and asks the group's [`Detector`], a pure state machine, who is to be ejected
 //! and when each comes back. Limits that depend on the state of others are the board's to ask.
 
+mod anomaly;
 mod detector;
 mod ejection;
 mod outcome;
 mod traffic;
 
+pub use anomaly::Anomaly;
+pub(crate) use anomaly::{Anomalies, Change};
 pub(crate) use detector::{Detector, Look};
 pub(crate) use ejection::{Cause, Ejection, Limit};
 pub use outcome::TrafficOutcome;

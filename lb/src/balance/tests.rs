@@ -27,6 +27,7 @@ fn member(port: u16, weight: u16, condition: Condition) -> Member {
         )),
         weight,
         share: 100,
+        is_growing: false,
         backup: false,
         server_id: Box::default(),
         condition,

@@ -162,6 +162,7 @@ pub(crate) fn health(state: TargetState) -> TargetHealth {
         deadline: None,
         description: "".into(),
         slow_start: None,
+        anomaly: None,
         since: SystemTime::UNIX_EPOCH,
     }
 }

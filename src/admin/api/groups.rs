@@ -1,6 +1,7 @@
 //! `/api/v1/target-groups`: what is balanced over, with roll-ups of health.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -46,6 +47,11 @@ pub(in crate::admin) struct ProbeReport {
     pub(in crate::admin) interval: String,
     fast_interval: String,
     timeout: String,
+    /// How long a death takes at most to show by probes alone, in milliseconds. With the TTL of
+    /// its names: how long DNS clients may go on to a dead target.
+    pub(in crate::admin) settles_down_ms: u64,
+    /// How long a recovery takes at most to show.
+    settles_up_ms: u64,
     healthy_threshold: u32,
     unhealthy_threshold: u32,
 }
@@ -117,9 +123,15 @@ fn probe_report(check: &TargetHealthCheck) -> ProbeReport {
         interval: moment::span(check.interval),
         fast_interval: moment::span(check.fast_interval),
         timeout: moment::span(check.timeout),
+        settles_down_ms: milliseconds(check.settles_down()),
+        settles_up_ms: milliseconds(check.settles_up()),
         healthy_threshold: check.healthy_threshold,
         unhealthy_threshold: check.unhealthy_threshold,
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A group's status and why.

@@ -40,8 +40,11 @@ pub(in crate::admin) struct TargetReport {
     /// Who registered it; null once deregistered.
     pub(in crate::admin) registered_by: Option<String>,
     configured_weight: Option<u16>,
-    /// What of its weight is due now, in percent: less than 100 in slow start.
+    /// What of its weight is due now, in percent: less than 100 in slow start, and while its
+    /// traffic fails more than that of the others.
     pub(in crate::admin) share: u8,
+    /// ELB's `AnomalyDetection`; null without `anomaly-mitigation`.
+    anomaly_detection: Option<AnomalyDetection>,
     availability_zone: String,
     backup: bool,
     pub(in crate::admin) in_flight: u64,
@@ -51,6 +54,14 @@ pub(in crate::admin) struct TargetReport {
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::admin) probes: Option<TargetDetails>,
+}
+
+/// How its traffic stands beside that of the others.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct AnomalyDetection {
+    result: &'static str,
+    mitigation_in_effect: bool,
 }
 
 /// GET a list.
@@ -173,6 +184,10 @@ fn report(
         registered: health.registered,
         registered_by: registered_by.map(ToString::to_string),
         configured_weight: configured.map(|target| target.weight),
+        anomaly_detection: health.anomaly.map(|anomaly| AnomalyDetection {
+            result: anomaly.as_str(),
+            mitigation_in_effect: anomaly.share < 100,
+        }),
         share: health.share(group.slow_start, Instant::now()),
         availability_zone: configured
             .map_or("", |target| &target.availability_zone)

@@ -1,5 +1,7 @@
 //! The page's balancer: listeners with their rules, target groups with their targets.
 
+use std::time::Duration;
+
 use super::super::api::groups::GroupReport;
 use super::super::api::listeners::ListenerReport;
 use super::super::api::targets::TargetReport;
@@ -83,7 +85,8 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
         .map(|path| format!(" {}", escape(path)))
         .unwrap_or_default();
     format!(
-        "<section><h2>{} {}</h2><p>{}, {}, {} of {} targets healthy; probed by {}{path} every {}</p>{}</section>\n",
+        "<section><h2>{} {}</h2><p>{}, {}, {} of {} targets healthy; probed by {}{path} every {}, so a \
+         death shows within {}</p>{}</section>\n",
         escape(&group.name),
         verdict(group.status, &group.reasons),
         group.protocol,
@@ -92,6 +95,7 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
         group.registered,
         check.protocol,
         check.interval,
+        moment::span(Duration::from_millis(check.settles_down_ms)),
         table(&columns, rows),
     )
 }
@@ -100,7 +104,7 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
 pub(super) fn weight(target: &TargetReport) -> String {
     match target.share {
         100 => target.weight.to_string(),
-        share => format!("{} ({share} % of it in slow start)", target.weight),
+        share => format!("{} ({share} % of it now)", target.weight),
     }
 }
 

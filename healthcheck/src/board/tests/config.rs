@@ -67,6 +67,7 @@ impl ConfigText {
             dns_failover: one(),
             passive_health: None,
             slow_start: Duration::ZERO,
+            anomaly_mitigation: false,
             only_zone: None,
             health_check: TargetHealthCheck {
                 proxy_protocol_out: conf::ProxyProtocol::Off,
@@ -119,6 +120,15 @@ impl ConfigText {
     pub(super) fn passive(mut self, passive: PassiveHealth) -> Self {
         for group in &mut self.config.target_groups {
             group.passive_health = Some(passive);
+        }
+        self
+    }
+
+    /// Who fails more than the others gets less.
+    pub(super) fn anomaly_mitigation(mut self) -> Self {
+        for group in &mut self.config.target_groups {
+            group.algorithm = Algorithm::WeightedRandom;
+            group.anomaly_mitigation = true;
         }
         self
     }
