@@ -11,7 +11,7 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, dns_service, location, private, region, transfer};
+use super::{Definitions, Names, dns_service, lints, location, private, region, transfer};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
@@ -305,6 +305,7 @@ impl Zones {
             reader.scope().report(bad_zone_name(name.value, name.span));
             return false;
         }
+        lints::zone(reader, name.value, name.span);
         let key = (record::plain(name.value), networks.to_vec());
         if let Some(first) = self.names.get(&key) {
             reader.scope().report(

@@ -17,6 +17,7 @@ mod dns;
 mod dns_service;
 mod group;
 mod health;
+mod lints;
 mod listener;
 mod local_names;
 mod location;

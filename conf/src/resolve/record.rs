@@ -9,6 +9,7 @@ use super::alias;
 use super::beyond;
 use super::defaults::Numbers;
 use super::dns::ttl;
+use super::lints;
 use super::sets::{self, SetContext};
 use super::{Definitions, Names};
 use crate::document::Table;
@@ -139,12 +140,13 @@ fn record(
         ttl_without_effect(&reader);
     }
     let span = reader.span();
-    reader.finish();
-    let (name, policy) = (name?, policy?);
-    if types.is_empty() || sets.is_empty() {
+    let ttl_span = reader.key_span("ttl");
+    let (Some(name), Some(policy), false) = (name, policy, types.is_empty() || sets.is_empty())
+    else {
+        reader.finish();
         return None;
-    }
-    Some(Record {
+    };
+    let record = Record {
         name: Spanned::new(name.value.to_owned(), name.span),
         types,
         policy,
@@ -154,7 +156,13 @@ fn record(
         ttl: own_ttl.unwrap_or(zone.ttl),
         sets,
         span,
-    })
+    };
+    // A set that is broken may be the one that is missing.
+    if record.policy == Policy::Simple || record.sets.len() == reader.tables("sets").len() {
+        lints::record(&reader, &record, ttl_span);
+    }
+    reader.finish();
+    Some(record)
 }
 
 fn types(reader: &mut Reader<'_>) -> Vec<Spanned<RecordType>> {
