@@ -34,6 +34,7 @@ pub(crate) enum Section {
     SafetyRule,
     Network,
     Region,
+    Latency,
     Home,
     Place,
     CidrCollection,
@@ -52,7 +53,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 41] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -79,6 +80,7 @@ impl Section {
         Self::SafetyRule,
         Self::Network,
         Self::Region,
+        Self::Latency,
         Self::Home,
         Self::Place,
         Self::CidrCollection,
@@ -147,6 +149,7 @@ impl Section {
             Self::SafetyRule => "[[safety-rule]]",
             Self::Network => "[[network]]",
             Self::Region => "[[region]]",
+            Self::Latency => "[[latency]]",
             Self::Home => "`home`",
             Self::Place => "a place such as `location`",
             Self::CidrCollection => "[[cidr-collection]]",
@@ -181,6 +184,7 @@ impl Section {
                 "safety-rule",
                 "network",
                 "region",
+                "latency",
                 "cidr-collection",
                 "tsig-key",
                 "dns",
@@ -379,6 +383,7 @@ impl Section {
                 "coordinates",
             ],
             Self::Region => &["name", "country", "coordinates"],
+            Self::Latency => &["networks", "country", "continent", "subdivision", "regions"],
             Self::Home => &[
                 "continent",
                 "country",

@@ -35,6 +35,7 @@ fn expected(fields: &[&str]) -> Whereabouts {
         place,
         coordinates: point.and_then(|(n, e)| Coordinates::from_degrees(n, e)),
         region: None,
+        latency: None,
     }
 }
 

@@ -32,7 +32,6 @@ const NO_LOG: &str = "nothing would be written there";
 #[rustfmt::skip]
 pub(super) const LATER: &[LaterKey] = &[
     // The top level.
-    later(Root, "latency", &[Empty], NO_LOCATION, REMOVE),
     later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Root, "etcd", &[Empty], "this process would share neither configuration nor health with others", "remove it; each process reads its own file"),
     later(Root, "oidc", &[Empty], "nobody would be asked to log in", "keep the admin surface on loopback"),
@@ -103,6 +102,8 @@ pub(super) const LATER: &[LaterKey] = &[
     later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
     later(HealthCheck, "metric", &[], "no CloudWatch would be asked", "use type `metric` with `url` and `query`, which ask a Prometheus server"),
     later(HealthCheck, "insufficient-data-health-status", &[], "it would not say what counts while there is no data", "use `insufficient-data`"),
+    // [[latency]]
+    later(Latency, "asn", &[], "clients would not be told apart by their provider", "give `networks`"),
     // [[network]]
     later(Network, "availability-zone", &[], "its clients would get targets of all availability zones", REMOVE),
     // [dns]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::{Coordinates, RegionIdx};
+use super::{Coordinates, LatencyIdx, RegionIdx};
 
 /// A continent as Route 53 counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -207,6 +207,8 @@ pub struct Whereabouts {
     pub coordinates: Option<Coordinates>,
     /// The region they are in, whose coordinates these are.
     pub region: Option<RegionIdx>,
+    /// Whose round-trip times a table of their network gives.
+    pub latency: Option<LatencyIdx>,
 }
 
 impl From<Place> for Whereabouts {

@@ -13,6 +13,7 @@ mod dns_service;
 mod filter;
 mod group;
 mod health;
+mod latency;
 mod listener;
 mod location;
 mod metric;
@@ -42,6 +43,7 @@ pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,
 };
+pub use latency::{Latency, LatencyClients, LatencyIdx};
 pub use listener::{Listener, ListenerIdx, ListenerProtocol, UdpSettings};
 pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
@@ -86,6 +88,8 @@ pub struct Config {
     pub regions: Vec<Region>,
     /// Networks whose whereabouts are said, in the order of the file.
     pub networks: Vec<Network>,
+    /// Round-trip times that are known, in the order of the file; [`LatencyIdx`] points here.
+    pub latencies: Vec<Latency>,
     /// `[[tsig-key]]`.
     pub tsig_keys: Vec<TsigKey>,
     /// In the order of the file; [`CollectionIdx`] points here.

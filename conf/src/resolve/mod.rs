@@ -17,6 +17,7 @@ mod dns;
 mod dns_service;
 mod group;
 mod health;
+mod latency;
 mod lints;
 mod listener;
 mod local_names;
@@ -100,6 +101,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     let regions = region::resolve(&mut reader, &mut names);
     let networks = location::networks(&mut reader, &regions, &mut names);
     let cidr_collections = location::collections(&mut reader, profile, &mut names);
+    let latencies = latency::resolve(&mut reader, &networks, &mut names);
     let sources = Sources {
         networks: &networks,
         collections: &cidr_collections,
@@ -137,6 +139,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
         safety_rules,
         regions,
         networks,
+        latencies,
         tsig_keys,
         cidr_collections,
         dns: dns.map(|dns| dns.model),

@@ -95,6 +95,7 @@ pub(super) fn whereabouts(
             place: region.country.map_or(Place::default(), Place::in_country),
             coordinates: Some(region.coordinates),
             region: index,
+            latency: None,
         });
     }
     let has_point = reader.has("coordinates");
@@ -115,5 +116,6 @@ pub(super) fn whereabouts(
         place,
         coordinates,
         region: None,
+        latency: None,
     })
 }

@@ -8,6 +8,7 @@
 mod country;
 pub(crate) mod distance;
 mod geography;
+mod latency;
 mod levels;
 mod located;
 mod mmdb;
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 pub use country::built_in_date;
 pub(crate) use geography::Geography;
 use ipnet::IpNet;
+pub(crate) use latency::{Latencies, Rtt};
 use levels::Levels;
 pub use located::Located;
 pub(crate) use located::Stamp;

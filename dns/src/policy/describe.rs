@@ -7,10 +7,11 @@ use conf::{Audience, Config, FailoverRole, Place, Policy, Whereabouts};
 use healthcheck::HealthTable;
 
 use super::Routes;
-use super::order::{distance_km, rtt_ms};
+use super::order::distance_km;
 use super::plan::EVERYONE;
 use super::route::{Route, RouteData, RouteSet, Under};
 use super::{Decisions, Member};
+use crate::location::{Latencies, Rtt};
 use crate::zone::RoutedIdx;
 
 /// A record in words.
@@ -111,7 +112,7 @@ impl Routes {
             choice,
             healthy: member.healthy,
             health: self.health_words(set, member, background),
-            details: detail_words(route, set, background),
+            details: detail_words(route, set, background, &self.latencies),
             leads_to: self.target_words(&set.data, background.config),
         }
     }
@@ -201,7 +202,12 @@ fn met(is_met: bool, what: &str) -> String {
 }
 
 /// What else the policy sees of a set.
-fn detail_words(route: &Route, set: &RouteSet, background: Background<'_>) -> Vec<String> {
+fn detail_words(
+    route: &Route,
+    set: &RouteSet,
+    background: Background<'_>,
+    latencies: &Latencies,
+) -> Vec<String> {
     let Background { config, there, .. } = background;
     let mut words = Vec::new();
     match set.role {
@@ -228,9 +234,11 @@ fn detail_words(route: &Route, set: &RouteSet, background: Background<'_>) -> Ve
         }
         Audience::Region(region) => {
             let name = &config.region(region).name;
-            let rtt = rtt_ms(set.audience, &there, &config.regions);
             words.push(format!("region {name}"));
-            words.push(measured(rtt, "ms"));
+            words.push(match latencies.rtt(region, &there) {
+                Rtt::Given(ms) => measured(ms, "ms by [[latency]]"),
+                Rtt::Modelled(ms) => measured(ms, "ms"),
+            });
         }
         Audience::Near { coordinates, bias } => {
             let (north, east) = (coordinates.latitude(), coordinates.longitude());

@@ -3,9 +3,10 @@
 //!
 //! Called when plans are made, for each place that clients are told apart by; never per query.
 
-use conf::{Audience, Coordinates, Place, Region, Whereabouts};
+use conf::{Audience, Place, Whereabouts};
 
-use crate::location::distance::{biased, modelled_rtt, point};
+use crate::location::Latencies;
+use crate::location::distance::{biased, point};
 
 /// A set as far as its place counts.
 #[derive(Debug)]
@@ -37,10 +38,11 @@ pub(super) fn by_place(candidates: &[Candidate<'_>], whereabouts: &Whereabouts) 
 pub(super) fn by_latency(
     candidates: &[Candidate<'_>],
     whereabouts: &Whereabouts,
-    regions: &[Region],
+    latencies: &Latencies,
 ) -> Vec<usize> {
-    ranked(candidates, |audience| {
-        rtt_ms(audience, whereabouts, regions)
+    ranked(candidates, |audience| match audience {
+        Audience::Region(region) => latencies.rtt(region, whereabouts).ms(),
+        _ => f64::INFINITY,
     })
 }
 
@@ -49,35 +51,18 @@ pub(super) fn by_distance(candidates: &[Candidate<'_>], whereabouts: &Whereabout
     ranked(candidates, |audience| distance_km(audience, whereabouts))
 }
 
-/// Milliseconds between clients and a set's region; infinite when they are not known. Clients in the
-/// region itself are nearest to it.
-pub(super) fn rtt_ms(audience: Audience, whereabouts: &Whereabouts, regions: &[Region]) -> f64 {
-    match audience {
-        Audience::Region(region) if whereabouts.region == Some(region) => 0.0,
-        Audience::Region(region) => regions.get(region.0).map_or(f64::INFINITY, |region| {
-            apart(whereabouts, region.coordinates, modelled_rtt)
-        }),
-        _ => f64::INFINITY,
-    }
-}
-
 /// Kilometres between clients and a set as its bias makes them seem; infinite when not known.
 pub(super) fn distance_km(audience: Audience, whereabouts: &Whereabouts) -> f64 {
     match audience {
-        Audience::Near { coordinates, bias } => biased(
-            apart(whereabouts, coordinates, Coordinates::distance_km),
-            bias,
-        ),
+        Audience::Near { coordinates, bias } => {
+            let there = point(whereabouts);
+            biased(
+                there.map_or(f64::INFINITY, |there| there.distance_km(coordinates)),
+                bias,
+            )
+        }
         _ => f64::INFINITY,
     }
-}
-
-fn apart(
-    whereabouts: &Whereabouts,
-    from: Coordinates,
-    measure: fn(Coordinates, Coordinates) -> f64,
-) -> f64 {
-    point(whereabouts).map_or(f64::INFINITY, |there| measure(from, there))
 }
 
 fn ranked(candidates: &[Candidate<'_>], cost: impl Fn(Audience) -> f64) -> Vec<usize> {
@@ -100,6 +85,8 @@ fn ranked(candidates: &[Candidate<'_>], cost: impl Fn(Audience) -> f64) -> Vec<u
 
 #[cfg(test)]
 mod tests {
+    use conf::Coordinates;
+
     use super::*;
 
     fn at(latitude: f64, longitude: f64) -> Coordinates {

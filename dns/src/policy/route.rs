@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use conf::{
-    Audience, CheckIdx, CidrCollection, CollectionIdx, FailoverRole, Policy, RecordType, Region,
-};
+use conf::{Audience, CheckIdx, CidrCollection, CollectionIdx, FailoverRole, Policy, RecordType};
 use healthcheck::{CheckId, HealthTable};
 
 use super::alias::{GroupAlias, ListenerAlias};
@@ -14,6 +12,7 @@ use super::case::Sets;
 use super::order::{self, Candidate};
 use super::plan::{Class, Places, Plan};
 use super::{Case, Decision, Decisions, Member, Outcome, Rules, sticky};
+use crate::location::Latencies;
 use crate::name::Name;
 use crate::wire::Blob;
 use crate::zone::{BlobPlace, RoutedIdx};
@@ -68,7 +67,7 @@ impl Route {
         &self,
         places: &mut Places<'_>,
         collection: Option<&CidrCollection>,
-        regions: &[Region],
+        latencies: &Latencies,
     ) -> Option<Plan> {
         let candidates: Vec<Candidate<'_>> = self
             .sets
@@ -88,7 +87,7 @@ impl Route {
                 Plan::of_whereabouts(places, alike(), |there| order::by_place(candidates, there))
             }
             Policy::Latency => Plan::of_whereabouts(places, alike(), |there| {
-                order::by_latency(candidates, there, regions)
+                order::by_latency(candidates, there, latencies)
             }),
             Policy::Geoproximity => Plan::of_whereabouts(places, alike(), |there| {
                 order::by_distance(candidates, there)

@@ -16,7 +16,7 @@ use super::route::{Route, RouteData, RouteSet, Under};
 use super::sticky;
 use super::{Decision, Decisions, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
-use crate::location::{Geography, Located};
+use crate::location::{Geography, Latencies, Located};
 use crate::name::Name;
 use crate::wire::Blob;
 use crate::zone::{RoutedIdx, SetData, ZoneTable};
@@ -27,6 +27,8 @@ pub(crate) struct Routes {
     pub(super) records: Vec<Route>,
     /// Where clients are, if any record asks.
     pub(crate) geography: Option<Arc<Geography>>,
+    /// How long packets take.
+    pub(super) latencies: Latencies,
     /// Aliases after what they lead to.
     order: Vec<RoutedIdx>,
     /// Each record's position in `order`.
@@ -100,13 +102,14 @@ impl Routes {
             None => Geography::new(config, &Located::built_in()),
         };
         let mut places = Places::new(&geography);
+        self.latencies = Latencies::new(config);
         for &record in &self.order {
             let index = record as usize;
             let Some(route) = self.records.get(index) else {
                 continue;
             };
             let collection = route.collection.map(|at| config.cidr_collection(at));
-            let own = route.own_plan(&mut places, collection, &config.regions);
+            let own = route.own_plan(&mut places, collection, &self.latencies);
             let sets = route.sets.iter().enumerate();
             let targets = sets.filter_map(|(set, RouteSet { data, .. })| match data {
                 RouteData::Record(target) => {

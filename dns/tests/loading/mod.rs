@@ -41,6 +41,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         safety_rules: Vec::new(),
         regions: Vec::new(),
         networks: Vec::new(),
+        latencies: Vec::new(),
         tsig_keys: Vec::new(),
         cidr_collections: Vec::new(),
         dns: Some(Dns {

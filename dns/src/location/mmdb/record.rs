@@ -80,6 +80,7 @@ impl<'f> Said<'f> {
             coordinates: coordinates
                 .and_then(|(north, east)| Coordinates::from_degrees(north, east)),
             region: None,
+            latency: None,
         }
     }
 }

@@ -229,6 +229,7 @@ impl ConfigText {
             safety_rules: Vec::new(),
             regions: Vec::new(),
             networks: Vec::new(),
+            latencies: Vec::new(),
             tsig_keys: Vec::new(),
             cidr_collections: Vec::new(),
             dns: None,

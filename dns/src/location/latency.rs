@@ -1,0 +1,86 @@
+//! Round-trip times between clients and regions: those that `[[latency]]` tables give, else those
+//! that distance suggests.
+//!
+//! Asked when plans are made and by explanations, never per query. A table of the client's network
+//! goes before one of its country, that before one of its continent; regions that a table leaves
+//! out are looked up in the next.
+
+use std::collections::HashMap;
+
+use conf::{
+    Config, Continent, Country, LatencyClients, LatencyIdx, Region, RegionIdx, Whereabouts,
+};
+
+use super::distance::{modelled_rtt, point};
+
+type Times = HashMap<RegionIdx, f64>;
+
+/// Every table of a configuration, by whose it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latencies {
+    of_networks: HashMap<LatencyIdx, Times>,
+    of_countries: HashMap<Country, Times>,
+    of_continents: HashMap<Continent, Times>,
+    regions: Vec<Region>,
+}
+
+/// A round-trip time and where it is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rtt {
+    /// A table gives it.
+    Given(f64),
+    /// Distance suggests it; infinite when the client is nowhere.
+    Modelled(f64),
+}
+
+impl Rtt {
+    /// Milliseconds.
+    pub(crate) fn ms(self) -> f64 {
+        match self {
+            Self::Given(ms) | Self::Modelled(ms) => ms,
+        }
+    }
+}
+
+impl Latencies {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut all = Self {
+            regions: config.regions.clone(),
+            ..Self::default()
+        };
+        for (index, table) in (0..).map(LatencyIdx).zip(&config.latencies) {
+            let times = table.regions.iter().copied().collect();
+            match &table.clients {
+                LatencyClients::Networks(_) => all.of_networks.insert(index, times),
+                LatencyClients::Country(country) => {
+                    all.of_countries.insert(*country, times).and(None)
+                }
+                LatencyClients::Continent(at) => all.of_continents.insert(*at, times).and(None),
+            };
+        }
+        all
+    }
+
+    /// Between clients and a region. Clients in the region itself are nearest to it.
+    pub(crate) fn rtt(&self, region: RegionIdx, there: &Whereabouts) -> Rtt {
+        let network = there.latency.and_then(|table| self.of_networks.get(&table));
+        let country = there
+            .place
+            .country
+            .and_then(|at| self.of_countries.get(&at));
+        let continent = there
+            .place
+            .continent
+            .and_then(|at| self.of_continents.get(&at));
+        let mut tables = [network, country, continent].into_iter().flatten();
+        if let Some(ms) = tables.find_map(|times| times.get(&region)) {
+            return Rtt::Given(*ms);
+        }
+        if there.region == Some(region) {
+            return Rtt::Modelled(0.0);
+        }
+        let at = self.regions.get(region.0).map(|region| region.coordinates);
+        let ends = point(there).zip(at);
+        Rtt::Modelled(ends.map_or(f64::INFINITY, |(from, to)| modelled_rtt(from, to)))
+    }
+}
