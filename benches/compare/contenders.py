@@ -149,7 +149,7 @@ def start_haproxy(scene: Scene) -> Server:
 
 
 def start_gdnsd(scene: Scene) -> Server:
-    """gdnsd with the static zone and, through its weighted plugin, the weighted one."""
+    """gdnsd with the static zone and, through its plugins, the weighted and located ones."""
     folder = scene.workspace.directory / "gdnsd"
 
     def command(config: Path) -> list[str]:
@@ -161,6 +161,7 @@ def start_gdnsd(scene: Scene) -> Server:
         "blue_weight": zones.BLUE[1],
         "green": zones.GREEN[0],
         "green_weight": zones.GREEN[1],
+        **zones.gdnsd_places(),
     }
     return launch(scene, "gdnsd", PEERS / "gdnsd.conf", command, ("dns",), weights)
 
@@ -194,6 +195,11 @@ def start_pointsman(
     extra = {
         "weighted_zone": zones.WEIGHTED_ZONE,
         "weighted_records": zones.weighted_records(),
+        "tree_zone": zones.TREE_ZONE,
+        "tree_records": zones.tree_records(),
+        "located_zone": zones.LOCATED_ZONE,
+        "located_records": zones.located_records(),
+        "network_tables": zones.network_tables(),
     }
     return launch(
         scene,
@@ -213,7 +219,7 @@ def pointsman(program: str) -> Contender:
     return Contender(
         "pointsman",
         program,
-        BALANCES | {"udp", "dns", "weighted"},
+        BALANCES | {"udp", "dns", "weighted", "located"},
         ("version",),
         lambda scene: start_pointsman(scene, program),
     )
@@ -222,7 +228,7 @@ def pointsman(program: str) -> Contender:
 PEER_CONTENDERS = (
     Contender("nginx", "nginx", BALANCES | {"udp"}, ("-v",), start_nginx),
     Contender("haproxy", "haproxy", BALANCES, ("-v",), start_haproxy),
-    Contender("gdnsd", "gdnsd", frozenset({"dns", "weighted"}), ("-?",), start_gdnsd),
+    Contender("gdnsd", "gdnsd", frozenset({"dns", "weighted", "located"}), ("-?",), start_gdnsd),
     Contender("nsd", "nsd", frozenset({"dns"}), ("-v",), start_nsd),
     Contender("knot", "knotd", frozenset({"dns"}), ("-V",), start_knot),
 )

@@ -54,5 +54,7 @@ def set_scene(
     gdnsd_folder = workspace.folder("gdnsd-zones")
     zones.write_static_zone(gdnsd_folder)
     zones.write_gdnsd_weighted_zone(gdnsd_folder)
+    zones.write_gdnsd_tree_zone(gdnsd_folder)
+    zones.write_gdnsd_located_zone(gdnsd_folder)
     targets = start_targets(workspace, programs, load_cpu)
     return Scene(workspace, server_cpu, folder, gdnsd_folder, targets)

@@ -1,21 +1,35 @@
 """The zones of the DNS workloads, and a resolver small enough to check their answers with.
 
 All nameservers load the same 10,000 static names from one zone file. The weighted names exist only
-where a server can weigh: as a zone file with gdnsd's DYNA, as `[[zone.record]]` for Pointsman.
+where a server can weigh: as a zone file with gdnsd's DYNA, as `[[zone.record]]` for Pointsman. So do
+the names of trees, which are weighted ones behind three levels of aliases for Pointsman and one level for
+gdnsd, and the located names, for clients of the same networks in both.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from collections.abc import Callable
 
 STATIC_ZONE = "example.test"
 WEIGHTED_ZONE = "weighted.test"
+TREE_ZONE = "tree.test"
+LOCATED_ZONE = "located.test"
 STATIC_NAMES = 10_000
 WEIGHTED_NAMES = 100
+LOCATED_NAMES = 100
+# Every one under the static zone, none of them there.
+MISSING_NAMES = 100_000
+# /20 networks of 10.0.0.0/8, a third in each place; the rest of the world is in the first.
+NETWORKS = 3_000
+PLACES = (("DE", "192.0.2.20"), ("US", "192.0.2.21"), ("JP", "192.0.2.22"))
+# Networks that clients are of, by ECS: every place and nowhere.
+CLIENTS = 10_000
 TTL = 300
 BLUE = ("192.0.2.10", 90)
 GREEN = ("192.0.2.11", 10)
@@ -46,6 +60,48 @@ def weighted_name(index: int) -> str:
     return f"split{index:03d}.{WEIGHTED_ZONE}"
 
 
+def tree_name(index: int) -> str:
+    """The index-th name of a tree."""
+    return f"tree{index:03d}.{TREE_ZONE}"
+
+
+def located_name(index: int) -> str:
+    """The index-th located name."""
+    return f"near{index:03d}.{LOCATED_ZONE}"
+
+
+def missing_name(index: int, chance: random.Random) -> str:
+    """A name below the static zone that does not exist."""
+    label = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=12))
+    return f"{label}{index:06d}.{STATIC_ZONE}"
+
+
+def networks() -> dict[str, list[str]]:
+    """Networks by place, the same in every run."""
+    numbers = random.Random(3).sample(range(4096), NETWORKS)
+    found: dict[str, list[str]] = {place: [] for place, _ in PLACES}
+    for at, number in enumerate(numbers):
+        place, _ = PLACES[at % len(PLACES)]
+        found[place].append(f"10.{number >> 4}.{(number & 15) << 4}.0/20")
+    return found
+
+
+def place_of(client: str) -> str:
+    """The address that a client's place is answered."""
+    network = ipaddress.ip_network(client)
+    around = str(network.supernet(new_prefix=20)) if network.prefixlen > 20 else client
+    for place, blocks in networks().items():
+        if around in blocks:
+            return dict(PLACES)[place]
+    return PLACES[0][1]
+
+
+def clients() -> list[str]:
+    """/24 networks that ask, inside and outside of the networks that are known."""
+    chance = random.Random(4)
+    return [f"10.{chance.randrange(256)}.{chance.randrange(256)}.0/24" for _ in range(CLIENTS)]
+
+
 def apex(serial: int) -> str:
     """The records every zone file begins with."""
     return (
@@ -73,6 +129,102 @@ def write_gdnsd_weighted_zone(folder: Path) -> None:
     (folder / WEIGHTED_ZONE).write_text(apex(1) + "".join(records))
 
 
+def write_gdnsd_tree_zone(folder: Path) -> None:
+    """Writes the zone file of the trees' names for gdnsd, which has one level."""
+    records = (
+        f"{tree_name(index).split('.')[0]} {TTL} DYNA weighted!split\n"
+        for index in range(WEIGHTED_NAMES)
+    )
+    (folder / TREE_ZONE).write_text(apex(1) + "".join(records))
+
+
+def write_gdnsd_located_zone(folder: Path) -> None:
+    """Writes the zone file of the located names in gdnsd's own terms."""
+    records = (
+        f"{located_name(index).split('.')[0]} {TTL} DYNA geoip!site\n"
+        for index in range(LOCATED_NAMES)
+    )
+    (folder / LOCATED_ZONE).write_text(apex(1) + "".join(records))
+
+
+def gdnsd_places() -> dict[str, str]:
+    """Networks and addresses of places for gdnsd's geoip plugin."""
+    nets = "\n".join(
+        f"          {block} => [ {place} ]" for place, blocks in networks().items() for block in blocks
+    )
+    addresses = "\n".join(f"          {place} => {address}" for place, address in PLACES)
+    return {"places": ", ".join(place for place, _ in PLACES), "nets": nets, "dcmap": addresses}
+
+
+def located_records() -> str:
+    """The located names as Pointsman's configuration."""
+    sets = "".join(
+        f"""  {{ id = "{place}", location = {{ country = "{place}" }}, values = ["{address}"] }},\n"""
+        for place, address in PLACES
+    )
+    sets += f"""  {{ id = "rest", location = "default", values = ["{PLACES[0][1]}"] }},\n"""
+    return "\n".join(
+        f"""[[zone.record]]
+name = "{located_name(index).split('.')[0]}"
+type = "A"
+policy = "geolocation"
+ttl = {TTL}
+sets = [
+{sets}]
+"""
+        for index in range(LOCATED_NAMES)
+    )
+
+
+def network_tables() -> str:
+    """The networks as Pointsman's configuration."""
+    return "\n".join(
+        f"""[[network]]
+name = "{place}"
+cidrs = [{", ".join(f'"{block}"' for block in blocks)}]
+country = "{place}"
+"""
+        for place, blocks in networks().items()
+    )
+
+
+def tree_records() -> str:
+    """Trees of three levels as Pointsman's configuration: weighted, failover, weighted."""
+    branches = "\n".join(
+        f"""[[zone.record]]
+name = "{colour}"
+type = "A"
+policy = "failover"
+sets = [
+  {{ id = "first", failover = "primary", alias = {{ record = "{colour}-leaf" }} }},
+  {{ id = "second", failover = "secondary", values = ["192.0.2.99"] }},
+]
+[[zone.record]]
+name = "{colour}-leaf"
+type = "A"
+policy = "weighted"
+ttl = {TTL}
+sets = [
+  {{ id = "one", weight = 1, values = ["{address}"] }},
+  {{ id = "two", weight = 0, values = ["192.0.2.98"] }},
+]
+"""
+        for colour, (address, _) in (("blue", BLUE), ("green", GREEN))
+    )
+    return branches + "\n".join(
+        f"""[[zone.record]]
+name = "{tree_name(index).split('.')[0]}"
+type = "A"
+policy = "weighted"
+sets = [
+  {{ id = "blue", weight = {BLUE[1]}, alias = {{ record = "blue" }} }},
+  {{ id = "green", weight = {GREEN[1]}, alias = {{ record = "green" }} }},
+]
+"""
+        for index in range(WEIGHTED_NAMES)
+    )
+
+
 def weighted_records() -> str:
     """The weighted names as Pointsman's configuration."""
     return "\n".join(
@@ -91,23 +243,43 @@ sets = [
 
 
 def write_names(folder: Path) -> dict[str, Path]:
-    """Writes the names to ask for, per workload, in an order that is the same in every run."""
+    """Writes what to ask for, per workload, in an order that is the same in every run.
+
+    A line is a name, and after a blank the network of the client that asks, if it is said.
+    """
     shuffled = random.Random(1)
     static = [static_name(index) for index in range(STATIC_NAMES)]
     weighted = [weighted_name(index) for index in range(WEIGHTED_NAMES)]
+    trees = [tree_name(index) for index in range(WEIGHTED_NAMES)]
+    located = [
+        f"{located_name(index % LOCATED_NAMES)} {client}" for index, client in enumerate(clients())
+    ]
+    missing = [missing_name(index, shuffled) for index in range(MISSING_NAMES)]
     paths = {}
-    for workload, names in (("dns", static), ("dns-weighted", weighted)):
+    for workload, names in (
+        ("dns", static),
+        ("dns-missing", missing),
+        ("dns-weighted", weighted),
+        ("dns-tree", trees),
+        ("dns-located", located),
+    ):
         shuffled.shuffle(names)
         paths[workload] = folder / f"{workload}.names"
         paths[workload].write_text("\n".join(names) + "\n")
     return paths
 
 
-def query_packet(name: str, identity: int) -> bytes:
-    """A query for a name's A record, with EDNS."""
+def query_packet(name: str, identity: int, client: str | None = None) -> bytes:
+    """A query for a name's A record, with EDNS, for a client's network if there is one (RFC 7871)."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     header = struct.pack("!6H", identity, 0, 1, 0, 0, 1)
-    opt = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+    option = b""
+    if client:
+        network = ipaddress.ip_network(client)
+        octets = network.network_address.packed[: (network.prefixlen + 7) // 8]
+        data = struct.pack("!HBB", 1, network.prefixlen, 0) + octets
+        option = struct.pack("!HH", 8, len(data)) + data
+    opt = b"\0" + struct.pack("!HHIH", 41, 1232, 0, len(option)) + option
     return header + labels + b"\0" + struct.pack("!HH", 1, 1) + opt
 
 
@@ -138,12 +310,12 @@ def parse_answer(packet: bytes) -> Answer:
     return Answer(flags & 15, bool(flags & 0x0400), frozenset(records))
 
 
-def ask(port: int, name: str) -> Answer:
+def ask(port: int, name: str, client: str | None = None) -> Answer:
     """Asks the server at 127.0.0.1:port over UDP; raises OSError without a usable answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.settimeout(ANSWER_SECONDS)
         udp.connect(("127.0.0.1", port))
-        udp.send(query_packet(name, random.getrandbits(16)))
+        udp.send(query_packet(name, random.getrandbits(16), client))
         packet = udp.recv(4096)
     try:
         return parse_answer(packet)
@@ -167,14 +339,45 @@ def wrong_static_answer(port: int) -> str | None:
     return None if found == Answer(3, True, frozenset()) else f"a name that is not there: {found}"
 
 
+def wrong_missing_answer(port: int) -> str | None:
+    """What is wrong with what the server says of names that are not there, if anything."""
+    chance = random.Random(5)
+    for index in range(100):
+        name = missing_name(index, chance)
+        found = ask(port, name)
+        if found != Answer(3, True, frozenset()):
+            return f"{name}: {found}"
+    return None
+
+
+def wrong_located_answer(port: int) -> str | None:
+    """What is wrong with the server's located names, if anything."""
+    for index, client in enumerate(random.Random(6).sample(clients(), 200)):
+        name = located_name(index % LOCATED_NAMES)
+        found = ask(port, name, client)
+        if found != expected(place_of(client)):
+            return f"{name} for {client}: {found}"
+    return None
+
+
+def wrong_tree_answer(port: int) -> str | None:
+    """What is wrong with the server's trees, if anything."""
+    return wrong_shares(port, tree_name)
+
+
 def wrong_weighted_answer(port: int) -> str | None:
-    """What is wrong with the server's weighted names, if anything.
+    """What is wrong with the server's weighted names, if anything."""
+    return wrong_shares(port, weighted_name)
+
+
+def wrong_shares(port: int, name_of: Callable[[int], str]) -> str | None:
+    """What is wrong with names that are blue or green by weight, if anything.
 
     300 answers of weights 90 and 10: a right server gives green 10 to 60 times but once in 10^7.
     """
     green = 0
     for index in range(300):
-        name = weighted_name(index % WEIGHTED_NAMES)
+        name = name_of(index % WEIGHTED_NAMES)
         found = ask(port, name)
         if found not in (expected(BLUE[0]), expected(GREEN[0])):
             return f"{name}: {found}"

@@ -3,7 +3,7 @@
 //! `benches/compare/run` starts it on the CPU that the measured server does not have. It sends in
 //! batches so that one CPU of load saturates one CPU of server. Prints one JSON object; exit code 1
 //! when an answer was wrong. What the answers say is compared before, by the caller; here each must
-//! be NOERROR with one answer and the question asked.
+//! be NOERROR with one answer (or NXDOMAIN without one) and the question asked.
 //!
 //! Cost: per query a share of one sendmmsg and its allocations, one recv, one clock reading.
 #![forbid(unsafe_code)]
@@ -30,9 +30,13 @@ use window::Window;
 struct Arguments {
     /// The server's UDP address
     address: SocketAddr,
-    /// Names to ask for, one a line
+    /// Names to ask for, one a line; after a blank the IPv4 network of the client that asks, sent as
+    /// client subnet option
     #[arg(long)]
     names: PathBuf,
+    /// The names do not exist: each answer must be NXDOMAIN
+    #[arg(long)]
+    missing: bool,
     /// How long, in seconds
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
@@ -73,7 +77,7 @@ impl Outcome {
 }
 
 fn measure(arguments: &Arguments) -> io::Result<Outcome> {
-    let queries = query::read_names(&arguments.names)?;
+    let queries = query::read_names(&arguments.names, arguments.missing)?;
     let length = Duration::try_from_secs_f64(arguments.seconds)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
     let mut poll = Poll::new()?;
