@@ -43,6 +43,7 @@ pub(crate) enum Section {
     RateLimit,
     QueryLog,
     TsigKey,
+    ForwardRule,
     Permission,
     Peer,
     Zone,
@@ -53,7 +54,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 41] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -89,6 +90,7 @@ impl Section {
         Self::RateLimit,
         Self::QueryLog,
         Self::TsigKey,
+        Self::ForwardRule,
         Self::Permission,
         Self::Peer,
         Self::Zone,
@@ -158,6 +160,7 @@ impl Section {
             Self::RateLimit => "`response-rate-limit`",
             Self::QueryLog => "`query-log`",
             Self::TsigKey => "[[tsig-key]]",
+            Self::ForwardRule => "[[forward-rule]]",
             Self::Permission => "an entry of `allow-transfer`",
             Self::Peer => "an entry of `notify`",
             Self::Zone => "[[zone]]",
@@ -187,6 +190,7 @@ impl Section {
                 "latency",
                 "cidr-collection",
                 "tsig-key",
+                "forward-rule",
                 "dns",
                 "zone",
             ],
@@ -416,6 +420,7 @@ impl Section {
             Self::QueryLog => &["path", "format", "sample"],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
             Self::TsigKey => &["name", "algorithm", "secret", "secret-file"],
+            Self::ForwardRule => &["name", "domain", "servers", "networks"],
             Self::Permission => &["networks", "key"],
             Self::Peer => &["address", "key"],
             Self::Zone => &[

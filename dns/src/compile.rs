@@ -9,6 +9,7 @@ use std::sync::Arc;
 use conf::Config;
 use healthcheck::{HealthTable, SlotMap};
 
+use crate::forward::Rules;
 use crate::guard::Guard;
 use crate::load::{ZoneSource, Zones};
 use crate::location::Located;
@@ -28,6 +29,8 @@ pub struct Compiled {
     pub(crate) routes: Arc<Routes>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) transfers: Arc<Outgoing>,
+    /// Names that other servers are asked about.
+    pub(crate) rules: Arc<Rules>,
     /// Who is where; `None` for the table that is built in.
     pub(crate) located: Option<Located>,
 }
@@ -50,6 +53,8 @@ pub(crate) struct Kept<'p> {
     guard: Guard,
     /// Serials and changes.
     transfers: Outgoing,
+    /// Rules, which go on counting.
+    rules: Rules,
     /// Zones that did not change are shared with these.
     previous: &'p ZoneTable,
 }
@@ -68,6 +73,7 @@ impl<'p> Kept<'p> {
             labels,
             guard: Guard::new(config, Some(&before.guard)),
             transfers: Outgoing::new(config, zones, &before.transfers, now),
+            rules: Rules::new(config, &before.rules),
             previous: &before.zones,
         }
     }
@@ -96,6 +102,7 @@ impl Compiled {
             mut labels,
             guard,
             transfers,
+            rules,
             previous,
         } = kept;
         let table = zone::build(zones, Some(previous), |id| labels.label(id));
@@ -107,6 +114,7 @@ impl Compiled {
             routes: Arc::new(routes),
             guard: Arc::new(guard),
             transfers: Arc::new(transfers),
+            rules: Arc::new(rules),
             located: zones.located.clone(),
         }
     }
@@ -131,6 +139,7 @@ impl Compiled {
             routes: Arc::default(),
             guard: Arc::new(Guard::nothing()),
             transfers: Arc::default(),
+            rules: Arc::default(),
             located: None,
         }
     }
@@ -168,6 +177,7 @@ impl Compiled {
             decisions,
             guard: self.guard.clone(),
             transfers: self.transfers.clone(),
+            rules: self.rules.clone(),
             config_generation: self.config_generation,
             health_generation: health.generation(),
         }
@@ -259,6 +269,7 @@ impl Compiled {
             routes,
             guard: self.guard.clone(),
             transfers,
+            rules: self.rules.clone(),
             located: self.located.clone(),
         }
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::compile::{Compiled, Parts, Relocated};
 use crate::explain::Explainer;
+use crate::forward::Forward;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
 use crate::metrics::Counters;
 use crate::policy::{Decisions, Under};
@@ -78,6 +79,9 @@ pub struct Control {
     /// Updates that threads which answer pass on.
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) orders_queue: mpsc::Receiver<Order>,
+    /// Questions for other servers; the queue is gone once the task that answers them runs.
+    pub(crate) forwards: mpsc::Sender<Forward>,
+    pub(crate) forwards_queue: Option<mpsc::Receiver<Forward>>,
     /// Steps that each zone's journal got since it was written anew.
     pub(crate) steps_written: HashMap<String, usize>,
     /// The addresses of the configuration, in its order.
@@ -294,6 +298,7 @@ impl Control {
         // After the addresses serve: a secondary that hears of a change asks at once.
         self.tell_peers();
         self.configure(prepared.secondaries);
+        self.start_forwarding();
         self.take_updatable(prepared.updatable);
         (self.acknowledge)(self.compiled.config_generation);
     }
@@ -326,7 +331,11 @@ impl Control {
             let snapshot = self.shared.snapshot.clone();
             let tap = Tap::new(self.shared.tap.clone());
             let counted = counters.clone();
-            let passing = (self.notified.clone(), self.orders.clone());
+            let passing = (
+                self.notified.clone(),
+                self.orders.clone(),
+                self.forwards.clone(),
+            );
             let started =
                 UdpThread::start(socket, sockets.address, snapshot, counted, tap, passing);
             match started {

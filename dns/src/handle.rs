@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::compile::{Compiled, Kept, Parts};
 use crate::control::{Acknowledge, Command, Control};
 use crate::explain::Explainer;
+use crate::forward;
 use crate::load::{ParsedRecord, ZoneState, Zones};
 use crate::metrics::{self, Counters, ZoneLabels};
 use crate::secondary::{self, Held, SecondaryStatus, Statuses};
@@ -153,6 +154,7 @@ fn start_with(
     let (notified, notified_queue) = mpsc::channel(NOTIFIED);
     let (events, events_queue) = mpsc::unbounded_channel();
     let (orders, orders_queue) = mpsc::channel(ORDERS);
+    let (forwards, forwards_queue) = mpsc::channel(forward::WAITING);
     let mut workers = Vec::new();
     let mut senders = Vec::new();
     for _ in 0..tcp_workers {
@@ -166,6 +168,7 @@ fn start_with(
             tap: Tap::new(shared.tap.clone()),
             notified: notified.clone(),
             orders: orders.clone(),
+            forwards: forwards.clone(),
         });
     }
     let counters = workers.iter().map(|worker| worker.counters.clone());
@@ -196,6 +199,8 @@ fn start_with(
         events_queue,
         orders,
         orders_queue,
+        forwards,
+        forwards_queue: Some(forwards_queue),
         steps_written: HashMap::new(),
         binds: Vec::new(),
         notify: None,
@@ -340,6 +345,7 @@ impl Dns {
         }
         families.push(metrics::unrecorded(self.shared.tap.dropped()));
         let status = self.shared.status.load();
+        families.extend(metrics::forwarded(&self.shared.snapshot.load().rules));
         families.extend(metrics::zones(&labels, &status.zones, &self.secondaries()));
         families
     }

@@ -9,6 +9,7 @@ mod clock;
 mod compile;
 mod control;
 pub mod explain;
+mod forward;
 mod guard;
 mod handle;
 mod load;
@@ -34,6 +35,7 @@ mod zonefile;
 pub use answer::{Answered, Answerer, Moment};
 pub use compile::Compiled;
 pub use control::Control;
+pub use forward::read_forwarded;
 pub use handle::{Dns, Prepared, Settings, ZoneStatus, start};
 pub use load::{
     ParsedRecord, RoutedAlias, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use conf::RecordType;
 use rand::rngs::SmallRng;
 
+use crate::forward::Rules;
 use crate::guard::Guard;
 use crate::name::Name;
 use crate::policy::{self, Asking, Decisions, Plan, Witness};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub(crate) guard: Arc<Guard>,
     /// Zones that others may copy, and the keys of signed messages.
     pub(crate) transfers: Arc<Outgoing>,
+    /// Names that other servers are asked about.
+    pub(crate) rules: Arc<Rules>,
     /// The configuration generation of the zones.
     pub(crate) config_generation: u64,
     /// The health table the decisions were made from.

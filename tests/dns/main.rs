@@ -7,6 +7,7 @@
 mod basics;
 mod dig;
 mod flood;
+mod forward;
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 #[path = "../cli/harness.rs"]
 mod harness;

@@ -32,7 +32,6 @@ const NO_LOG: &str = "nothing would be written there";
 #[rustfmt::skip]
 pub(super) const LATER: &[LaterKey] = &[
     // The top level.
-    later(Root, "forward-rule", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
     later(Root, "etcd", &[Empty], "this process would share neither configuration nor health with others", "remove it; each process reads its own file"),
     later(Root, "oidc", &[Empty], "nobody would be asked to log in", "keep the admin surface on loopback"),
     later(Root, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
@@ -111,7 +110,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Dns, "tls-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "https-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
     later(Dns, "quic-bind", &[Empty], "no encrypted transport would be opened", REMOVE),
-    later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "point clients at a resolver for other names"),
+    later(Dns, "forward", &[Empty], "queries for other zones would be refused, not forwarded", "use [[forward-rule]]"),
     // [[zone]]
     later(Zone, "dnssec", &[Flag(false), Empty], "the zone would be served unsigned", REMOVE),
     // sets = [{ … }]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{DnsService, Record, Transfer, Whereabouts};
+use super::{DnsService, ForwardRule, Record, Transfer, Whereabouts};
 use crate::{Span, Spanned};
 
 /// The DNS server.
@@ -31,6 +31,8 @@ pub struct Dns {
     pub ecs: Vec<IpNet>,
     /// What it says of itself, cookies, limits.
     pub service: DnsService,
+    /// Names that other servers are asked about, in the order of the files.
+    pub forward_rules: Vec<ForwardRule>,
     /// In the order of the files: `[[zone]]` entries, then files of `zone-files` in path order.
     pub zones: Vec<Zone>,
 }

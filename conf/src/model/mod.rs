@@ -11,6 +11,7 @@ mod control;
 mod dns;
 mod dns_service;
 mod filter;
+mod forward;
 mod group;
 mod health;
 mod latency;
@@ -36,6 +37,7 @@ pub use control::{ControlIdx, RoutingControl, SafetyRule, SafetyRuleKind};
 pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
 pub use filter::FilterRule;
+pub use forward::ForwardRule;
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup, UnhealthyFlows,
 };

@@ -11,7 +11,7 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::{not_written, whole_or};
 use super::record::{self, ZoneContext};
-use super::{Definitions, Names, dns_service, lints, location, private, region, transfer};
+use super::{Definitions, Names, dns_service, forward, lints, location, private, region, transfer};
 use crate::document::{Kind, Table};
 use crate::load::matches;
 use crate::section::Section;
@@ -56,7 +56,7 @@ pub(super) fn resolve(
 ) -> Option<Resolved> {
     let table = root.table("dns");
     let zone_tables = root.tables("zone");
-    if table.is_none() && zone_tables.is_empty() {
+    if table.is_none() && zone_tables.is_empty() && !root.has("forward-rule") {
         return None;
     }
     let default_bind = SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT));
@@ -74,6 +74,7 @@ pub(super) fn resolve(
             .filter_map(|cidr| cidr.parse().ok())
             .collect(),
         service: DnsService::default(),
+        forward_rules: forward::rules(root, definitions.networks, names),
         zones: Vec::new(),
     };
     let mut globs = Vec::new();
@@ -94,7 +95,7 @@ pub(super) fn resolve(
     for glob in &globs {
         zones.add_files(glob, root);
     }
-    if globs.is_empty() && !root.has("zone") && root.has("listener") {
+    if globs.is_empty() && !root.has("zone") && !root.has("forward-rule") && root.has("listener") {
         no_zones(root, place);
     }
     model.zones = zones.list;
@@ -398,13 +399,13 @@ fn duplicate_id(id: &str, span: Span, first: Span) -> Diagnostic {
     .related(first, "first used here")
 }
 
-fn bad_zone_name(name: &str, span: Span) -> Diagnostic {
+pub(super) fn bad_zone_name(name: &str, span: Span) -> Diagnostic {
     Diagnostic::error("bad-zone-name", span, format!("`{name}` cannot be the name of a zone"))
         .consequence("no query could ask for a name in it")
         .help("use labels of 1 to 63 letters, digits, `-` and `_`, joined by dots, 253 characters at most")
 }
 
-fn is_zone_name(name: &str) -> bool {
+pub(super) fn is_zone_name(name: &str) -> bool {
     if name == "." {
         return true;
     }

@@ -15,6 +15,7 @@ mod defaults;
 mod directory;
 mod dns;
 mod dns_service;
+mod forward;
 mod group;
 mod health;
 mod latency;
@@ -119,7 +120,9 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
             regions: &regions,
         },
     );
-    let serves = reader.has("listener") || reader.has("zone");
+    let serves = ["listener", "zone", "forward-rule"]
+        .iter()
+        .any(|key| reader.has(key));
     if !serves && dns.as_ref().is_none_or(|dns| !dns.wants_zones) {
         nothing_to_serve(&reader);
     }

@@ -223,7 +223,7 @@ pub(super) fn permissions(
 }
 
 /// Other servers: addresses, or tables with an address and a key.
-fn peers(reader: &mut Reader<'_>, key: &str, names: &mut Names) -> Vec<Peer> {
+pub(super) fn peers(reader: &mut Reader<'_>, key: &str, names: &mut Names) -> Vec<Peer> {
     let mut peers = Vec::new();
     for value in reader.one_or_list(key) {
         let peer = match &value.kind {

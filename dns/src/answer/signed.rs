@@ -1,21 +1,28 @@
-//! What only few clients ask: signed questions (TSIG, RFC 8945), transfers over datagrams, and
-//! notifications.
+//! What only few clients ask: signed questions (TSIG, RFC 8945), transfers over datagrams, notifications,
+//! and questions that are for other servers.
 //!
 //! Called by [`Answerer`](super::Answerer) when a packet has a TSIG record or asks for a zone. The
 //! question itself is answered as any other, then signed with the same key.
 //! Cost: allocations and a digest or two; only for those who know a key's name.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use conf::RecordType;
 
 use super::{Answered, Answerer, Sender};
+use crate::forward::{Asked, Rule};
 use crate::metrics::ZoneLabel;
 use crate::snapshot::Snapshot;
 use crate::transfer::tsig::{Signature, check};
 use crate::transfer::{Begin, answer_bad, begin, heard};
-use crate::wire::{Rcode, Transport};
+use crate::wire::{Rcode, Transport, Verdict, parse};
+use crate::zone::Place;
 
 /// The least a datagram may be limited to, signature included.
 const PLAIN_MAX: usize = 512;
+/// The RD bit.
+const FLAG_RECURSE: u16 = 0x0100;
 
 impl Answerer {
     /// Answers a question that has a TSIG record.
@@ -48,6 +55,33 @@ impl Answerer {
         out.get_mut(..message.len())?.copy_from_slice(&message);
         answered.len = message.len();
         Some(answered)
+    }
+
+    /// The rule by which a question is for other servers, and the question; `None` when it is answered
+    /// here. Of the domains of rules and the zones around a name the longest counts, and of one name the
+    /// rule, as in Route 53; without the wish for recursion nobody else is asked.
+    pub(crate) fn forwarded(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        source: IpAddr,
+    ) -> Option<(Arc<Rule>, Asked)> {
+        let Verdict::Ask(question) = parse(packet, &mut self.name) else {
+            return None;
+        };
+        let plain = !question.signed && !question.chaos && question.wire.ends_with(&[0, 1]);
+        if !plain || question.header.flags & FLAG_RECURSE == 0 {
+            return None;
+        }
+        let (rule, length) = snapshot.rules.find(source, self.name.wire())?;
+        let qtype = RecordType(question.qtype);
+        let zone = match snapshot.zones.look_up_for(source, self.name.wire(), qtype) {
+            Place::Elsewhere => 0,
+            Place::At(node) | Place::Missing(node) => node.zone().apex_len,
+            Place::Delegated(node, ..) | Place::Renamed(node, ..) => node.zone().apex_len,
+        };
+        let asked = Asked::new(question.header, question.wire, question.edns);
+        (zone <= length).then(|| (rule.clone(), asked))
     }
 
     /// Answers a notification, and passes on what it says.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::Control;
+use crate::forward;
 use crate::load::{ZoneSource, ZoneState};
 use crate::secondary::{self, Command, Event, Held, Settings};
 use crate::snapshot::Snapshot;
@@ -59,28 +60,25 @@ impl Control {
         }
     }
 
+    /// Starts the thread that asks other servers, with the first rule.
+    pub(super) fn start_forwarding(&mut self) {
+        if self.compiled.rules.is_empty() {
+            return;
+        }
+        if let Some(queue) = self.forwards_queue.take() {
+            start("dns-forward", move || forward::run(queue));
+        }
+    }
+
     fn start_secondaries(&mut self) {
         let Some(notified) = self.notified_queue.take() else {
             return;
         };
         let (commands, received) = mpsc::unbounded_channel();
         let (events, statuses) = (self.events.clone(), self.shared.statuses.clone());
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            match runtime {
-                Ok(runtime) => LocalSet::new().block_on(
-                    &runtime,
-                    secondary::run(received, notified, events, statuses),
-                ),
-                Err(error) => tracing::error!(%error, "no event loop for secondary zones"),
-            }
-        };
-        let thread = std::thread::Builder::new().name("dns-transfer".to_owned());
-        match thread.spawn(work) {
-            Ok(_) => self.secondaries = Some(commands),
-            Err(error) => tracing::error!(%error, "cannot start the thread of secondary zones"),
+        let work = move || secondary::run(received, notified, events, statuses);
+        if start("dns-transfer", work) {
+            self.secondaries = Some(commands);
         }
     }
 
@@ -138,4 +136,27 @@ impl Control {
         self.show_status();
         self.tell_peers();
     }
+}
+
+/// Starts a thread with an event loop of its own; false, and said, when the system refuses.
+fn start<F: Future<Output = ()>>(
+    name: &'static str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> bool {
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => LocalSet::new().block_on(&runtime, async { work().await }),
+            Err(error) => tracing::error!(thread = name, %error, "no event loop for a thread"),
+        }
+    };
+    let started = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body);
+    if let Err(error) = &started {
+        tracing::error!(thread = name, %error, "cannot start a thread");
+    }
+    started.is_ok()
 }

@@ -17,6 +17,7 @@ use prometheus::proto::{
 pub(crate) use counters::{Counters, DURATION_BOUNDS, Decided};
 pub(crate) use labels::{ZoneLabel, ZoneLabels};
 
+use crate::forward::{Rule, Rules};
 use crate::guard::Limiter;
 use crate::handle::ZoneStatus;
 use crate::load::ZoneState;
@@ -31,6 +32,7 @@ const LIMITED: &str = "pointsman_dns_rate_limited_total";
 const SERIAL: &str = "pointsman_dns_zone_serial";
 const AVAILABLE: &str = "pointsman_dns_zone_available";
 const TRANSFERS: &str = "pointsman_dns_transfers_total";
+const FORWARDED: &str = "pointsman_dns_forwarded_total";
 const DURATION: &str = "pointsman_dns_query_duration_seconds";
 
 /// Adds up what the threads counted.
@@ -163,6 +165,17 @@ pub(crate) fn zones(
             transfers,
         ),
     ]
+}
+
+/// Questions that went to other servers, by rule; nothing without a rule.
+pub(crate) fn forwarded(rules: &Rules) -> Option<MetricFamily> {
+    let of = |rule: &Rule| {
+        let counts = rule.counts();
+        counts.map(|(result, count)| counter(&[("result", result), ("rule", &rule.name)], count))
+    };
+    let metrics: Vec<Metric> = rules.iter().flat_map(of).collect();
+    let help = "DNS queries that forward rules passed on, by what became of them.";
+    (!metrics.is_empty()).then(|| family(FORWARDED, help, MetricType::COUNTER, metrics))
 }
 
 fn gauge(pairs: &[(&str, &str)], value: f64) -> Metric {

@@ -88,12 +88,19 @@ impl Order {
     /// Sends the answer.
     pub(crate) fn answer(self, outgoing: &Outgoing, rcode: Rcode, why: &str, now: u32) {
         let message = self.update.reply.answer(outgoing, rcode, why, now);
-        match self.to {
+        self.to.send(message);
+    }
+}
+
+impl ReplyTo {
+    /// Sends the answer.
+    pub(crate) fn send(self, message: Vec<u8>) {
+        match self {
             // The connection may be gone.
-            ReplyTo::Stream(stream) => drop(stream.send(message)),
-            ReplyTo::Datagram(socket, origin) => {
+            Self::Stream(stream) => drop(stream.send(message)),
+            Self::Datagram(socket, origin) => {
                 if let Err(error) = origin.send(&socket, &message) {
-                    tracing::debug!(%error, "the answer to an update was not sent");
+                    tracing::debug!(%error, "an answer was not sent");
                 }
             }
         }

@@ -5,6 +5,8 @@
 //! message of input and 16 KiB plus one message of output each, and a client that neither sends a
 //! whole query nor reads its answers for the idle time is gone.
 
+mod passing;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -21,9 +23,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::order::{self, Order, ReplyTo, Taken, is_update};
+use super::order::{Order, is_update};
 use crate::answer::Answerer;
 use crate::clock::Clock;
+use crate::forward::Forward;
 use crate::metrics::Counters;
 use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
@@ -102,6 +105,7 @@ pub struct TcpWorker {
     pub(crate) tap: Tap,
     pub(crate) notified: mpsc::Sender<Notified>,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) forwards: mpsc::Sender<Forward>,
 }
 
 impl TcpWorker {
@@ -115,6 +119,7 @@ impl TcpWorker {
             limits: self.limits,
             closing,
             orders: self.orders,
+            forwards: self.forwards,
             desk: RefCell::new(Desk {
                 answerer: Answerer::new(rand::random()).telling(self.notified),
                 tap: self.tap,
@@ -159,6 +164,7 @@ struct Service {
     closing: watch::Receiver<()>,
     /// Where updates go.
     orders: mpsc::Sender<Order>,
+    forwards: mpsc::Sender<Forward>,
     desk: RefCell<Desk>,
     /// Connections waiting for a query, longest first.
     idle: RefCell<BTreeMap<(Instant, u64), Rc<Notify>>>,
@@ -238,6 +244,8 @@ impl Service {
                     self.send_zone(stream, transfer, &mut output).await?;
                 } else if is_update(query) && self.update(query, peer, &mut output).await {
                     // Carried out, or refused.
+                } else if self.forward(query, peer, &mut output).await {
+                    // Somebody else has answered.
                 } else if !self.answer(query, peer, &mut output) {
                     return Ok(());
                 }
@@ -307,25 +315,6 @@ impl Service {
         output.extend_from_slice(&length.to_be_bytes());
         output.extend(message.iter().take(answered.len));
         self.counters.time(began.elapsed(), 1);
-        true
-    }
-
-    /// Has an update carried out and appends its answer; false when nobody does that here. One that
-    /// is dropped on the way gets none, and the client asks again.
-    async fn update(&self, packet: &[u8], peer: IpAddr, output: &mut Vec<u8>) -> bool {
-        let transfers = self.snapshot.load().transfers.clone();
-        let now = self.clock.at(Instant::now()).unix;
-        let (answer, answered) = oneshot::channel();
-        let to = || ReplyTo::Stream(answer);
-        match order::take(&self.orders, &transfers, packet, (peer, now), to) {
-            None => return false,
-            Some(Taken::Reply(message)) => frame(&message, output),
-            Some(Taken::Queued) => {
-                if let Ok(message) = answered.await {
-                    frame(&message, output);
-                }
-            }
-        }
         true
     }
 

@@ -20,6 +20,7 @@ use super::batch::Batch;
 use super::order::{self, Order, ReplyTo, Taken, is_update};
 use crate::answer::Answerer;
 use crate::clock::Clock;
+use crate::forward::Forward;
 use crate::metrics::Counters;
 use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
@@ -29,6 +30,13 @@ use crate::wire::Transport;
 /// How long an idle thread keeps a replaced snapshot alive at most, and how soon it sees that it
 /// should end if the wake-up is lost.
 const IDLE_WAKE: Duration = Duration::from_millis(500);
+
+/// Where a thread puts what others do.
+pub(crate) type Passing = (
+    mpsc::Sender<Notified>,
+    mpsc::Sender<Order>,
+    mpsc::Sender<Forward>,
+);
 
 /// A running thread.
 #[derive(Debug)]
@@ -50,7 +58,7 @@ impl UdpThread {
         snapshot: Arc<ArcSwap<Snapshot>>,
         counters: Arc<Counters>,
         tap: Tap,
-        (notified, orders): (mpsc::Sender<Notified>, mpsc::Sender<Order>),
+        (notified, orders, forwards): Passing,
     ) -> io::Result<Self> {
         socket.set_read_timeout(Some(IDLE_WAKE))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -65,6 +73,7 @@ impl UdpThread {
             tap,
             notified,
             orders,
+            forwards,
             later: Arc::new(socket_later),
             stop: stop.clone(),
         };
@@ -105,6 +114,7 @@ struct Server {
     tap: Tap,
     notified: mpsc::Sender<Notified>,
     orders: mpsc::Sender<Order>,
+    forwards: mpsc::Sender<Forward>,
     /// For answers that come later.
     later: Arc<UdpSocket>,
     stop: Arc<AtomicBool>,
@@ -141,6 +151,18 @@ impl Server {
                         }
                         None => {}
                     }
+                }
+                if !snapshot.rules.is_empty()
+                    && let Some((rule, asked)) = answerer.forwarded(snapshot, query, source)
+                {
+                    // Full: dropped, and asked again.
+                    let _ = self.forwards.try_send(Forward {
+                        rule,
+                        asked,
+                        transport: Transport::Udp,
+                        to: ReplyTo::Datagram(self.later.clone(), Box::new(origin())),
+                    });
+                    return None;
                 }
                 let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
                 self.counters.count(&answered);

@@ -21,7 +21,7 @@ pub(crate) use arena::BlobPlace;
 pub(crate) use build::build;
 use data::{Node, NodeKind, SetEntry, ZoneData};
 use names::{Found, NameTable, Names, Spot};
-pub(crate) use private::Private;
+pub(crate) use private::{Private, is_within};
 pub(crate) use referral::Referral;
 
 use crate::load::ZoneState;

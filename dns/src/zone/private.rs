@@ -135,7 +135,7 @@ fn lacks(place: Place<'_>, qtype: RecordType) -> bool {
 }
 
 /// True when `name` is `apex` or below it; both lower-case wire form.
-fn is_within(name: &[u8], apex: &[u8]) -> bool {
+pub(crate) fn is_within(name: &[u8], apex: &[u8]) -> bool {
     let Some(head) = name.len().checked_sub(apex.len()) else {
         return false;
     };

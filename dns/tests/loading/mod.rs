@@ -45,6 +45,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
         tsig_keys: Vec::new(),
         cidr_collections: Vec::new(),
         dns: Some(Dns {
+            forward_rules: Vec::new(),
             binds: vec![
                 Spanned::new("127.0.0.1:5300".parse().unwrap(), span),
                 Spanned::new("0.0.0.0:5301".parse().unwrap(), span),

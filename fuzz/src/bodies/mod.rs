@@ -6,6 +6,7 @@
 mod client_hello;
 mod config;
 mod dns_query;
+mod forward;
 mod http;
 mod mmdb;
 mod probe;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Body> {
         dns_query::body(),
         transfer::body(),
         update::body(),
+        forward::body(),
         http::request(),
         http::response(),
         http::chunked(),

@@ -25,6 +25,7 @@ async fn with_worker<F: Future<Output = ()>>(
     let worker = TcpWorker {
         notified: tokio::sync::mpsc::channel(1).0,
         orders: tokio::sync::mpsc::channel(1).0,
+        forwards: tokio::sync::mpsc::channel(1).0,
         commands,
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         counters: Arc::new(Counters::new(Transport::Tcp)),
