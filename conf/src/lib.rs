@@ -19,6 +19,7 @@ mod scalar;
 mod section;
 mod source;
 mod suggest;
+mod target_list;
 mod tls_policy;
 mod tree;
 
@@ -29,6 +30,7 @@ pub use model::*;
 pub use render::{render_human, render_json};
 pub use scalar::{ScalarError, parse_duration, parse_size};
 pub use source::{FileId, Location, Sources, Span, Spanned};
+pub use target_list::{TargetList, TargetListError};
 
 /// The security policies that are served, the default one first.
 pub fn tls_policies() -> &'static [TlsPolicy] {

@@ -268,6 +268,8 @@ impl Section {
                 "connection-id",
                 "stickiness",
                 "targets",
+                "targets-file",
+                "resolver",
                 "deregistration-delay",
                 "hold",
                 "connect-timeout",
@@ -291,6 +293,7 @@ impl Section {
             ],
             Self::Target => &[
                 "address",
+                "srv",
                 "weight",
                 "availability-zone",
                 "backup",

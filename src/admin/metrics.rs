@@ -16,9 +16,12 @@ use prometheus::{TEXT_FORMAT, TextEncoder};
 use super::error::ApiError;
 use super::process;
 use super::state::{Admin, Shared};
+use crate::registration::Reports;
 
 const BUILD_INFO: &str = "pointsman_build_info";
 const CONFIG_GENERATION: &str = "pointsman_config_generation";
+const SOURCE_FAILING: &str = "pointsman_target_source_failing";
+const SOURCE_TARGETS: &str = "pointsman_target_source_targets";
 const CONFIG_RELOADS: &str = "pointsman_config_reloads_total";
 
 /// Counters of no plane.
@@ -92,9 +95,41 @@ fn gather(admin: &Admin) -> Vec<MetricFamily> {
         admin.lb.collect(),
         admin.dns.collect(),
         admin.board.collect(),
+        sources(&admin.sources.load()),
         own,
         process::collect(),
     ])
+}
+
+/// Names and files that targets come from, by group and kind.
+fn sources(reports: &Reports) -> Vec<MetricFamily> {
+    let mut sums: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for (group, sources) in reports.groups() {
+        for source in sources {
+            let sum = sums.entry((group, source.kind.as_str())).or_default();
+            sum.0 += usize::from(source.fault.is_some());
+            sum.1 += source.targets.len();
+        }
+    }
+    let gauges = |name, help, value: &dyn Fn(&(usize, usize)) -> usize| {
+        let metric = |(&(group, kind), sum)| {
+            let labels = [("target_group", group), ("kind", kind)];
+            labelled(&labels, MetricType::GAUGE, value(sum) as f64)
+        };
+        family(
+            name,
+            help,
+            MetricType::GAUGE,
+            sums.iter().map(metric).collect(),
+        )
+    };
+    let failing =
+        "Names and target files whose last good answer is used because the newest cannot be.";
+    let targets = "Targets that names and target files offer.";
+    vec![
+        gauges(SOURCE_FAILING, failing, &|sum| sum.0),
+        gauges(SOURCE_TARGETS, targets, &|sum| sum.1),
+    ]
 }
 
 /// Families in the order of their names, each name once, none empty.

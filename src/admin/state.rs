@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::OwnMetrics;
 use super::catalogue::ZoneEntry;
-use crate::registration::{ChangeRequest, Origins};
+use crate::registration::{ChangeRequest, Origins, Reports};
 use crate::run::{Phase, ReloadRequest};
 
 /// The admin state, shared by all handlers.
@@ -73,6 +73,8 @@ pub(crate) struct Admin {
     pub(crate) reloads: mpsc::Sender<ReloadRequest>,
     /// To the same.
     pub(crate) registrations: mpsc::Sender<ChangeRequest>,
+    /// How names and files that targets come from do.
+    pub(crate) sources: ArcSwap<Reports>,
     /// Metrics of no plane.
     pub(crate) metrics: OwnMetrics,
     /// Set once every target was probed, or long enough passed.

@@ -18,6 +18,7 @@ pub(super) fn run(file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
     let mut loaded = conf::load(&path);
     let (_, zone_problems) = dns::load_zones(&loaded.config, &mut loaded.sources);
     loaded.diagnostics.extend(zone_problems);
+    loaded.add(crate::registration::file_problems(&loaded.config));
     let errors = count(&loaded.diagnostics, Severity::Error);
     let warnings = count(&loaded.diagnostics, Severity::Warning);
     if as_json {

@@ -210,6 +210,16 @@ fn show_group(group: &Value) -> String {
         let left_out = left_out.join(", ");
         heading.push_str(&format!("  deregistered by the operator: {left_out}\n"));
     }
+    for source in items(group, "sources") {
+        let (kind, name) = (field(source, "kind"), field(source, "source"));
+        let targets = texts(&source["targets"]);
+        let targets = match targets.len() {
+            0 => "no target".to_owned(),
+            1..=5 => targets.join(", "),
+            more => format!("{more} targets"),
+        };
+        heading.push_str(&format!("  {kind} {name}: {targets}\n"));
+    }
     let targets = items(group, "targets");
     if targets.is_empty() {
         return heading;

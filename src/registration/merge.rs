@@ -25,6 +25,10 @@ pub(crate) enum Origin {
     File,
     /// The operator, by the API.
     Operator,
+    /// The group's `targets-file`.
+    TargetsFile,
+    /// A name that was looked up.
+    Name(Arc<str>),
 }
 
 impl std::fmt::Display for Origin {
@@ -32,6 +36,8 @@ impl std::fmt::Display for Origin {
         match self {
             Self::File => f.write_str("file"),
             Self::Operator => f.write_str("operator"),
+            Self::TargetsFile => f.write_str("targets-file"),
+            Self::Name(name) => write!(f, "name {name}"),
         }
     }
 }

@@ -5,21 +5,28 @@
 //! ordinary configuration whose groups have other targets. It is applied as every configuration is,
 //! so a target of any source gets its slot, its health and its deregistration in the one way.
 
+mod follow;
+mod list_file;
 mod merge;
+mod names;
 mod operator;
+mod report;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use conf::Config;
+use conf::{Config, Diagnostic, TargetGroup};
 use tokio::sync::oneshot;
+
+use follow::Follower;
 
 use merge::{Deregistered, Offer, merge};
 pub(crate) use merge::{Merged, Origins};
 use operator::OperatorRegistrations;
 pub(crate) use operator::{Change, ChangeError, Registration};
+pub(crate) use report::{Reports, SourceReport};
 
 /// Offered by one source or several, by group.
 type Offers = HashMap<String, Vec<Offer>>;
@@ -50,23 +57,51 @@ pub(crate) struct Registry {
     /// The configuration as the file has it.
     file: Arc<Config>,
     operator: OperatorRegistrations,
+    follower: Follower,
 }
 
 impl Registry {
-    /// Begins with what `file` says and what was saved at `saved`.
-    pub(crate) fn start(file: Arc<Config>, saved: PathBuf) -> Self {
+    /// Begins with what `file` says and what was saved at `saved`; waits for the first answers of
+    /// its names, though not for long.
+    pub(crate) async fn start(file: Arc<Config>, saved: PathBuf) -> Self {
         let mut registry = Self {
             operator: OperatorRegistrations::recall(saved),
+            follower: Follower::default(),
             file: file.clone(),
         };
         registry.serves(file);
+        registry.follower.settle().await;
         registry
+    }
+
+    /// Gets ready for serving `file`: follows its sources as well, and waits for their first
+    /// answers, though not for long.
+    pub(crate) async fn expect(&mut self, file: &Config) {
+        self.follower.follow(file, Some(&self.file));
+        self.follower.settle().await;
+    }
+
+    /// Goes on with what is served: what was expected did not come.
+    pub(crate) fn stays(&mut self) {
+        self.follower.follow(&self.file, None);
+    }
+
+    /// Returns when some source has something new. Safe to cancel.
+    pub(crate) async fn changed(&mut self) {
+        self.follower.changed().await;
+    }
+
+    /// How every source does; what is new since the last time is logged.
+    pub(crate) fn reports(&mut self) -> Reports {
+        self.follower.reports()
     }
 
     /// `file` with the targets of every source.
     pub(crate) fn merge(&self, file: &Config) -> Merged {
-        let offers = self.operator.offers(file);
-        merge(file, &[&offers], self.operator.deregistered())
+        let by_operator = self.operator.offers(file);
+        let [of_files, of_names] = self.follower.offers();
+        let sources = [&by_operator, &of_files, &of_names];
+        merge(file, &sources, self.operator.deregistered())
     }
 
     /// What the served file says with the targets of every source.
@@ -77,6 +112,7 @@ impl Registry {
     /// `file` is what is served from now on.
     pub(crate) fn serves(&mut self, file: Arc<Config>) {
         self.file = file;
+        self.follower.follow(&self.file, None);
         self.operator.forget_strangers(&self.file);
     }
 
@@ -91,7 +127,9 @@ impl Registry {
         change: &Change,
     ) -> Result<(Vec<SocketAddr>, Undo), ChangeError> {
         let before = self.operator.clone();
-        let others = merge(&self.file, &[], &Deregistered::new()).origins;
+        let [of_files, of_names] = self.follower.offers();
+        let sources = [&of_files, &of_names];
+        let others = merge(&self.file, &sources, &Deregistered::new()).origins;
         let others = |address: SocketAddr| others.origin(group, address).is_some();
         let mut next = before.clone();
         let changed = next.change(&self.file, group, change, &others)?;
@@ -108,6 +146,23 @@ impl Registry {
     pub(crate) async fn save(&self) -> bool {
         self.operator.save().await
     }
+}
+
+/// What is wrong with the target files of a configuration: a warning each, since a process that
+/// serves goes on with what it has.
+pub(crate) fn file_problems(config: &Config) -> Vec<Diagnostic> {
+    let problem = |group: &TargetGroup| {
+        let path = group.sources.file.as_ref()?;
+        let error = list_file::read(path).err()?;
+        let (path, name) = (path.display(), &group.name);
+        let message = format!("`targets-file` of group `{name}`, {path}: {error}");
+        let problem = Diagnostic::warning("targets-file", group.span, message);
+        let problem = problem
+            .consequence("the group would have no target from it until that is mended")
+            .help("write one target a line, `127.0.0.1:3001 weight=2`, or a JSON list of them");
+        Some(problem)
+    };
+    config.target_groups.iter().filter_map(problem).collect()
 }
 
 /// What was before a change.

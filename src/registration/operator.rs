@@ -91,10 +91,12 @@ impl OperatorRegistrations {
 
     /// Keeps nothing of groups that are gone, and no mark on targets that nobody names any more.
     pub(super) fn forget_strangers(&mut self, config: &Config) {
-        let groups: HashMap<&str, BTreeSet<SocketAddr>> = (config.target_groups.iter())
+        let groups: HashMap<&str, (BTreeSet<SocketAddr>, bool)> = (config.target_groups.iter())
             .map(|group| {
                 let targets = group.targets.iter().map(|target| target.address);
-                (group.name.as_str(), targets.collect())
+                // What names and files say now they may not say in a moment, and the other way round.
+                let settled = group.sources.is_empty();
+                (group.name.as_str(), (targets.collect(), settled))
             })
             .collect();
         self.registered.retain(|group, targets| {
@@ -110,7 +112,9 @@ impl OperatorRegistrations {
         });
         self.deregistered.retain(|group, targets| {
             let named = groups.get(group.as_str());
-            targets.retain(|target| named.is_some_and(|named| named.contains(target)));
+            targets.retain(|target| {
+                named.is_some_and(|(named, settled)| !settled || named.contains(target))
+            });
             !targets.is_empty()
         });
     }

@@ -137,6 +137,7 @@ async fn serve(
                 let outcome = process.change_registrations(&request).await;
                 let _ = request.answer.send(outcome);
             }
+            () = process.registry.changed() => process.follow_sources().await,
             Some(thread) = inbox.ended.recv() => {
                 tracing::error!("thread {thread} ended unexpectedly: shutting down");
                 inbox.close();

@@ -3,8 +3,14 @@
 //! Called by the control loop when a source of registrations has something new. Nothing is read
 //! again but what the sources said; the file's own settings and zones stay as they are served.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::start::Process;
 use crate::registration::{Change, ChangeError, ChangeRequest, Changed};
+
+/// Answers that come within it of each other make one generation.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 impl Process {
     /// Changes what the operator registered, serves it and saves it.
@@ -34,6 +40,27 @@ impl Process {
         }
         let saved = self.registry.save().await;
         Ok(Changed { changed, saved })
+    }
+
+    /// Serves what names and files say now. What came together is served together.
+    pub(super) async fn follow_sources(&mut self) {
+        let together = tokio::time::sleep(TOGETHER);
+        tokio::pin!(together);
+        loop {
+            tokio::select! {
+                () = &mut together => break,
+                () = self.registry.changed() => {}
+            }
+        }
+        self.report_sources();
+        // The log has it when it was refused; the next change tries again.
+        let _ = self.serve_registrations("names and files").await;
+    }
+
+    /// Shows how sources do.
+    pub(super) fn report_sources(&mut self) {
+        let reports = self.registry.reports();
+        self.admin.sources.store(Arc::new(reports));
     }
 
     /// Serves what every source offers now; returns when every worker and the DNS server do.

@@ -77,7 +77,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     let (mut threads, ended) = Threads::new();
     let planes = start_planes(&candidate, workers, &mut threads)?;
     let saved = candidate.config.state_dir.join(REGISTRATIONS_FILE);
-    let registry = Registry::start(candidate.config.clone(), saved);
+    let mut registry = Registry::start(candidate.config.clone(), saved).await;
     let zones = candidate.zones_for_other_targets();
     let merged = registry.merge_served();
     let Some(view) = planes.apply(&mut candidate, merged, 1).await else {
@@ -103,6 +103,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
         phase: phases,
         reloads,
         registrations,
+        sources: ArcSwap::from_pointee(registry.reports()),
         metrics: OwnMetrics::default(),
         ready: AtomicBool::new(false),
         view: ArcSwap::from_pointee(view),
@@ -221,10 +222,14 @@ impl Process {
         };
         let generation = old.generation + 1;
         let zones = candidate.zones_for_other_targets();
+        if !candidate.has_errors() {
+            self.registry.expect(&candidate.config).await;
+        }
         let merged = self.registry.merge(&candidate.config);
         let applied = self.planes.apply(&mut candidate, merged, generation).await;
         self.admin.metrics.count_reload(applied.is_some());
         let Some(view) = applied else {
+            self.registry.stays();
             let outcome = Outcome::new(false, old.generation, &candidate);
             let (file, report) = (file.display(), outcome.report());
             tracing::error!(
@@ -235,6 +240,7 @@ impl Process {
         };
         self.zones = zones;
         self.registry.serves(candidate.config.clone());
+        self.report_sources();
         let waiting = settings_that_wait(&old.config, &view.config);
         candidate.diagnostics.extend(waiting);
         self.show(view);

@@ -11,6 +11,7 @@
 mod ejection;
 mod health;
 mod http_failover;
+mod name_server;
 mod pointsman;
 mod postgresql;
 mod probed;

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use super::http_failover::{Scene, counts};
+use super::name_server::NameServer;
 use super::pointsman::{Pointsman, addresses};
-use super::process::eventually;
+use super::process::{Folder, eventually};
 use super::services::HttpService;
 
 const TARGETS: &str = "/api/v1/target-groups/app/targets";
@@ -147,4 +148,179 @@ fn a_change_that_makes_no_sense_changes_nothing() {
         assert_eq!(answer["changed"], Value::Array(Vec::new()), "{answer}");
     }
     assert_eq!(generation(), before);
+}
+
+/// Services on one port of several addresses: `127.NET.0.11`, `.12`, ….
+fn on_one_port(net: u8, count: u8) -> Vec<HttpService> {
+    let first = HttpService::start(&format!("127.{net}.0.11"), 0);
+    let port = first.address.port();
+    let more =
+        (12..11 + count).map(|host| HttpService::start(&format!("127.{net}.0.{host}"), port));
+    std::iter::once(first).chain(more).collect()
+}
+
+/// A scene whose group gets its targets by `group` lines.
+fn scene(services: Vec<HttpService>, group: &str) -> Scene {
+    let pointsman = Pointsman::start(&configuration(group));
+    Scene {
+        services,
+        pointsman,
+    }
+}
+
+fn configuration(group: &str) -> String {
+    format!(
+        r#"
+        [[listener]]
+        name = "web"
+        bind = "127.0.0.1:0"
+        protocol = "http"
+        forward = "app"
+        [[target-group]]
+        name = "app"
+        protocol = "http"
+        deregistration-delay = "2s"
+        health-check = {{ protocol = "http", path = "/", interval = "250ms", timeout = "100ms" }}
+        {group}
+        [dns]
+        bind = "127.0.0.1:0"
+        [[zone]]
+        name = "example.test"
+        [[zone.record]]
+        name = "app"
+        type = "A"
+        alias = {{ target-group = "app" }}
+        "#
+    )
+}
+
+fn source(pointsman: &Pointsman) -> Value {
+    let group = pointsman.get("/api/v1/target-groups/app");
+    group["sources"][0].clone()
+}
+
+#[test]
+fn a_name_whose_records_change_under_load_costs_no_request() {
+    let services = on_one_port(28, 3);
+    let port = services[0].address.port();
+    let mut server = NameServer::start("127.28.0.53", &["app A 127.28.0.11", "app A 127.28.0.12"]);
+    let scene = scene(
+        services,
+        &format!(
+            "targets = [\"app.names.test:{port}\"]\nresolver = \"{}\"",
+            server.address
+        ),
+    );
+    assert_eq!(scene.answers(), [11, 12]);
+    let by_name = format!("name app.names.test:{port}");
+    let expected = who(&[(11, &by_name), (12, &by_name)]);
+    assert_eq!(registered(&scene.pointsman), expected);
+    let load = scene.load(8);
+    scene.await_load(&[0, 1]);
+    server.set(&["app A 127.28.0.12", "app A 127.28.0.13"]);
+    eventually("the balancer's own name follows", || {
+        scene.answers() == [12, 13]
+    });
+    let old = scene.target(0);
+    let path = format!("{TARGETS}/{old}");
+    let when_gone = scene.pointsman.selected("app", old);
+    assert_eq!(scene.pointsman.state("app", old), "draining");
+    scene.await_load(&[1, 2]);
+    assert_eq!(scene.pointsman.selected("app", old), when_gone);
+    eventually("the old target is gone", || {
+        scene.pointsman.request("GET", &path, "").0 == 404
+    });
+    let (requests, failed) = counts(load);
+    assert!(
+        requests > 100 && failed == 0,
+        "{failed} of {requests} failed"
+    );
+    // The name server goes, and the last good answer stays; it has no address, and it stays.
+    server.stop();
+    eventually("the trouble shows", || {
+        source(&scene.pointsman)["status"] == "warning"
+    });
+    server.resume();
+    eventually("the trouble is over", || {
+        source(&scene.pointsman)["status"] == "ok"
+    });
+    server.set(&[]);
+    eventually("the trouble shows", || {
+        let source = source(&scene.pointsman).to_string();
+        source.contains("it has no address; 2 of its last good answer stay registered")
+    });
+    assert_eq!(scene.answers(), [12, 13]);
+    let failing = "pointsman_target_source_failing{target_group=\"app\",kind=\"name\"} 1";
+    let (_, metrics) = scene.pointsman.request("GET", "/metrics", "");
+    assert!(metrics.contains(failing), "{metrics}");
+}
+
+#[test]
+fn a_name_that_never_resolved_says_so_and_comes_when_it_does() {
+    let services = on_one_port(29, 1);
+    let port = services[0].address.port();
+    let mut server = NameServer::start("127.29.0.53", &[]);
+    let group = format!(
+        "targets = [{{ srv = \"_http._tcp.names.test\" }}]\nresolver = \"{}\"",
+        server.address
+    );
+    let scene = scene(services, &group);
+    let shown = scene.pointsman.get("/api/v1/target-groups/app");
+    assert_eq!(shown["status"], "error");
+    let why = "name _http._tcp.names.test: it has no SRV record";
+    assert!(shown["reasons"].to_string().contains(why), "{shown}");
+    server.set(&[
+        &format!("_http._tcp SRV 1 5 {port} one"),
+        "one A 127.29.0.11",
+        &format!("_http._tcp SRV 2 5 {port} two"),
+        "two A 127.29.0.12",
+    ]);
+    eventually("the service is there", || scene.answers() == [11]);
+    let list = scene.pointsman.get(TARGETS);
+    let show = |item: &Value| format!("{} {}", item["weight"], item["backup"]);
+    let shown: Vec<_> = list["items"].as_array().unwrap().iter().map(show).collect();
+    assert_eq!(shown, ["5 false", "5 true"], "{list}");
+}
+
+#[test]
+fn a_targets_file_is_followed_and_a_bad_one_changes_nothing() {
+    let services = on_one_port(30, 3);
+    let folder = Folder::new("targets-file");
+    let file = folder.path().join("targets");
+    let put = |text: &str| {
+        let new = folder.path().join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &file).unwrap();
+    };
+    let at = |index: usize| services[index].address;
+    put(&format!("{}\n{} weight=2\n", at(0), at(1)));
+    let prometheus = format!("[{{\"targets\": [\"{}\", \"{}\"]}}]", at(1), at(2));
+    let scene = scene(services, &format!("targets-file = {file:?}"));
+    assert_eq!(scene.answers(), [11, 12]);
+    let load = scene.load(5);
+    scene.await_load(&[0, 1]);
+    put(&prometheus);
+    eventually("the new list is served", || scene.answers() == [12, 13]);
+    put("nonsense");
+    eventually("the trouble shows", || {
+        source(&scene.pointsman)["status"] == "warning"
+    });
+    let said = source(&scene.pointsman)["reasons"].to_string();
+    assert!(
+        said.contains("line 1: `nonsense` is not `ip:port`"),
+        "{said}"
+    );
+    assert_eq!(scene.answers(), [12, 13]);
+    // What the operator takes out stays out, whatever the list says.
+    change(&scene.pointsman, "DELETE", &named(scene.target(1)));
+    put(&prometheus);
+    eventually("the trouble is over", || {
+        source(&scene.pointsman)["status"] == "ok"
+    });
+    assert_eq!(scene.answers(), [13]);
+    let (requests, failed) = counts(load);
+    assert!(
+        requests > 100 && failed == 0,
+        "{failed} of {requests} failed"
+    );
 }

@@ -90,7 +90,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "health-check-logs", &[Empty, Flag(false)], "the log is of all groups and checks", "use `health` in [logs]"),
     later(TargetGroup, "retries", &[Number(0)], "requests would be tried as often as there are targets", REMOVE),
     later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
-    later(TargetGroup, "resolver", &[], "names would not be looked up", "list addresses in `targets`"),
     // targets = [{ … }]
     later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
     later(Target, "server-name", &[], NO_TLS, REMOVE),

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck, TlsCheck};
+use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck, TargetSources, TlsCheck};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -213,6 +213,8 @@ pub struct TargetGroup {
     /// In the order of the file, with those of other sources after them once it is served; no
     /// address twice.
     pub targets: Vec<Target>,
+    /// Where others come from.
+    pub sources: TargetSources,
     /// How long a deregistered target may finish its work (ELB `deregistration_delay`).
     pub deregistration_delay: Duration,
     /// How long a request waits for a target to recover before 503.

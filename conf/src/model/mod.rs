@@ -24,6 +24,7 @@ mod proxy;
 mod record;
 mod region;
 mod rule;
+mod source;
 mod tls;
 mod transfer;
 
@@ -60,6 +61,8 @@ pub use record::{
 };
 pub use region::{Coordinates, Region, RegionIdx};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
+pub(crate) use source::is_domain;
+pub use source::{NamedTarget, Resolver, TargetName, TargetSources};
 pub use tls::{Alpn, Certificate, CertificateFacts, FileStamp, KeyKind, ListenerTls, TlsPolicy};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 

@@ -68,7 +68,8 @@ fn form(fault: &AddressFault, of_this_process: bool) -> String {
     }
 }
 
-/// An address to connect to. Names and Unix sockets are known, but of a later version.
+/// An address to connect to. Names are for targets and `domain-name`; Unix sockets are known, but of a
+/// later version.
 pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<SocketAddr> {
     let address = match parse_address(text.value) {
         Ok(address) => address,
@@ -100,10 +101,10 @@ fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
         AddressFault::HostName => Diagnostic::error(
             "not-in-this-version",
             text.span,
-            format!("the host name in `{shown}` is not served by this version"),
+            format!("the host name in `{shown}` is not served here by this version"),
         )
         .consequence("the name would not be looked up, so nothing would be reached")
-        .help("write the IP address; `localhost` is 127.0.0.1"),
+        .help("write the IP address; targets and `domain-name` of a health check may be names"),
         AddressFault::UnixPath => Diagnostic::error(
             "not-in-this-version",
             text.span,

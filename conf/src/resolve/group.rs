@@ -1,9 +1,5 @@
 //! `[[target-group]]` and its targets.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
-use super::address;
 use super::anomaly;
 use super::connection_id;
 use super::cross_zone;
@@ -11,13 +7,12 @@ use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
 use super::termination;
-use super::{passive, proxy, slow_start, stickiness};
-use crate::document::{Kind, Value};
+use super::{passive, proxy, slow_start, stickiness, target};
 use crate::section::Section;
-use crate::tree::{Choice, Reader, Scope};
+use crate::tree::{Choice, Reader};
 use crate::{
-    Algorithm, Diagnostic, GroupIdx, GroupProtocol, MinimumHealthy, Profile, Span, Spanned, Target,
-    TargetGroup, TlsCheck,
+    Algorithm, ConnectionId, Diagnostic, GroupIdx, GroupProtocol, MinimumHealthy, Profile, Span,
+    Spanned, TargetGroup, TargetSources, TlsCheck,
 };
 
 /// Resolves every group. `place` is the profile, and the availability zone of this process.
@@ -57,7 +52,7 @@ fn group(
         profile,
         proxy_protocol_out: proxy_out.version,
     };
-    let targets = targets(&mut reader, numbers);
+    let (targets, sources) = target::read(&mut reader, numbers);
     let check = reader.table("health-check");
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
     let passive_health = passive::read(&mut reader, protocol, numbers);
@@ -69,13 +64,20 @@ fn group(
         }
         _ => numbers.response_timeout.default,
     };
-    let only_zone = cross_zone::read(&mut reader, zone, &targets);
-    let used = cross_zone::count(only_zone.as_deref(), &targets);
+    // Of other sources it is not known how many targets they have, and where.
+    let known = if sources.is_empty() {
+        &targets[..]
+    } else {
+        &[]
+    };
+    let only_zone = cross_zone::read(&mut reader, zone, known);
+    let used = cross_zone::count(only_zone.as_deref(), known);
     let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, used);
     let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
     let algorithm = reader.choice("algorithm", &algorithms);
     let (algorithm, connection_id) =
         connection_id::read(&mut reader, protocol, algorithm, &targets);
+    without_ids(&reader, connection_id.as_ref(), &sources);
     let sticky_by_source = stickiness::by_source(&mut reader, protocol);
     let (connection_termination, unhealthy_flows) =
         termination::read(&mut reader, protocol, profile, numbers);
@@ -95,6 +97,7 @@ fn group(
         connection_id,
         sticky_by_source,
         targets,
+        sources,
         deregistration_delay,
         hold,
         connect_timeout,
@@ -142,6 +145,19 @@ fn tls(
     }
 }
 
+/// Targets of names have no server IDs.
+fn without_ids(reader: &Reader<'_>, mode: Option<&ConnectionId>, sources: &TargetSources) {
+    if let (Some(ConnectionId::ServerId(_)), Some(named)) = (mode, sources.names.first()) {
+        let message = format!(
+            "the targets of `{}` of {} have no `server-id`",
+            named.name,
+            reader.title()
+        );
+        let help = "list them by address, each with its ID, or use another mode of `connection-id`";
+        reader.bad_value(named.span, message, help);
+    }
+}
+
 /// Reports keys that mean nothing to the protocol.
 fn misplaced(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) {
     let Some(protocol) = protocol.filter(|protocol| !protocol.is_http()) else {
@@ -180,116 +196,6 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
         Choice::Absent | Choice::Refused | Choice::Later => {
             // Right or wrong with a protocol that is not known: not worth a second error.
             reader.take("response-timeout");
-            None
-        }
-    }
-}
-
-fn targets(reader: &mut Reader<'_>, numbers: &Numbers) -> Vec<Target> {
-    let written = reader.one_or_list("targets");
-    let (title, scope) = (reader.title(), reader.scope());
-    if reader.is_empty_or_absent("targets") {
-        scope.report(
-            Diagnostic::warning(
-                "no-targets",
-                reader.span(),
-                format!("{title} has no targets"),
-            )
-            .consequence("every request to it would get 503 at once")
-            .help("add `targets = [\"127.0.0.1:3001\"]`"),
-        );
-    }
-    let mut seen: HashMap<SocketAddr, Span> = HashMap::new();
-    let mut targets = Vec::new();
-    for value in written {
-        let Some(target) = target(value, title, numbers, scope) else {
-            continue;
-        };
-        let canonical = SocketAddr::new(target.address.ip().to_canonical(), target.address.port());
-        match seen.get(&canonical) {
-            Some(first) => scope.report(duplicate(title, &target, *first)),
-            None => {
-                seen.insert(canonical, target.span);
-                targets.push(target);
-            }
-        }
-    }
-    if !targets.is_empty() && targets.iter().all(|target| target.weight == 0) {
-        scope.report(
-            Diagnostic::warning(
-                "no-targets",
-                reader.span(),
-                format!("every target of {title} has weight 0"),
-            )
-            .consequence("none of them would get new work, so every request would get 503")
-            .help("give one of them a weight of 1 or more"),
-        );
-    }
-    targets
-}
-
-fn duplicate(title: &str, target: &Target, first: Span) -> Diagnostic {
-    Diagnostic::error(
-        "duplicate-target",
-        target.span,
-        format!("{title} has the target `{}` twice", target.address),
-    )
-    .consequence("its health and its share of the work would be counted twice")
-    .help("remove one; for a larger share set `weight`")
-    .related(first, "first listed here")
-}
-
-fn target<'t>(
-    value: &'t Value,
-    title: &str,
-    numbers: &Numbers,
-    scope: &'t Scope<'t>,
-) -> Option<Target> {
-    match &value.kind {
-        Kind::String(text) => {
-            let address = address::destination(Spanned::new(text, value.span), scope)?;
-            Some(Target {
-                span: value.span,
-                ..Target::at(address)
-            })
-        }
-        Kind::Table(table) => {
-            let title = format!("a target of {title}");
-            let mut reader = Reader::new(scope, table, Section::Target, title);
-            let help = "add `address = \"127.0.0.1:3001\"`";
-            reader.missing("address", "there would be nothing to connect to", help);
-            let address = reader
-                .text("address")
-                .and_then(|text| address::destination(text, scope));
-            let weight = reader.whole("weight", &numbers.target_weight);
-            let weight = weight.map_or(numbers.target_weight.default, |found| found.value);
-            let availability_zone = reader.text("availability-zone");
-            let backup = reader.flag("backup");
-            let server_id = connection_id::server_id(&mut reader);
-            reader.finish();
-            Some(Target {
-                address: address?,
-                span: value.span,
-                weight: u16::try_from(weight).unwrap_or(u16::MAX),
-                availability_zone: availability_zone.map_or("", |zone| zone.value).to_owned(),
-                backup: backup.is_some_and(|flag| flag.value),
-                server_id,
-            })
-        }
-        Kind::Broken => None,
-        other => {
-            scope.report(
-                Diagnostic::error(
-                    "wrong-type",
-                    value.span,
-                    format!(
-                        "a target of {title} must be a string or a table, not {}",
-                        other.word()
-                    ),
-                )
-                .consequence("there would be nothing to connect to")
-                .help("write \"127.0.0.1:3001\" or { address = \"127.0.0.1:3001\", weight = 2 }"),
-            );
             None
         }
     }

@@ -32,6 +32,7 @@ mod region;
 mod sets;
 mod slow_start;
 mod stickiness;
+mod target;
 mod termination;
 mod transfer;
 

@@ -13,6 +13,7 @@ mod probe;
 mod proxy;
 mod quic;
 mod table;
+mod target_list;
 mod transfer;
 mod update;
 mod zone_file;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Body> {
         client_hello::body(),
         proxy::body(),
         table::body(),
+        target_list::body(),
         probe::http(),
         probe::words(),
         probe::metric(),

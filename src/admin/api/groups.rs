@@ -8,11 +8,13 @@ use axum::extract::{Path, State};
 use conf::{GroupIdx, TargetGroup, TargetHealthCheck};
 use healthcheck::GroupHealth;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::super::error::ApiError;
 use super::super::state::{Admin, Shared, View};
 use super::{List, PagingQuery, Status, page, used_by};
 use crate::moment;
+use crate::registration::SourceReport;
 
 /// A target group as the API and the page show it.
 #[derive(Debug, Serialize)]
@@ -28,6 +30,8 @@ pub(in crate::admin) struct GroupReport {
     initial: u32,
     /// Targets that a source names and the operator deregistered.
     deregistered: Vec<SocketAddr>,
+    /// Names and files that its targets come from.
+    sources: Vec<SourceText>,
     fail_open: bool,
     dns_healthy: bool,
     deregistration_delay: String,
@@ -35,6 +39,42 @@ pub(in crate::admin) struct GroupReport {
     pub(in crate::admin) health_check: ProbeReport,
     used_by: Vec<String>,
     generation: u64,
+}
+
+/// A name or file that targets come from, and how it does.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::admin) struct SourceText {
+    kind: &'static str,
+    source: String,
+    status: Status,
+    /// Why `targets` are not what it says now.
+    reasons: Vec<String>,
+    /// What it last said that could be used.
+    targets: Vec<SocketAddr>,
+    /// Milliseconds until it is asked again; null while it is being asked.
+    next_ms: Option<u64>,
+}
+
+impl SourceText {
+    fn of(source: &SourceReport) -> Self {
+        let reasons: Vec<String> = source.trouble().into_iter().collect();
+        let next = source
+            .next
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        Self {
+            kind: source.kind.as_str(),
+            source: source.source.clone(),
+            status: match (reasons.is_empty(), source.targets.is_empty()) {
+                (true, _) => Status::Ok,
+                (false, false) => Status::Warning,
+                (false, true) => Status::Error,
+            },
+            reasons,
+            targets: source.targets.clone(),
+            next_ms: next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 /// How its targets are probed.
@@ -84,11 +124,17 @@ pub(super) fn not_found(view: &View, name: &str) -> ApiError {
 
 /// Every group, in the order of the file.
 pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> {
+    let sources = admin.sources.load();
     let table = admin.board.table();
     let report = |(index, group): (usize, &TargetGroup)| {
         let id = view.slots.group(&group.name);
         let health = id.and_then(|id| table.group(id)).unwrap_or_default();
         let (mut status, mut reasons) = judge(health);
+        let sources = sources.of(&group.name);
+        for trouble in sources.iter().filter_map(SourceReport::trouble) {
+            reasons.push(trouble);
+            status = status.max(Status::Warning);
+        }
         for (address, why) in view.origins.refused(&group.name) {
             reasons.push(format!("{address} is not registered: {why}"));
             status = status.max(Status::Warning);
@@ -103,6 +149,7 @@ pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> 
             healthy: health.healthy,
             initial: health.initial,
             deregistered: view.origins.deregistered(&group.name).collect(),
+            sources: sources.iter().map(SourceText::of).collect(),
             fail_open: health.fail_open,
             dns_healthy: health.dns_healthy,
             deregistration_delay: moment::span(group.deregistration_delay),

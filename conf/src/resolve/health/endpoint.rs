@@ -1,11 +1,9 @@
 //! Standalone checks that probe an address or a name: what `tcp`, `http` and `https` ones read.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rustls_pki_types::DnsName;
-
 use super::{http, threshold, tls};
+use crate::model::is_domain;
 use crate::resolve::address;
 use crate::resolve::defaults::Numbers;
 use crate::scalar::{Shown, clipped};
@@ -109,14 +107,6 @@ fn port(reader: &mut Reader<'_>, speech: Speech) -> Option<u16> {
         None if had => None,
         None => default,
     }
-}
-
-/// True for a name that can be looked up.
-pub(super) fn is_domain(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    text.parse::<IpAddr>().is_err()
-        && text.parse::<SocketAddr>().is_err()
-        && DnsName::try_from(text).is_ok()
 }
 
 fn endpoint_http(

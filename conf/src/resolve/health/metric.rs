@@ -5,9 +5,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::endpoint::{interval, is_domain};
+use super::endpoint::interval;
 use super::{http, threshold, tls};
 use crate::document::Kind;
+use crate::model::is_domain;
 use crate::resolve::address;
 use crate::resolve::defaults::Numbers;
 use crate::scalar::{Shown, clipped};

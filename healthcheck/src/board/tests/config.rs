@@ -55,6 +55,7 @@ impl ConfigText {
             sticky_by_source: false,
             connection_id: None,
             targets,
+            sources: conf::TargetSources::default(),
             deregistration_delay: Duration::from_secs(30),
             hold: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
