@@ -28,7 +28,7 @@ mod table;
 mod time;
 
 pub use board::{
-    Board, BoardHandle, BoardSettings, ControlOutcome, Prepared, UnknownTarget, start,
+    Board, BoardHandle, BoardSettings, ControlOutcome, FirstRound, Prepared, UnknownTarget, start,
 };
 pub use control::{ControlChange, ControlError, ControlStatus, SafetyRuleStatus};
 pub use details::{CheckDetails, ObservationDetails, PassiveDetails, TargetDetails};

@@ -1,8 +1,8 @@
 //! `/healthz` (the process lives) and `/readyz` (it may get traffic).
 //!
-//! Ready: every registered target has left `initial`, or the longest probe interval has passed
-//! since the start: a target that never answers must not keep the others from their clients. Once
-//! ready, always ready, until the shutdown begins: then 503, so that whatever sends traffic here
+//! Ready: every target of a group in use and every standalone check has been probed once, remembered
+//! health or not, and both planes follow from what that found; or 30 s have passed since the start,
+//! for what is slow to answer must not keep the rest from its clients. Once ready, always ready, until the shutdown begins: then 503, so that whatever sends traffic here
 //! stops before the listeners close.
 
 use std::time::Duration;
@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use super::state::{Admin, Shared};
 use crate::run::Phase;
 
+/// The first round's time: each first probe begins within a second and ends with its timeout.
+const FIRST_ROUND: Duration = Duration::from_secs(30);
+
 /// 200 while the control thread answers.
 pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
@@ -22,8 +25,9 @@ pub(super) async fn healthz() -> Json<Value> {
 
 /// 200 when traffic may come, else 503 and why not.
 pub(super) async fn readyz(State(admin): State<Shared>) -> (StatusCode, Json<Value>) {
-    let reason = match *admin.phase.borrow() {
-        Phase::Serving if admin.is_ready() => {
+    let phase = *admin.phase.borrow();
+    let reason = match phase {
+        Phase::Serving if admin.is_ready().await => {
             return (StatusCode::OK, Json(json!({ "status": "ok" })));
         }
         Phase::Serving => "the first probes are running",
@@ -33,20 +37,17 @@ pub(super) async fn readyz(State(admin): State<Shared>) -> (StatusCode, Json<Val
     (StatusCode::SERVICE_UNAVAILABLE, Json(body))
 }
 
-/// True when the first round of probes decided every target, or had its time.
-pub(super) fn first_round_is_over(admin: &Admin) -> bool {
-    let view = admin.view();
-    let groups = || view.config.target_groups.iter();
-    let longest = groups()
-        .map(|group| group.health_check.interval)
-        .max()
-        .unwrap_or(Duration::ZERO);
-    if admin.started.elapsed() >= longest {
+/// True when everything that is probed has been probed once and traffic and DNS follow from it, or
+/// when that had its time.
+pub(super) async fn first_round_is_over(admin: &Admin) -> bool {
+    if admin.started.elapsed() >= FIRST_ROUND {
         return true;
     }
-    let table = admin.board.table();
-    groups().all(|group| {
-        let health = view.slots.group(&group.name).and_then(|id| table.group(id));
-        health.is_none_or(|health| health.initial == 0)
-    })
+    let round = admin.board.first_round().await;
+    if round.left > 0 {
+        return false;
+    }
+    let generation = round.generation;
+    tokio::join!(admin.lb.applied(generation), admin.dns.applied(generation));
+    true
 }

@@ -77,7 +77,7 @@ pub(crate) struct Admin {
     pub(crate) sources: ArcSwap<Reports>,
     /// Metrics of no plane.
     pub(crate) metrics: OwnMetrics,
-    /// Set once every target was probed, or long enough passed.
+    /// Set once the first round of probes is over, or had its time.
     pub(crate) ready: AtomicBool,
     /// The generation that serves.
     pub(crate) view: ArcSwap<View>,
@@ -90,11 +90,11 @@ impl Admin {
     }
 
     /// True once it may get traffic: see [`super::lifecycle`]. Stays true once it was.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(super) async fn is_ready(&self) -> bool {
         if self.ready.load(Ordering::Relaxed) {
             return true;
         }
-        let ready = super::lifecycle::first_round_is_over(self);
+        let ready = super::lifecycle::first_round_is_over(self).await;
         if ready {
             self.ready.store(true, Ordering::Relaxed);
         }

@@ -100,6 +100,12 @@ impl Probing {
         self.history.push_front(observation);
     }
 
+    /// A probe ended that says something.
+    pub(super) fn has_result(&self) -> bool {
+        let mut results = self.history.iter();
+        results.any(|seen| seen.outcome != crate::Outcome::Void)
+    }
+
     /// What the last probe saw; empty before the first.
     pub(super) fn last_seen(&self) -> &str {
         self.history.front().map_or("", |last| &last.seen)

@@ -64,7 +64,17 @@ pub(super) enum Command {
     Check(String, oneshot::Sender<Option<CheckDetails>>),
     Turn(ControlChange, oneshot::Sender<Turned>),
     Controls(oneshot::Sender<(Vec<ControlStatus>, Vec<SafetyRuleStatus>)>),
+    FirstRound(oneshot::Sender<FirstRound>),
     Shutdown(oneshot::Sender<()>),
+}
+
+/// How far the first round of probes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstRound {
+    /// Targets and checks that are probed and have had no result yet.
+    pub left: usize,
+    /// The health table that shows every result so far, when none is left.
+    pub generation: u64,
 }
 
 /// A target as people name it.
@@ -199,6 +209,16 @@ impl BoardHandle {
     /// Every routing control, by name, and every safety rule, in the order of the file.
     pub async fn controls(&self) -> (Vec<ControlStatus>, Vec<SafetyRuleStatus>) {
         self.ask(Command::Controls).await.unwrap_or_default()
+    }
+
+    /// How the first round of probes goes: whatever is probed, once each.
+    pub async fn first_round(&self) -> FirstRound {
+        // A board that has ended probes nothing.
+        let found = self.ask(Command::FirstRound).await;
+        found.unwrap_or(FirstRound {
+            left: 0,
+            generation: 0,
+        })
     }
 
     /// Every group with its targets, of one table.

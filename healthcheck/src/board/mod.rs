@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 pub use controls::ControlOutcome;
-pub use handle::{BoardHandle, Prepared, UnknownTarget};
+pub use handle::{BoardHandle, FirstRound, Prepared, UnknownTarget};
 
 use crate::allocation::{Acknowledgements, Allocation};
 use crate::log::{self, HealthLog};

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::entries::Basis;
-use super::handle::{Command, TargetName};
+use super::handle::{Command, FirstRound, TargetName};
 use super::publication::Urgency;
 use crate::details::{check_outlook, control_outlook, milliseconds, target_outlook};
 use crate::schedule::ProbeKey;
@@ -43,6 +43,9 @@ impl Core {
             Command::Controls(reply) => {
                 let _unheard = reply.send(self.controls.status());
             }
+            Command::FirstRound(reply) => {
+                let _unheard = reply.send(self.first_round());
+            }
             Command::Shutdown(reply) => drop(reply),
         }
     }
@@ -62,6 +65,28 @@ impl Core {
         self.change_target(slot, Urgency::Now, change);
         self.publish_if_due(Instant::now());
         Some(self.publication.table().generation())
+    }
+
+    /// How the first round goes; once it is over, its results are in the table.
+    fn first_round(&mut self) -> FirstRound {
+        let targets = self.targets.iter().filter(|(slot, entry)| {
+            self.schedule.contains(ProbeKey::Target(**slot)) && !entry.probing.has_result()
+        });
+        let checks = self.checks.iter().filter(|(id, entry)| {
+            let unprobed = |probed: &super::entries::ProbedCheck| !probed.probing.has_result();
+            self.schedule.contains(ProbeKey::Check(CheckId(**id)))
+                && entry.probed().is_some_and(unprobed)
+        });
+        let left = targets.count() + checks.count();
+        let now = Instant::now();
+        if left == 0 && self.publication.due().is_some() {
+            self.publication.request(Urgency::Now, now);
+            self.publish_if_due(now);
+        }
+        FirstRound {
+            left,
+            generation: self.publication.table().generation(),
+        }
     }
 
     fn target_details(&self, name: &TargetName) -> Option<TargetDetails> {

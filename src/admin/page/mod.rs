@@ -41,12 +41,13 @@ async fn show(State(admin): State<Shared>) -> Response {
     let view = admin.view();
     let (controls, rules) = controls::reports(&admin, &view).await;
     let controls = health::control_section(&controls, &rules);
-    respond(&overview(&admin, &view, &controls))
+    let ready = admin.is_ready().await;
+    respond(&overview(&admin, &view, &controls, ready))
 }
 
-fn overview(admin: &Admin, view: &View, controls: &str) -> String {
+fn overview(admin: &Admin, view: &View, controls: &str, ready: bool) -> String {
     let groups = groups::reports(admin, view);
-    let mut body = heading(admin, view);
+    let mut body = heading(admin, view, ready);
     body.push_str(&balancer::listener_table(&listeners::reports(
         admin, view, &groups,
     )));
@@ -80,9 +81,9 @@ fn respond(body: &str) -> Response {
     (headers, Html(page)).into_response()
 }
 
-fn heading(admin: &Admin, view: &View) -> String {
+fn heading(admin: &Admin, view: &View, ready: bool) -> String {
     let phase = match *admin.phase.borrow() {
-        Phase::Serving if admin.is_ready() => markup::badge(Status::Ok, "serving"),
+        Phase::Serving if ready => markup::badge(Status::Ok, "serving"),
         Phase::Serving => markup::badge(Status::Warning, "first probes are running"),
         Phase::Stopping => markup::badge(Status::Warning, "shutting down"),
     };

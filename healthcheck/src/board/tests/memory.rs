@@ -151,3 +151,26 @@ async fn damaged_memories_are_passed_over() {
         .await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_is_over_when_each_was_probed_whatever_is_remembered() {
+    let folder = Folder::new("round");
+    for _ in 0..2 {
+        let script = Script::passing();
+        script.take(Duration::from_millis(500));
+        remembering(folder.settings(), script, async |board, script| {
+            // A failed probe is a result, though it decides nothing yet.
+            script.fail(B);
+            board.serve(ConfigText::group("app", &[A, B]), 1).await;
+            assert_eq!(board.handle.first_round().await.left, 2);
+            sleep(Duration::from_secs(2)).await;
+            let round = board.handle.first_round().await;
+            assert_eq!(
+                (round.left, round.generation),
+                (0, board.handle.table().generation())
+            );
+            assert_eq!(board.target("app", A).state, TargetState::Healthy);
+        })
+        .await;
+    }
+}
