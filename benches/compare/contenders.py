@@ -34,7 +34,7 @@ class PercentTemplate(Template):
 
 @dataclass(frozen=True)
 class Server:
-    """A running contender and its port per role: http, tcp, bulk, udp, dns."""
+    """A running contender and its port per role: http, tcp, bulk, udp, tls, tls_bulk, dns."""
 
     name: str
     child: Child
@@ -77,7 +77,12 @@ def launch(
     folder = scene.workspace.folder(name)
     ports = {role: free_port() for role in roles}
     config = folder / ("config" if name == "gdnsd" else template.name)
-    values = {"directory": folder, "zones": scene.zones, "static_zone": zones.STATIC_ZONE}
+    values = {
+        "directory": folder,
+        "zones": scene.zones,
+        "static_zone": zones.STATIC_ZONE,
+        "certificate": scene.certificate,
+    }
     text = PercentTemplate(template.read_text()).substitute({**values, **ports, **extra})
     config.write_text(text)
     child = scene.workspace.start(name, command(config), scene.server_cpu)
@@ -125,7 +130,7 @@ def start_nginx(scene: Scene) -> Server:
         "nginx",
         PEERS / "nginx.conf",
         lambda config: ["nginx", "-c", str(config), "-p", str(config.parent)],
-        ("http", "tcp", "bulk", "udp"),
+        ("http", "tcp", "bulk", "udp", "tls", "tls_bulk"),
         {"module": modules[0], **lists},
     )
 
@@ -143,7 +148,7 @@ def start_haproxy(scene: Scene) -> Server:
         "haproxy",
         PEERS / "haproxy.cfg",
         lambda config: ["haproxy", "-q", "-db", "-f", str(config)],
-        ("http", "tcp", "bulk"),
+        ("http", "tcp", "bulk", "tls", "tls_bulk"),
         lists,
     )
 
@@ -206,12 +211,12 @@ def start_pointsman(
         "pointsman",
         template,
         lambda config: [program, "run", "-c", str(config)],
-        ("http", "tcp", "bulk", "udp", "dns", "admin"),
+        ("http", "tcp", "bulk", "udp", "tls", "tls_bulk", "dns", "admin"),
         {**lists, **extra},
     )
 
 
-BALANCES = frozenset({"http", "tcp", "bulk"})
+BALANCES = frozenset({"http", "tcp", "bulk", "tls", "tls_bulk"})
 
 
 def pointsman(program: str) -> Contender:

@@ -1,10 +1,11 @@
-"""What every contender works on: targets to balance over, zone files to serve.
+"""What every contender works on: targets to balance over, zone files and a certificate to serve.
 
 The soak (`fuzz/soak`) sets the same scene, for Pointsman alone.
 """
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from collections.abc import Mapping
@@ -29,6 +30,21 @@ class Scene:
     zones: Path
     gdnsd_zones: Path
     targets: Mapping[str, list[str]]
+    certificate: Path
+
+
+def write_certificate(folder: Path) -> Path:
+    """A self-signed ECDSA certificate and its key in one PEM file, as every contender takes it."""
+    path = folder / "bench.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=bench.test",
+         "-addext", "subjectAltName=DNS:bench.test", "-newkey", "ec",
+         "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(folder / "cert"),
+         "-keyout", str(folder / "key")],
+        check=True, capture_output=True,
+    )
+    path.write_text((folder / "cert").read_text() + (folder / "key").read_text())
+    return path
 
 
 def start_targets(workspace: Workspace, programs: Path, cpu: int | None) -> dict[str, list[str]]:
@@ -57,4 +73,5 @@ def set_scene(
     zones.write_gdnsd_tree_zone(gdnsd_folder)
     zones.write_gdnsd_located_zone(gdnsd_folder)
     targets = start_targets(workspace, programs, load_cpu)
-    return Scene(workspace, server_cpu, folder, gdnsd_folder, targets)
+    certificate = write_certificate(workspace.folder("certificate"))
+    return Scene(workspace, server_cpu, folder, gdnsd_folder, targets, certificate)

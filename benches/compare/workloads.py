@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,40 @@ def wrong_http_answer(port: int) -> str | None:
     return None
 
 
+def unverified() -> ssl.SSLContext:
+    """TLS that takes the scene's self-signed certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def wrong_https_answer(port: int) -> str | None:
+    """What is wrong with an HTTPS listener's answer, if anything."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=unverified())
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        return repr(error)
+    finally:
+        connection.close()
+    right = answer.status == 200 and body == b"x" * 128
+    return None if right else f"status {answer.status}, {len(body)} bytes"
+
+
+def wrong_tls_source(port: int) -> str | None:
+    """What is wrong with a TLS listener before a source of zeros, if anything."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as stream:
+            with unverified().wrap_socket(stream) as inside:
+                heard = inside.recv(4096)
+    except OSError as error:
+        return repr(error)
+    return None if heard and not heard.strip(b"\0") else f"{len(heard)} bytes, not all zero"
+
+
 def wrong_echo(port: int) -> str | None:
     """What is wrong with a TCP listener before an echo, if anything."""
     message = bytes(range(128))
@@ -173,6 +208,34 @@ WORKLOADS = (
         "CPU s/GiB",
         ("load", "bulk", "--connections", "4"),
         wrong_source,
+        costs_per_gib=True,
+    ),
+    Workload(
+        "tls-full",
+        "TLS 1.3, a handshake in full for each request",
+        "tls",
+        "tls",
+        "us/handshake",
+        ("tlsload", "full"),
+        wrong_https_answer,
+    ),
+    Workload(
+        "tls-resumed",
+        "TLS 1.3, a resumed handshake for each request",
+        "tls",
+        "tls",
+        "us/handshake",
+        ("tlsload", "resumed"),
+        wrong_https_answer,
+    ),
+    Workload(
+        "tls-bulk",
+        "TLS 1.3 bulk, 4 connections",
+        "tls_bulk",
+        "tls_bulk",
+        "CPU s/GiB",
+        ("tlsload", "bulk", "--connections", "4"),
+        wrong_tls_source,
         costs_per_gib=True,
     ),
     Workload(
