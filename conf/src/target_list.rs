@@ -163,6 +163,7 @@ impl Reading {
             weight: attributes.weight.unwrap_or(1),
             availability_zone: attributes.availability_zone,
             backup: attributes.backup,
+            max_in_flight: 0,
         });
         self.within_bounds()
     }

@@ -167,6 +167,7 @@ fn compile_group<'a>(
         .group(&config.name)
         .and_then(|id| health.group(id));
     let fail_open = roll_up.is_some_and(|group| group.fail_open);
+    let queue = before.map_or_else(Arc::default, |group| group.queue.clone());
     let mut members = Vec::with_capacity(config.targets.len());
     for target in &config.targets {
         let Some((slot, signal)) = plan.slots.target(&config.name, target.address) else {
@@ -177,12 +178,9 @@ fn compile_group<'a>(
         let live = known(target.address)
             .filter(|live| live.slot() == slot && Arc::ptr_eq(live.signal(), signal));
         let live = live.cloned().unwrap_or_else(|| {
-            Arc::new(Target::new(
-                settings.name.clone(),
-                target.address,
-                slot,
-                signal.clone(),
-            ))
+            let name = settings.name.clone();
+            let target = Target::new(name, target.address, slot, signal.clone());
+            Arc::new(target.with_queue(queue.clone()))
         });
         let state = health.target(slot);
         members.push(Member {
@@ -191,6 +189,10 @@ fn compile_group<'a>(
             share: state.map_or(100, |state| state.share(config.slow_start, now)),
             is_growing: state.is_some_and(|state| state.grown(config.slow_start, now) < 100),
             backup: target.backup,
+            max_in_flight: match target.max_in_flight {
+                0 => config.max_in_flight,
+                own => own,
+            },
             server_id: target.server_id.clone(),
             condition: match state {
                 _ if !config.uses(target) => Condition::Elsewhere,
@@ -210,7 +212,9 @@ fn compile_group<'a>(
         }
         _ => {
             let before = before.map(AsRef::as_ref);
-            Arc::new(Group::new(settings, members, fail_open, before))
+            let mut group = Group::new(settings, members, fail_open, before);
+            group.queue = queue;
+            Arc::new(group)
         }
     }
 }
@@ -231,6 +235,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
             let before = before.and_then(|group| group.settings.tls.as_ref());
             TargetTls::new(check, config.protocol.is_http(), before)
         }),
+        queue_timeout: config.queue_timeout,
         proxy_out: config.proxy_out,
         connection_termination: config.connection_termination,
         unhealthy_flows: config.unhealthy_flows,

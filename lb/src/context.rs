@@ -7,6 +7,7 @@
 //! Cost: reading the snapshot is one atomic load; choosing adds what the picker costs.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{Batch, CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy::Introduced;
+use crate::queue::Queue;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
 use crate::tls::{Scratch, TargetTls};
@@ -75,6 +77,28 @@ pub struct Attempts {
     /// The targets that failed it.
     pub tried: Tried,
     hold_until: Option<Instant>,
+    queue_until: Option<Instant>,
+}
+
+/// Why no target was chosen.
+#[derive(Debug)]
+pub(crate) enum NoChoice {
+    /// No target is registered.
+    None,
+    /// None can be used now; work may wait so long for one.
+    Hold(Duration),
+    /// Those to be used are full; work may wait so long in the group's queue.
+    Full(Arc<Queue>, Duration),
+}
+
+impl NoChoice {
+    /// How long work may wait; `None` = not at all.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::None => None,
+            Self::Hold(patience) | Self::Full(_, patience) => Some(*patience),
+        }
+    }
 }
 
 impl Attempts {
@@ -84,6 +108,7 @@ impl Attempts {
             origin,
             tried: Tried::default(),
             hold_until: None,
+            queue_until: None,
         }
     }
 }
@@ -139,8 +164,15 @@ impl WorkerContext {
         loop {
             let hold = match self.try_choose(route, &attempts.origin, &attempts.tried) {
                 Ok(choice) => return Ok(choice),
-                Err(None) => return Err(RejectReason::NoTarget),
-                Err(Some(hold)) => hold,
+                Err(NoChoice::None) => return Err(RejectReason::NoTarget),
+                Err(NoChoice::Full(queue, patience)) => {
+                    // Boxed: waiting is rare.
+                    match Box::pin(self.queue(route, attempts, queue, patience)).await? {
+                        Some(choice) => return Ok(choice),
+                        None => continue,
+                    }
+                }
+                Err(NoChoice::Hold(hold)) => hold,
             };
             let now = Instant::now();
             let until = *attempts.hold_until.get_or_insert(now + hold);
@@ -152,16 +184,61 @@ impl WorkerContext {
         }
     }
 
-    /// One choice without waiting; `Err` holds how long the group's work may wait, or `None` when
-    /// no target is registered.
+    /// Waits its turn in a group's queue; `None` when the group has no target to wait for any more.
+    async fn queue(
+        &self,
+        route: &Route,
+        attempts: &mut Attempts,
+        queue: Arc<Queue>,
+        patience: Duration,
+    ) -> Result<Option<Choice>, RejectReason> {
+        let _waiting = queue.enter();
+        let mut freed = pin!(queue.freed());
+        let until = Instant::now() + patience;
+        let until = *attempts.queue_until.get_or_insert(until);
+        loop {
+            match self.look(route, &attempts.origin, &attempts.tried, true) {
+                Ok(choice) => return Ok(Some(choice)),
+                Err(NoChoice::Full(..)) => {}
+                Err(_) => return Ok(None),
+            }
+            let now = Instant::now();
+            if now >= until {
+                return Err(RejectReason::QueueTimeout);
+            }
+            tokio::select! {
+                biased;
+                () = &mut freed => freed.set(queue.freed()),
+                // Limits that were raised free places without telling.
+                () = tokio::time::sleep_until(until.min(now + HOLD_RECHECK)) => {}
+            }
+        }
+    }
+
+    /// One choice without waiting.
     pub(crate) fn try_choose(
         &self,
         route: &Route,
         origin: &Origin,
         tried: &Tried,
-    ) -> Result<Choice, Option<Duration>> {
+    ) -> Result<Choice, NoChoice> {
+        self.look(route, origin, tried, false)
+    }
+
+    /// A choice for what has waited in the queue, or has not, and then does not overtake.
+    fn look(
+        &self,
+        route: &Route,
+        origin: &Origin,
+        tried: &Tried,
+        has_waited: bool,
+    ) -> Result<Choice, NoChoice> {
         self.with_snapshot(|snapshot| {
-            let group = snapshot.group(route).ok_or(None)?;
+            let group = snapshot.group(route).ok_or(NoChoice::None)?;
+            let full = || NoChoice::Full(group.queue.clone(), group.settings.queue_timeout);
+            if group.is_limited && !has_waited && group.queue.waiting() > 0 {
+                return Err(full());
+            }
             match group.pick(&mut self.rng.borrow_mut(), origin, tried) {
                 Pick::Target(target) => Ok(Choice {
                     target: target.clone(),
@@ -170,8 +247,9 @@ impl WorkerContext {
                     tls: group.settings.tls.clone(),
                     proxy_out: group.settings.proxy_out,
                 }),
-                Pick::Hold => Err(Some(group.settings.hold)),
-                Pick::None => Err(None),
+                Pick::Hold => Err(NoChoice::Hold(group.settings.hold)),
+                Pick::Full => Err(full()),
+                Pick::None => Err(NoChoice::None),
             }
         })
     }
@@ -185,8 +263,9 @@ impl WorkerContext {
         let _ = tokio::time::timeout_at(deadline.min(recheck), changed).await;
     }
 
-    /// Counts work that begins on a target, and registers it to be told of its target's end.
-    pub fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
+    /// Counts work that begins on a target, and registers it to be told of its target's end; `None`
+    /// when the target has become full since it was chosen: choose again.
+    pub fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Option<Work> {
         self.work.begin(target, kind)
     }
 

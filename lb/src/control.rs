@@ -120,6 +120,12 @@ impl Control {
         for (target, fate) in compiled.fates {
             target.set_fate(fate);
         }
+        if !Arc::ptr_eq(&previous.plan, plan) {
+            let groups = &compiled.snapshot.groups;
+            for member in groups.iter().flat_map(|group| &group.members) {
+                member.target.set_limit(member.max_in_flight);
+            }
+        }
         self.shared.snapshot.store(Arc::new(compiled.snapshot));
         self.retired.push(previous);
         self.publications.send_modify(|count| *count += 1);

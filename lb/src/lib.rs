@@ -19,6 +19,7 @@ mod limits;
 pub mod metrics;
 mod plan;
 pub mod proxy;
+mod queue;
 mod rules;
 mod snapshot;
 mod sockets;

@@ -27,6 +27,9 @@ pub(crate) struct Names {
     pub(crate) loads: HashMap<Arc<str>, Arc<ListenerLoad>>,
     /// UDP flows by client address, of listeners that limit them; entries stay while flows do.
     pub(crate) sources: HashMap<Arc<str>, Arc<Sources>>,
+    /// Connections by client address, of listeners that limit them; entries stay while connections
+    /// do.
+    connection_sources: HashMap<Arc<str>, Arc<Sources>>,
     /// Whose turn it is in weighted forwards of the newest configuration.
     turns: HashMap<TurnKey, Turn>,
 }
@@ -42,6 +45,7 @@ impl Names {
             counters,
             loads: HashMap::new(),
             sources: HashMap::new(),
+            connection_sources: HashMap::new(),
             turns: HashMap::new(),
         }
     }
@@ -141,6 +145,7 @@ impl Compiler<'_> {
         };
         let unrouted = self.unrouted(listener, &default);
         let sources = self.sources(listener);
+        let connection_sources = self.connection_sources(listener);
         let load = self.names.loads.entry(self.name.clone()).or_default();
         load.set_limit(listener.max_connections);
         Listener {
@@ -158,6 +163,8 @@ impl Compiler<'_> {
             max_header_bytes: listener.max_header_bytes,
             tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,
+            connection_sources,
+            max_connections_per_source: listener.max_connections_per_source,
             sources,
             bound,
             load: load.clone(),
@@ -171,6 +178,12 @@ impl Compiler<'_> {
         let limits = listener.udp.max_flows_per_source > 0;
         let known = &mut self.names.sources;
         limits.then(|| known.entry(self.name.clone()).or_default().clone())
+    }
+
+    fn connection_sources(&mut self, listener: &conf::Listener) -> Option<Arc<Sources>> {
+        let known = &mut self.names.connection_sources;
+        (listener.max_connections_per_source > 0)
+            .then(|| known.entry(self.name.clone()).or_default().clone())
     }
 
     fn action(&mut self, action: &conf::Action, priority: Option<u16>) -> Action {

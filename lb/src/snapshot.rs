@@ -20,6 +20,7 @@ use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
+use crate::queue::Queue;
 use crate::rules::{Branch, Rule};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
@@ -58,6 +59,10 @@ pub struct Listener {
     pub(crate) tls: Option<Arc<Terminator>>,
     /// How long its UDP flows live and how many there may be.
     pub(crate) udp: conf::UdpSettings,
+    /// Connections by client address; survives reloads by name.
+    pub(crate) connection_sources: Option<Arc<Sources>>,
+    /// Connections of one client address at most.
+    pub(crate) max_connections_per_source: u32,
     /// UDP flows by client address; survives reloads by name.
     pub(crate) sources: Option<Arc<Sources>>,
     /// Addresses it accepts on, with the ports the kernel chose for port 0.
@@ -115,6 +120,8 @@ pub struct Member {
     pub(crate) is_growing: bool,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
+    /// Work it may have at a time; 0 = any.
+    pub(crate) max_in_flight: u32,
     /// What QUIC connection IDs of it carry.
     pub(crate) server_id: Box<[u8]>,
     /// What its health says.
@@ -129,6 +136,7 @@ impl PartialEq for Member {
             && (self.weight, self.share, self.backup) == (other.weight, other.share, other.backup)
             && (self.condition, self.fate) == (other.condition, other.fate)
             && self.is_growing == other.is_growing
+            && self.max_in_flight == other.max_in_flight
             && self.server_id == other.server_id
     }
 }
@@ -150,6 +158,8 @@ pub struct GroupSettings {
     pub response_timeout: Duration,
     /// How TLS is agreed on with its targets; `None` in clear text.
     pub tls: Option<Arc<TargetTls>>,
+    /// How long work waits for a place on a target while all are full.
+    pub queue_timeout: Duration,
     /// What connections to its targets begin with.
     pub proxy_out: conf::ProxyOut,
     /// Ends flows with the deregistration delay.
@@ -185,6 +195,10 @@ pub struct Group {
     pub(crate) last_resort: Picker,
     /// The place in the rotation; survives reloads by name, shared by all workers.
     pub(crate) cursor: Arc<Padded<AtomicU64>>,
+    /// True when some of its targets have a limit.
+    pub(crate) is_limited: bool,
+    /// Who waits for a place on its targets; survives reloads by name.
+    pub(crate) queue: Arc<Queue>,
     /// How its QUIC connections are told apart.
     pub(crate) connection_ids: Option<ConnectionIds>,
 }

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use healthcheck::{Signal, SlotId};
 
+use crate::queue::Queue;
+
 /// A value alone on its pair of cache lines, so that writing it slows no neighbour down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -82,6 +84,10 @@ pub struct Target {
     slot: SlotId,
     signal: Arc<Signal>,
     load: Padded<Load>,
+    /// Work it may have at a time; 0 = any.
+    limit: AtomicU32,
+    /// Who waits for a place on it or another of its group.
+    queue: Arc<Queue>,
     fate: AtomicU8,
 }
 
@@ -101,8 +107,15 @@ impl Target {
             slot,
             signal,
             load: Padded::default(),
+            limit: AtomicU32::new(0),
+            queue: Arc::default(),
             fate: AtomicU8::new(Fate::Serving as u8),
         }
+    }
+
+    /// The same, with its group's queue.
+    pub(crate) fn with_queue(self, queue: Arc<Queue>) -> Self {
+        Self { queue, ..self }
     }
 
     /// The name of its group.
@@ -156,14 +169,41 @@ impl Target {
         self.fate.store(fate as u8, Ordering::Release);
     }
 
-    /// Counts work that begins; `end` must follow.
-    pub(crate) fn begin(&self) {
-        self.load.0.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Sets how much work it may have at a time; 0 = any. What it has beyond a lowered limit stays.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// True while it has as much work as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit != 0 && self.load.0.in_flight.load(Ordering::SeqCst) >= limit
+    }
+
+    /// Counts work that begins; `end` must follow. False, and nothing counted, when it is full.
+    #[must_use]
+    pub(crate) fn begin(&self) -> bool {
+        let in_flight = &self.load.0.in_flight;
+        match self.limit.load(Ordering::Relaxed) {
+            0 => drop(in_flight.fetch_add(1, Ordering::Relaxed)),
+            limit => {
+                let add = |now: u32| (now < limit).then_some(now + 1);
+                let order = Ordering::SeqCst;
+                if in_flight.fetch_update(order, order, add).is_err() {
+                    return false;
+                }
+            }
+        }
         self.load.0.selected.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Counts work that ended.
     pub(crate) fn end(&self) {
-        self.load.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        // Before the queue is looked at: who enters it looks at this afterwards.
+        self.load.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.limit.load(Ordering::Relaxed) != 0 {
+            self.queue.free();
+        }
     }
 }

@@ -29,20 +29,22 @@ struct Entry {
 }
 
 impl WorkTable {
-    /// Counts and registers work that begins on `target`.
-    pub(crate) fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
-        target.begin();
+    /// Counts and registers work that begins on `target`; `None` when it is full.
+    pub(crate) fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Option<Work> {
+        if !target.begin() {
+            return None;
+        }
         let entry = Entry {
             target: target.clone(),
             kind,
             end: None,
             waker: None,
         };
-        Work {
+        Some(Work {
             key: self.0.borrow_mut().insert(entry),
             target: target.clone(),
             table: self.clone(),
-        }
+        })
     }
 
     /// Tells all work whose target's fate ends it.
@@ -72,6 +74,13 @@ impl Work {
     /// The target it runs on.
     pub fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    /// Makes it a flow: an exchange that was upgraded.
+    pub(crate) fn become_flow(&self) {
+        if let Some(entry) = self.table.0.borrow_mut().get_mut(self.key) {
+            entry.kind = WorkKind::Flow;
+        }
     }
 
     /// Why it must end now, if it must.

@@ -30,7 +30,7 @@ use crate::access_log::{FlowEnd, FlowKind, FlowRecord, LogRing};
 use crate::acknowledge::Acknowledgements;
 use crate::connections::Connections;
 use crate::context::WorkerContext;
-use crate::l4::Datagrams;
+use crate::l4::{Datagrams, SourcePlace};
 use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy;
@@ -241,6 +241,11 @@ impl Acceptance {
             let proxied = self.clone().proxied(stream, peer, listener);
             return self.spawn(admission, proxied);
         }
+        let Ok(place) = source_place(&listener, peer) else {
+            let reason = RejectReason::MaxConnectionsPerSource;
+            return self.refuse(&stream, peer, &listener, reason);
+        };
+        let admission = (admission, place);
         let local = local_address(&stream, peer, &listener);
         let accepted = Accepted {
             stream: stream.into(),
@@ -283,6 +288,10 @@ impl Acceptance {
         };
         let own = || (peer, local_address(&stream, peer, &listener));
         let (peer, local) = header.addresses.unwrap_or_else(own);
+        let Ok(_place) = source_place(&listener, peer) else {
+            let reason = RejectReason::MaxConnectionsPerSource;
+            return self.refuse(&stream, peer, &listener, reason);
+        };
         let accepted = Accepted {
             stream: stream.into(),
             peer,
@@ -342,8 +351,9 @@ impl Acceptance {
         }
     }
 
-    fn spawn(&self, admission: Admission, connection: impl Future<Output = ()> + 'static) {
-        tokio::task::spawn_local(self.connections.run(connection, admission));
+    /// Runs a connection to its end, holding its places within the limits.
+    fn spawn(&self, places: impl Sized + 'static, connection: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(self.connections.run(connection, places));
     }
 }
 
@@ -353,6 +363,22 @@ fn lets_in(listener: &Listener, stream: &TcpStream, peer: SocketAddr) -> bool {
     let filter = listener.filter.as_ref();
     filter.is_none_or(|filter| filter.allows(peer, port))
 }
+
+/// A place among the connections of a client address, where the listener limits them.
+fn source_place(
+    listener: &Listener,
+    client: SocketAddr,
+) -> Result<Option<Box<SourcePlace>>, AtLimit> {
+    let Some(sources) = &listener.connection_sources else {
+        return Ok(None);
+    };
+    let place = sources.take(client.ip(), listener.max_connections_per_source);
+    // Boxed: the connections of most listeners carry none.
+    place.map(|place| Some(Box::new(place))).ok_or(AtLimit)
+}
+
+/// The client address has as many connections as it may have.
+struct AtLimit;
 
 /// The address that the client used.
 fn local_address(stream: &TcpStream, peer: SocketAddr, listener: &Listener) -> SocketAddr {

@@ -82,7 +82,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // forward = { … }
     later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // [[target-group]]
-    later(TargetGroup, "max-in-flight", &[Number(0)], "targets would get any number of requests at once", "remove it; `max-connections` of the listener limits the whole"),
     later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "target-control-port", &[], "targets could not say how much work they take", "remove it; `least-connections` gives busy targets less"),
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
@@ -91,7 +90,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "retries", &[Number(0)], "requests would be tried as often as there are targets", REMOVE),
     later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
     // targets = [{ … }]
-    later(Target, "max-in-flight", &[Number(0)], "the target would get any number of requests at once", REMOVE),
     later(Target, "server-name", &[], NO_TLS, REMOVE),
     // [target-group.health-check]
     later(TargetHealthCheck, "enabled", &[Flag(true)], "targets would be probed all the same", "remove it: groups are always checked"),

@@ -154,6 +154,8 @@ pub struct Target {
     pub availability_zone: String,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
+    /// Exchanges and flows it may have at a time; 0 = as many as the group says.
+    pub max_in_flight: u32,
     /// What its connection IDs carry (`server-id`; AWS `QuicServerId`); empty = none.
     pub server_id: Box<[u8]>,
 }
@@ -167,6 +169,7 @@ impl Target {
             weight: 1,
             availability_zone: String::new(),
             backup: false,
+            max_in_flight: 0,
             server_id: Box::default(),
         }
     }
@@ -226,6 +229,10 @@ pub struct TargetGroup {
     pub response_timeout: Duration,
     /// Whom connections over TLS believe; `None` in clear text.
     pub tls: Option<TlsCheck>,
+    /// Exchanges and flows a target may have at a time unless it says otherwise; 0 = any number.
+    pub max_in_flight: u32,
+    /// How long work waits for a place while every target has `max_in_flight`.
+    pub queue_timeout: Duration,
     /// What connections to its targets begin with.
     pub proxy_out: ProxyOut,
     /// Ends flows of a target when its deregistration delay has passed, and when probes found it

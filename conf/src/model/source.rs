@@ -91,6 +91,8 @@ pub struct NamedTarget {
     pub availability_zone: String,
     /// Used only when no target that is not a backup can be.
     pub backup: bool,
+    /// Exchanges and flows each address may have at a time; 0 = as many as the group says.
+    pub max_in_flight: u32,
 }
 
 impl NamedTarget {
@@ -101,6 +103,7 @@ impl NamedTarget {
             weight: self.weight,
             availability_zone: self.availability_zone.clone(),
             backup: self.backup,
+            max_in_flight: self.max_in_flight,
             ..Target::at(address)
         }
     }

@@ -39,6 +39,12 @@ pub(crate) struct Numbers {
     pub(crate) max_flows_per_source: Limit<u64>,
     /// `tls-handshake-timeout` (ALB: 10 s on its side to targets).
     pub(crate) handshake_timeout: Limit<Duration>,
+    /// `max-connections-per-source`: 0 = no limit of its own.
+    pub(crate) max_connections_per_source: Limit<u64>,
+    /// `max-in-flight`: 0 = any number.
+    pub(crate) max_in_flight: Limit<u64>,
+    /// `queue-timeout`.
+    pub(crate) queue_timeout: Limit<Duration>,
     /// `proxy-protocol-timeout`.
     pub(crate) proxy_protocol_timeout: Limit<Duration>,
     /// `header-timeout`.
@@ -238,6 +244,14 @@ const LOCAL: Numbers = Numbers {
     ),
     max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     handshake_timeout: limit(s(10), ms(100), HOUR, WAIT),
+    max_connections_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
+    max_in_flight: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
+    queue_timeout: limit(
+        s(5),
+        s(0),
+        s(300),
+        "clients give up before the wait is over",
+    ),
     proxy_protocol_timeout: limit(s(5), ms(100), s(300), WAIT),
     header_timeout: limit(s(10), ms(100), HOUR, WAIT),
     max_header_bytes: limit(

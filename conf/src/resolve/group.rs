@@ -6,8 +6,7 @@ use super::cross_zone;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
-use super::termination;
-use super::{passive, proxy, slow_start, stickiness, target};
+use super::{limits, passive, proxy, slow_start, stickiness, target, termination};
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{
@@ -53,6 +52,7 @@ fn group(
         proxy_protocol_out: proxy_out.version,
     };
     let (targets, sources) = target::read(&mut reader, numbers);
+    let (max_in_flight, queue_timeout) = limits::of_group(&mut reader, protocol, &targets, numbers);
     let check = reader.table("health-check");
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
     let passive_health = passive::read(&mut reader, protocol, numbers);
@@ -103,6 +103,8 @@ fn group(
         connect_timeout,
         response_timeout,
         tls,
+        max_in_flight,
+        queue_timeout,
         proxy_out,
         connection_termination,
         unhealthy_flows,

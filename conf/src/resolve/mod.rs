@@ -19,6 +19,7 @@ mod forward;
 mod group;
 mod health;
 mod latency;
+mod limits;
 mod lints;
 mod listener;
 mod local_names;

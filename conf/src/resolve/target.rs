@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::address;
 use super::connection_id;
 use super::defaults::Numbers;
+use super::limits;
 use crate::document::{Kind, Value};
 use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::section::Section;
@@ -126,6 +127,7 @@ fn entry<'t>(
                     weight: 1,
                     availability_zone: String::new(),
                     backup: false,
+                    max_in_flight: 0,
                 })),
             };
         }
@@ -168,6 +170,7 @@ fn entry<'t>(
         let why = "the servers behind one name have IDs of their own";
         reader.misplaced("server-id", why, "list them by address, each with its ID");
     }
+    let max_in_flight = limits::of_target(&mut reader, numbers);
     let server_id = connection_id::server_id(&mut reader);
     reader.finish();
     let span = value.span;
@@ -178,6 +181,7 @@ fn entry<'t>(
             weight,
             availability_zone,
             backup,
+            max_in_flight,
             server_id,
         }),
         Place::Name(name) => Entry::Name(NamedTarget {
@@ -186,6 +190,7 @@ fn entry<'t>(
             weight,
             availability_zone,
             backup,
+            max_in_flight,
         }),
     })
 }

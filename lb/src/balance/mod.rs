@@ -48,6 +48,9 @@ pub enum Pick<'a> {
     /// ([`WorkerContext::wait_for_change`](crate::WorkerContext::wait_for_change)), for at most
     /// the group's `hold`, then refuse with 503.
     Hold,
+    /// The targets to be used have as much work as they may have: wait for a place, for at most
+    /// the group's `queue_timeout`.
+    Full,
     /// No target is registered: refuse with 503 at once.
     None,
 }
@@ -112,6 +115,9 @@ pub(crate) enum Picker {
     WeightedRandom(WeightedRandom),
     Hashed(Hashed),
 }
+
+/// Which targets of a tier may be used.
+type Usable<'a> = &'a dyn Fn(&Target) -> bool;
 
 /// What a tier is made of.
 struct Tier<'a> {
@@ -229,6 +235,8 @@ impl Group {
             backups,
             last_resort,
             cursor: before.map_or_else(Arc::default, |before| before.cursor.clone()),
+            is_limited: members.iter().any(|member| member.max_in_flight > 0),
+            queue: before.map_or_else(Arc::default, |before| before.queue.clone()),
             connection_ids: ConnectionIds::new(&settings, &members, before),
             is_empty: (members.iter()).all(|m| m.condition == Condition::Elsewhere),
             settings,
@@ -240,7 +248,7 @@ impl Group {
     /// Chooses a target: healthy ones, then healthy backups, then (fail-open) every registered
     /// one that takes work, each tried once; suspects are walked past except as the last resort.
     /// When the group fails open, all of them come first. After a hold only healthy targets may
-    /// be tried again. The caller counts the work with [`WorkerContext::begin`](
+    /// be tried again. Full targets are waited for. The caller counts the work with [`WorkerContext::begin`](
     /// crate::WorkerContext::begin) and, when the target fails, calls [`Tried::add`].
     pub fn pick<'a>(&'a self, rng: &mut SmallRng, origin: &Origin, tried: &Tried) -> Pick<'a> {
         if self.is_empty {
@@ -257,25 +265,32 @@ impl Group {
         let sound = |t: &Target| !t.is_suspect() && !tried.contains_since_hold(t);
         let untried_sound = |t: &Target| !t.is_suspect() && !tried.contains(t);
         let untried = |t: &Target| !tried.contains(t);
-        let mut choose = |tier: &'a Picker, usable: &dyn Fn(&Target) -> bool| {
-            tier.pick(cursor, rng, origin, usable)
-        };
-        let all_first = if self.fail_open {
-            choose(&self.last_resort, &untried_sound)
-        } else {
-            None
-        };
+        let limited = self.is_limited;
         let takes_turn = |t: &Target| sound(t) && self.takes_turn(t, dice);
-        let in_turn = match self.thinned.is_empty() || all_first.is_some() {
-            true => all_first,
-            false => choose(&self.primaries, &takes_turn),
-        };
-        in_turn
-            .or_else(|| choose(&self.primaries, &sound))
-            .or_else(|| choose(&self.backups, &sound))
-            .or_else(|| choose(&self.last_resort, &untried_sound))
-            .or_else(|| choose(&self.last_resort, &untried))
-            .map_or(Pick::Hold, Pick::Target)
+        if !self.thinned.is_empty() && !self.fail_open {
+            let in_turn = |t: &Target| takes_turn(t) && !(limited && t.is_full());
+            if let Some(target) = self.primaries.pick(cursor, rng, origin, in_turn) {
+                return Pick::Target(target);
+            }
+        }
+        let order: [(bool, &Picker, Usable<'_>); 5] = [
+            (self.fail_open, &self.last_resort, &untried_sound),
+            (true, &self.primaries, &sound),
+            (true, &self.backups, &sound),
+            (true, &self.last_resort, &untried_sound),
+            (true, &self.last_resort, &untried),
+        ];
+        for (_, tier, usable) in order.into_iter().filter(|(applies, ..)| *applies) {
+            let has_room = |t: &Target| usable(t) && !(limited && t.is_full());
+            if let Some(target) = tier.pick(cursor, rng, origin, has_room) {
+                return Pick::Target(target);
+            }
+            // Full targets are waited for: a backup is no overflow.
+            if limited && tier.pick(cursor, rng, origin, usable).is_some() {
+                return Pick::Full;
+            }
+        }
+        Pick::Hold
     }
 
     /// False when a target in slow start leaves this turn out.

@@ -29,6 +29,7 @@ fn member(port: u16, weight: u16, condition: Condition) -> Member {
         share: 100,
         is_growing: false,
         backup: false,
+        max_in_flight: 0,
         server_id: Box::default(),
         condition,
         fate: Fate::Serving,
@@ -52,6 +53,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(60),
         tls: None,
+        queue_timeout: Duration::from_secs(5),
         proxy_out: conf::ProxyOut::default(),
         connection_termination: true,
         unhealthy_flows: conf::UnhealthyFlows::End,
@@ -198,10 +200,10 @@ fn least_connections_takes_the_lowest_load_per_weight() {
     group
         .members
         .iter()
-        .for_each(|member| member.target.begin());
+        .for_each(|member| assert!(member.target.begin()));
     assert_eq!(picked(&group), Some(2));
-    group.members[1].target.begin();
-    group.members[1].target.begin();
+    assert!(group.members[1].target.begin());
+    assert!(group.members[1].target.begin());
     assert_eq!(picked(&group), Some(1));
 }
 
@@ -516,7 +518,7 @@ fn power_of_two_avoids_the_loaded_target_and_evens_out() {
     let mut rng = SmallRng::seed_from_u64(7);
     for _ in 0..10_000 {
         match group.pick(&mut rng, &origin(0), &Tried::default()) {
-            Pick::Target(target) => target.begin(),
+            Pick::Target(target) => assert!(target.begin()),
             _ => unreachable!(),
         }
     }
@@ -568,4 +570,42 @@ proptest! {
             }
         }
     }
+}
+
+fn limited(limits: &[u32]) -> Group {
+    let members = (1..).zip(limits).map(|(port, limit)| {
+        let member = member(port, 1, Condition::Healthy);
+        member.target.set_limit(*limit);
+        Member {
+            backup: port > 2,
+            max_in_flight: *limit,
+            ..member
+        }
+    });
+    let group = weighted(Algorithm::RoundRobin, &[1]);
+    Group::new(group.settings, members.collect(), false, None)
+}
+
+#[test]
+fn full_targets_are_walked_past_and_waited_for_when_all_of_a_tier_are() {
+    let group = limited(&[1, 2, 9]);
+    let origin = origin(1);
+    let pick = || {
+        let rng = &mut SmallRng::seed_from_u64(1);
+        match group.pick(rng, &origin, &Tried::default()) {
+            Pick::Target(target) => {
+                assert!(target.begin());
+                target.address().port()
+            }
+            Pick::Full => 0,
+            _ => unreachable!(),
+        }
+    };
+    let mut first: Vec<_> = (0..3).map(|_| pick()).collect();
+    first.sort_unstable();
+    // The backup is not for what overflows.
+    assert_eq!((first, pick()), (vec![1, 2, 2], 0));
+    assert!(!group.members[0].target.begin());
+    group.members[0].target.end();
+    assert_eq!((pick(), pick()), (1, 0));
 }

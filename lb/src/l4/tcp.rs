@@ -171,7 +171,9 @@ impl Flow {
         loop {
             let route = self.route().ok_or(RejectReason::NoTarget)?;
             let choice = self.context.choose(route, &mut attempts).await?;
-            let work = self.context.begin(&choice.target, WorkKind::Flow);
+            let Some(work) = self.context.begin(&choice.target, WorkKind::Flow) else {
+                continue;
+            };
             self.target = Some(choice.target.name().clone());
             let header = self.context.introduction(choice.proxy_out, &client);
             match self.context.reach(&choice, &header).await {

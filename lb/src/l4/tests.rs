@@ -365,3 +365,117 @@ fn an_idle_flow_s_future_is_small() {
     let size = size(super::serve);
     assert!(size <= 1024, "{size} bytes");
 }
+
+#[tokio::test]
+async fn a_full_target_gets_no_more_and_who_waited_longest_goes_first() {
+    for workers in [1, 2, 4] {
+        let (target, address) = listen().await;
+        let group = "max-in-flight = 3\nqueue-timeout = \"60s\"";
+        let rig = Rig::start(workers, &app_config(&[address], "", group)).await;
+        let mut clients = std::collections::VecDeque::new();
+        let mut running = std::collections::VecDeque::new();
+        for number in 0..10 {
+            let mut client = TcpStream::connect(rig.address(0)).await.unwrap();
+            client.write_all(&[number]).await.unwrap();
+            clients.push_back(client);
+            let waiting = u64::from(number).saturating_sub(2);
+            while queued(&rig) != waiting
+                || u64::from(rig.in_flight("app", address)) + waiting != u64::from(number) + 1
+            {
+                tokio::task::yield_now().await;
+            }
+        }
+        for expected in 0..10 {
+            if running.len() == 3 {
+                drop((running.pop_front(), clients.pop_front()));
+            }
+            let (mut server, _) = target.accept().await.unwrap();
+            let number = server.read_u8().await.unwrap();
+            assert_eq!(number, expected, "{workers}");
+            running.push_back(server);
+            assert!(rig.in_flight("app", address) <= 3);
+        }
+        drop(clients);
+        rig.finish(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_in_vain_is_reset_and_a_raised_limit_frees_places() {
+    let (target, address) = listen().await;
+    let limited = |keys: &str| {
+        let target = format!("{{ address = \"{address}\", max-in-flight = 1 }}");
+        let text = format!(
+            "[logs]\naccess = \"off\"\n[[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\n\
+             protocol = \"tcp\"\nforward = \"app\"\n[[target-group]]\nname = \"app\"\n\
+             protocol = \"tcp\"\n{keys}"
+        );
+        load(&text.replace("TARGET", &target))
+    };
+    let short = limited("targets = [TARGET]\nqueue-timeout = \"100ms\"");
+    let mut rig = Rig::start(2, &short).await;
+    let _first = flow(&rig, &target).await;
+    assert!(resets_at(rig.address(0)).await);
+    assert_eq!(rejected(&rig, "queue-timeout"), 1.0);
+    let long = limited("targets = [TARGET]\nqueue-timeout = \"60s\"");
+    rig.reload(&long).await;
+    let mut waiting = TcpStream::connect(rig.address(0)).await.unwrap();
+    while queued(&rig) != 1 {
+        tokio::task::yield_now().await;
+    }
+    rig.reload(&app_config(&[address], "", "max-in-flight = 2"))
+        .await;
+    let (mut server, _) = target.accept().await.unwrap();
+    say(&mut waiting, &mut server).await;
+    rig.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_client_address_has_no_more_connections_than_it_may() {
+    for workers in [2, 4] {
+        let (target, address) = listen().await;
+        let keys = "max-connections-per-source = 5";
+        let rig = Rig::start(workers, &app_config(&[address], keys, "")).await;
+        let mut flows = Vec::new();
+        for _ in 0..5 {
+            flows.push(flow(&rig, &target).await);
+        }
+        for _ in 0..5 {
+            assert!(resets_at(rig.address(0)).await);
+        }
+        assert_eq!(rejected(&rig, "max-connections-per-source"), 5.0);
+        // Another address is another source.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+        let mut other = socket.connect(rig.address(0)).await.unwrap();
+        let (mut server, _) = target.accept().await.unwrap();
+        say(&mut other, &mut server).await;
+        drop(flows.pop());
+        while rig.in_flight("app", address) > 5 {
+            tokio::task::yield_now().await;
+        }
+        let (mut client, mut server) = flow(&rig, &target).await;
+        say(&mut client, &mut server).await;
+        rig.finish(Duration::ZERO).await;
+    }
+}
+
+/// What a metric says, of the samples with this label.
+fn value(rig: &Rig, name: &str, label: &str) -> f64 {
+    let families = rig.lb.collect();
+    let family = families.iter().find(|family| family.name() == name);
+    let metrics = family.into_iter().flat_map(|family| family.get_metric());
+    let labelled = metrics.filter(|metric| metric.get_label().iter().any(|l| l.value() == label));
+    let value = |metric: &prometheus::proto::Metric| {
+        metric.get_counter().get_value() + metric.get_gauge().get_value()
+    };
+    labelled.map(value).sum()
+}
+
+fn queued(rig: &Rig) -> u64 {
+    value(rig, "pointsman_queued", "app") as u64
+}
+
+fn rejected(rig: &Rig, reason: &str) -> f64 {
+    value(rig, "pointsman_rejected_total", reason)
+}

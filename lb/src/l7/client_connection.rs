@@ -260,8 +260,8 @@ impl ClientConnection {
         record: &mut Record<'_>,
     ) -> After {
         record.termination = None;
-        if let Some((target, chosen)) = relayed.upgraded {
-            upgrade::tunnel(self, target, &chosen, buffers, record).await;
+        if let Some((target, work)) = relayed.upgraded {
+            upgrade::tunnel(self, target, &work, buffers, record).await;
             return After::Close;
         }
         if !relayed.close {

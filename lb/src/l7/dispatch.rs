@@ -9,7 +9,6 @@
 //! allocations only when no connection is idle.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::time::Duration;
 
 use healthcheck::TrafficOutcome;
@@ -23,11 +22,12 @@ use super::record::Record;
 use super::request::Request;
 use super::request_body::RequestBody;
 use crate::balance::Origin;
-use crate::context::{Attempts, Choice, WorkerContext};
+use crate::context::{Attempts, Choice, NoChoice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
 use crate::snapshot::Route;
 use crate::stream::{Side as _, Stream};
-use crate::target::{Target, WorkKind};
+use crate::target::WorkKind;
+use crate::work::Work;
 
 /// A response that was relayed to its end.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Relayed {
     /// The client's connection ends now.
     pub(super) close: bool,
     /// The target agreed to an upgrade: its connection.
-    pub(super) upgraded: Option<(Stream, Arc<Target>)>,
+    pub(super) upgraded: Option<(Stream, Work)>,
 }
 
 /// An exchange that failed for good.
@@ -71,6 +71,8 @@ struct Search {
 /// How an attempt ended.
 enum Ended {
     Relayed(Relayed),
+    /// The target has become full since it was chosen.
+    Full,
     /// Another attempt is safe; the connection was a kept one.
     Stale,
     /// Another attempt is safe.
@@ -114,6 +116,7 @@ impl ClientConnection {
                 .await?;
             let reason = match ended {
                 Ended::Relayed(relayed) => return Ok(relayed),
+                Ended::Full => continue,
                 Ended::Stale => {
                     search.again = Some(choice);
                     RetryReason::StaleConnection
@@ -148,7 +151,9 @@ impl ClientConnection {
         body: &mut RequestBody,
         record: &mut Record<'_>,
     ) -> Result<Ended, Broken> {
-        let work = self.context.begin(&choice.target, WorkKind::Exchange);
+        let Some(work) = self.context.begin(&choice.target, WorkKind::Exchange) else {
+            return Ok(Ended::Full);
+        };
         let now = match record.retries {
             0 => record.started,
             _ => Instant::now(),
@@ -201,7 +206,7 @@ impl ClientConnection {
                         upgraded: None,
                     }));
                 }
-                let upgraded = response.upgraded.then(|| (target, choice.target.clone()));
+                let upgraded = response.upgraded.then_some((target, work));
                 Ok(Ended::Relayed(Relayed { close, upgraded }))
             }
             Err(failure) if attempt.may_repeat(failure) && connect.is_none() => Ok(Ended::Stale),
@@ -264,8 +269,9 @@ async fn choose(
         let hold = match context.try_choose(route, &search.attempts.origin, &search.attempts.tried)
         {
             Ok(choice) => return Ok(choice),
-            Err(None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
-            Err(Some(hold)) => hold,
+            Err(NoChoice::None) => return Err(Failure::NoChoice(RejectReason::NoTarget)),
+            Err(NoChoice::Full(..)) => break,
+            Err(NoChoice::Hold(hold)) => hold,
         };
         match search.last {
             // When every target dies at one moment, each closes on the request before anything

@@ -109,6 +109,9 @@ impl Failure {
     pub(super) fn sentence(self) -> &'static str {
         match self {
             Self::NoChoice(RejectReason::NoTarget) => "No target is registered for this request.",
+            Self::NoChoice(RejectReason::QueueTimeout) => {
+                "Every target has as much work as it may have."
+            }
             Self::NoChoice(_) => "No target recovered in time.",
             Self::NoConnection { .. } => "No target could be connected.",
             Self::NoTls { .. } => "No TLS could be agreed on with a target.",

@@ -5,7 +5,6 @@
 //! a byte for the idle timeout, or the target's fate ends its flows.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use super::client_connection::ClientConnection;
 use super::failure::Failure;
 use super::record::Record;
 use crate::stream::{Side, Stream};
-use crate::target::{Target, WorkKind};
+use crate::work::Work;
 
 /// One direction of a tunnel.
 #[derive(Debug, Default)]
@@ -66,12 +65,12 @@ impl Direction {
 pub(super) async fn tunnel(
     client: &mut ClientConnection,
     mut target: Stream,
-    chosen: &Arc<Target>,
+    work: &Work,
     buffers: &mut Buffers,
     record: &mut Record<'_>,
 ) {
     let context = client.context.clone();
-    let work = context.begin(chosen, WorkKind::Flow);
+    work.become_flow();
     let idle = client.idle_timeout();
     let mut activity = Instant::now();
     let (mut inward, mut outward) = (Direction::default(), Direction::default());

@@ -127,6 +127,13 @@ fn targets(snapshot: &Snapshot) -> Vec<MetricFamily> {
         in_flight.push(gauge(&labels, f64::from(target.in_flight())));
         selected.push(counter(&labels, target.selected()));
     }
+    let groups = snapshot.groups.iter().filter(|group| group.is_limited);
+    let queued = groups.map(|group| {
+        let waiting = u32::try_from(group.queue.waiting()).unwrap_or(u32::MAX);
+        gauge(&[("target_group", &**group.name())], f64::from(waiting))
+    });
+    let queued = queued.collect();
+    let help_queued = "Requests and flows that wait for a place on a target.";
     let help_in_flight = "Requests and flows running on the target.";
     let help_selected = "Times the target was given work.";
     vec![
@@ -136,6 +143,7 @@ fn targets(snapshot: &Snapshot) -> Vec<MetricFamily> {
             MetricType::GAUGE,
             in_flight,
         ),
+        family(names::QUEUED, help_queued, MetricType::GAUGE, queued),
         family(
             names::TARGET_SELECTED,
             help_selected,

@@ -104,6 +104,10 @@ pub enum RejectReason {
     UnknownConnectionId,
     /// The listener's filter does not let the client in.
     Filter,
+    /// The client address has `max-connections-per-source` of them.
+    MaxConnectionsPerSource,
+    /// No place on a target became free within `queue-timeout`.
+    QueueTimeout,
     /// No PROXY header came, and one is required.
     ProxyHeaderMissing,
     /// A sender of a PROXY header is none of `trusted-proxies`.
@@ -120,7 +124,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -134,6 +138,8 @@ impl RejectReason {
         Self::BadDatagram,
         Self::UnknownConnectionId,
         Self::Filter,
+        Self::MaxConnectionsPerSource,
+        Self::QueueTimeout,
         Self::ProxyHeaderMissing,
         Self::ProxyHeaderUntrusted,
         Self::ProxyHeaderTimeout,
@@ -158,6 +164,8 @@ impl RejectReason {
             Self::BadDatagram => "bad-datagram",
             Self::UnknownConnectionId => "unknown-connection-id",
             Self::Filter => "filter",
+            Self::MaxConnectionsPerSource => "max-connections-per-source",
+            Self::QueueTimeout => "queue-timeout",
             Self::ProxyHeaderMissing => "proxy-header-missing",
             Self::ProxyHeaderUntrusted => "proxy-header-untrusted",
             Self::ProxyHeaderTimeout => "proxy-header-timeout",

@@ -20,6 +20,7 @@ pub(super) const TLS_FAILURES: &str = "pointsman_tls_handshake_failures_total";
 pub(super) const TLS_EXPIRY: &str = "pointsman_tls_certificate_expiry_timestamp_seconds";
 pub(super) const TLS_REFRESHES: &str = "pointsman_tls_certificate_reloads_total";
 pub(super) const TARGET_IN_FLIGHT: &str = "pointsman_target_in_flight";
+pub(super) const QUEUED: &str = "pointsman_queued";
 pub(super) const TARGET_SELECTED: &str = "pointsman_target_selected_total";
 pub(super) const RETRIES: &str = "pointsman_retries_total";
 pub(super) const REJECTED: &str = "pointsman_rejected_total";

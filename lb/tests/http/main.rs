@@ -9,6 +9,7 @@ mod bodies;
 mod closing;
 mod conformance;
 mod keep_alive;
+mod limits;
 mod refusals;
 mod retries;
 mod rules;

@@ -101,6 +101,7 @@ mod tests {
             weight: 1,
             availability_zone: "z".to_owned(),
             backup: false,
+            max_in_flight: 0,
         };
         let service = |priority, weight, port| Service {
             priority,

@@ -19,6 +19,7 @@ impl Scene {
             weight: 1,
             availability_zone: String::new(),
             backup: false,
+            max_in_flight: 0,
         };
         let mut scene = Self {
             names: Names::default(),

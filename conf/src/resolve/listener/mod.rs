@@ -82,6 +82,7 @@ fn listener(
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
+    let per_source = per_source(&mut reader, protocol, numbers);
     reader.finish();
     let (name, default_action) = (name?, action?);
     if binds.is_empty() {
@@ -102,6 +103,7 @@ fn listener(
         default_action,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,
+        max_connections_per_source: per_source,
         idle_timeout,
         header_timeout: hello_timeout.unwrap_or(http.header_timeout),
         max_header_bytes: http.max_header_bytes,
@@ -130,6 +132,27 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
         Choice::Is(protocol) => Some(protocol.value),
         Choice::Absent | Choice::Refused | Choice::Later => None,
     }
+}
+
+/// Connections of one client address; of datagrams flows are limited.
+fn per_source(
+    reader: &mut Reader<'_>,
+    protocol: Option<ListenerProtocol>,
+    numbers: &Numbers,
+) -> u32 {
+    const KEY: &str = "max-connections-per-source";
+    if let Some(protocol) = protocol.filter(|protocol| !protocol.takes_streams()) {
+        let why = format!(
+            "a {} listener has flows, not connections",
+            protocol.as_str()
+        );
+        reader.misplaced(KEY, &why, "use `max-flows-per-source`");
+    }
+    let limit = &numbers.max_connections_per_source;
+    let number = reader
+        .whole(KEY, limit)
+        .map_or(limit.default, |found| found.value);
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn no_bind(reader: &Reader<'_>) {

@@ -61,6 +61,8 @@ impl ConfigText {
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(60),
             tls: None,
+            max_in_flight: 0,
+            queue_timeout: Duration::ZERO,
             proxy_out: conf::ProxyOut::default(),
             connection_termination: true,
             unhealthy_flows: conf::UnhealthyFlows::End,
@@ -254,6 +256,7 @@ fn target(span: Span, port: u16) -> Target {
         availability_zone: String::new(),
         server_id: Box::default(),
         backup: false,
+        max_in_flight: 0,
     }
 }
 
@@ -267,6 +270,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         rules: Vec::new(),
         default_action: Action::forward_to(group),
         max_connections: 0,
+        max_connections_per_source: 0,
         proxy_in: conf::ProxyIn {
             mode: conf::ProxyInMode::Off,
             trusted: Vec::new(),

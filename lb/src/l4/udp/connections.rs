@@ -103,8 +103,7 @@ impl Shell {
         let choice = self.context.try_choose(route, &origin, &Tried::default());
         match choice {
             Ok(choice) => Ok(choice.target),
-            Err(Some(hold)) => Err(NoFlow::Hold(hold)),
-            Err(None) => Err(no_target),
+            Err(none) => Err(none.patience().map_or(no_target, NoFlow::Hold)),
         }
     }
 }

@@ -27,4 +27,4 @@ mod watch;
 
 pub(crate) use batch::{Batch, receive_own_address};
 pub(crate) use shell::Datagrams;
-pub(crate) use sources::Sources;
+pub(crate) use sources::{SourcePlace, Sources};

@@ -61,8 +61,9 @@ impl Shell {
         loop {
             let choice = match self.context.try_choose(to, &origin, &tried) {
                 Ok(choice) => choice,
-                Err(Some(hold)) => return Err(NoFlow::Hold(hold)),
-                Err(None) => return Err(no_target),
+                Err(none) => {
+                    return Err(none.patience().map_or(no_target, NoFlow::Hold));
+                }
             };
             let way = (listener.clone(), place);
             let retries = tried.count() as u32;
@@ -95,7 +96,8 @@ impl Shell {
         let places = self.places(&key, now)?;
         match self.connect(target, now) {
             Ok(socket) => {
-                let work = self.context.begin(target, WorkKind::Flow);
+                let full = NoFlow::Refused(RejectReason::MaxConnections);
+                let work = self.context.begin(target, WorkKind::Flow).ok_or(full)?;
                 let context = self.context.clone();
                 let local = self.local(from);
                 let began = (now, retries);

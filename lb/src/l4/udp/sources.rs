@@ -1,6 +1,7 @@
-//! How many flows each client address has, exact over all workers.
+//! How many flows, or connections, each client address has, exact over all workers.
 //!
-//! Asked once per flow, and only of listeners with `max-flows-per-source`. A fixed table of
+//! Asked once per flow or connection, and only of listeners with `max-flows-per-source` or
+//! `max-connections-per-source`. A fixed table of
 //! counters, no lock: an address is its keyed hash, and has one counter among the few of its
 //! bucket. With more addresses than fit at a time some go uncounted; the listener's and the
 //! process's own limits still hold.
@@ -48,7 +49,7 @@ impl Default for Sources {
 
 /// A flow's place among those of its source; gives it back when dropped.
 #[derive(Debug)]
-pub(super) struct SourcePlace {
+pub(crate) struct SourcePlace {
     sources: Arc<Sources>,
     /// Bucket and tag; `None` = not counted.
     counted: Option<(usize, u64)>,
@@ -56,7 +57,7 @@ pub(super) struct SourcePlace {
 
 impl Sources {
     /// A place for one more flow of `source`; `None` when it has `limit` of them.
-    pub(super) fn take(self: &Arc<Self>, source: IpAddr, limit: u32) -> Option<SourcePlace> {
+    pub(crate) fn take(self: &Arc<Self>, source: IpAddr, limit: u32) -> Option<SourcePlace> {
         let hash = self.hash.hash_one(source.to_canonical());
         let bucket = (hash as usize) % BUCKETS;
         // Never 0, which is a free counter.
