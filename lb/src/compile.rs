@@ -236,6 +236,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
             TargetTls::new(check, config.protocol.is_http(), before)
         }),
         queue_timeout: config.queue_timeout,
+        preserve_client_ip: config.preserve_client_ip,
         proxy_out: config.proxy_out,
         connection_termination: config.connection_termination,
         unhealthy_flows: config.unhealthy_flows,

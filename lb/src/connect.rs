@@ -6,21 +6,20 @@
 //!
 //! Cost: socket, setsockopt x2, connect, one write for a PROXY header if there is one, and one timer only while the connect is pending.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
 use conf::TrafficFailure;
 use healthcheck::{PassiveEvent, PassiveFailure, TrafficOutcome};
 use rustix::io::Errno;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use crate::context::{Choice, WorkerContext};
 use crate::metrics::RetryReason;
+use crate::proxy::Introduced;
 use crate::stream::Stream;
-use crate::target::Target;
 
 /// Ports the kernel picks from when a connection does not name its own (the default
 /// `ip_local_port_range` begins here): only there can a socket connect to itself.
@@ -54,17 +53,18 @@ impl ConnectError {
 }
 
 impl WorkerContext {
-    /// A stream to the chosen target: connected, introduced, and over TLS where its group says so.
+    /// A stream to the chosen target: connected, told of `client` what its group says, and over TLS
+    /// where its group says so.
     ///
     /// # Errors
     /// [`ConnectError`]; the failure has already been reported to health when it is the target's.
     pub(crate) async fn reach(
         &self,
         choice: &Choice,
-        introduction: &[u8],
+        client: &Introduced<'_>,
     ) -> Result<Stream, ConnectError> {
         let (target, timeout) = (&choice.target, choice.connect_timeout);
-        let socket = self.connect(target, timeout, introduction).await?;
+        let socket = self.connect(choice, client).await?;
         let Some(tls) = &choice.tls else {
             return Ok(socket.into());
         };
@@ -79,18 +79,21 @@ impl WorkerContext {
         }
     }
 
-    /// A connection to `target`, with `TCP_NODELAY` and keep-alive set, within `timeout`, on which
-    /// `introduction` has been sent.
+    /// A connection to the chosen target, with `TCP_NODELAY` and keep-alive set, within its timeout,
+    /// which tells of `client` what the group says.
     ///
     /// # Errors
     /// [`ConnectError`]; the failure has already been reported to health when it is the target's.
-    pub async fn connect(
+    pub(crate) async fn connect(
         &self,
-        target: &Arc<Target>,
-        timeout: Duration,
-        introduction: &[u8],
+        choice: &Choice,
+        client: &Introduced<'_>,
     ) -> Result<TcpStream, ConnectError> {
-        let attempt = open(target.address(), introduction);
+        let target = &choice.target;
+        let introduction = self.introduction(choice.proxy_out, client);
+        let source = choice.preserve_client_ip.then_some(client.client.ip());
+        let timeout = choice.connect_timeout;
+        let attempt = open(target.address(), source, &introduction);
         let error = match tokio::time::timeout(timeout, attempt).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => classify(error),
@@ -125,13 +128,20 @@ impl ConnectError {
     }
 }
 
-async fn open(address: SocketAddr, introduction: &[u8]) -> std::io::Result<TcpStream> {
+async fn open(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    introduction: &[u8],
+) -> std::io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_nodelay(true)?;
     socket.set_keepalive(true)?;
+    if let Some(source) = source {
+        come_from(&socket, source.to_canonical(), address)?;
+    }
     let mut stream = socket.connect(address).await?;
     if address.port() >= FIRST_EPHEMERAL_PORT && stream.local_addr()? == address {
         // Nobody listens there and the kernel chose that very port for us: a socket that talks
@@ -142,6 +152,26 @@ async fn open(address: SocketAddr, introduction: &[u8]) -> std::io::Result<TcpSt
         stream.write_all(introduction).await?;
     }
     Ok(stream)
+}
+
+/// Makes the connection come from an address that is not this machine's. One of the other family
+/// cannot be kept.
+fn come_from(socket: &TcpSocket, source: IpAddr, target: SocketAddr) -> std::io::Result<()> {
+    match (source, target) {
+        (IpAddr::V4(_), SocketAddr::V4(_)) => SockRef::from(socket).set_ip_transparent_v4(true)?,
+        (IpAddr::V6(_), SocketAddr::V6(_)) => SockRef::from(socket).set_ip_transparent_v6(true)?,
+        _ => return Ok(()),
+    }
+    socket.bind(SocketAddr::new(source, 0))
+}
+
+/// Whether the system lets connections come from clients' addresses.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn may_come_from_clients() -> std::io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    SockRef::from(&socket).set_ip_transparent_v4(true)
 }
 
 fn classify(error: std::io::Error) -> ConnectError {

@@ -67,6 +67,15 @@ pub struct Choice {
     pub(crate) tls: Option<Arc<TargetTls>>,
     /// What the connection begins with.
     pub(crate) proxy_out: conf::ProxyOut,
+    /// The connection comes from the client's address.
+    pub(crate) preserve_client_ip: bool,
+}
+
+impl Choice {
+    /// True when the connection tells whose it is, so that it is of use to that client alone.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.proxy_out.is_on() || self.preserve_client_ip
+    }
 }
 
 /// What one request or flow remembers between choices. Lives on the stack.
@@ -246,6 +255,7 @@ impl WorkerContext {
                     response_timeout: group.settings.response_timeout,
                     tls: group.settings.tls.clone(),
                     proxy_out: group.settings.proxy_out,
+                    preserve_client_ip: group.settings.preserve_client_ip,
                 }),
                 Pick::Hold => Err(NoChoice::Hold(group.settings.hold)),
                 Pick::Full => Err(full()),

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::access_log::LogControl;
 use crate::acknowledge::Acknowledgements;
+use crate::connect::may_come_from_clients;
 use crate::control::Commit;
 use crate::limits::{Budget, ListenerLoad};
 use crate::metrics;
@@ -52,6 +53,22 @@ impl std::fmt::Debug for Shared {
             .field("descriptors", &self.descriptors)
             .finish_non_exhaustive()
     }
+}
+
+/// What is wrong with groups whose connections are to come from clients' addresses: the system's
+/// permission, asked for once.
+fn foreign_sources(config: &Config) -> Option<Diagnostic> {
+    let mut groups = config.target_groups.iter();
+    let group = groups.find(|group| group.preserve_client_ip)?;
+    let error = may_come_from_clients().err()?;
+    let message = format!(
+        "connections to target group `{}` cannot come from clients' addresses: {error}",
+        group.name
+    );
+    let problem = Diagnostic::error("foreign-source", group.span, message)
+        .consequence("its targets would see this machine's address")
+        .help("give the program CAP_NET_ADMIN (start it as root, or `setcap cap_net_admin+ep`), or use `proxy-protocol-out`");
+    Some(problem)
 }
 
 /// A table that a panic elsewhere cannot have left half changed: every change is one insertion.
@@ -162,6 +179,7 @@ impl Lb {
     ) -> Result<Prepared, Vec<Diagnostic>> {
         let workers = self.shared.workers.len();
         let mut problems = self.shared.descriptors.check(config, workers);
+        problems.extend(foreign_sources(config));
         let open = look(&self.shared.sockets).clone();
         let opened = open_missing(config, &open, workers).unwrap_or_else(|more| {
             problems.extend(more);

@@ -160,6 +160,8 @@ pub struct GroupSettings {
     pub tls: Option<Arc<TargetTls>>,
     /// How long work waits for a place on a target while all are full.
     pub queue_timeout: Duration,
+    /// Connections to its targets come from their clients' addresses.
+    pub preserve_client_ip: bool,
     /// What connections to its targets begin with.
     pub proxy_out: conf::ProxyOut,
     /// Ends flows with the deregistration delay.

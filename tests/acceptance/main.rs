@@ -20,3 +20,4 @@ mod proxy_protocol;
 mod registration;
 mod services;
 mod shares;
+mod tcp;

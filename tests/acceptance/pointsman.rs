@@ -31,12 +31,18 @@ impl Pointsman {
     /// Starts it with the configuration, and what else is there, in `folder`, and waits until it is
     /// ready.
     pub fn start_in(folder: Folder, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        command.envs(environment.iter().copied());
+        Self::start_by(command, folder)
+    }
+
+    /// The same by a command that runs the program.
+    pub fn start_by(mut command: Command, folder: Folder) -> Self {
         let program = Program::start(
-            Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            command
                 .arg("run")
                 .arg("-c")
                 .arg(folder.path().join("pointsman.toml"))
-                .envs(environment.iter().copied())
                 .current_dir(folder.path()),
         );
         let mut started = Self { program, folder };

@@ -82,7 +82,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // forward = { … }
     later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // [[target-group]]
-    later(TargetGroup, "preserve-client-ip", &[Flag(false)], "targets would see this machine's address", "remove it; `http` targets get X-Forwarded-For"),
     later(TargetGroup, "target-control-port", &[], "targets could not say how much work they take", "remove it; `least-connections` gives busy targets less"),
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
     later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),

@@ -233,6 +233,9 @@ pub struct TargetGroup {
     pub max_in_flight: u32,
     /// How long work waits for a place while every target has `max_in_flight`.
     pub queue_timeout: Duration,
+    /// Connections to its targets come from their clients' addresses (ELB
+    /// `preserve_client_ip.enabled`).
+    pub preserve_client_ip: bool,
     /// What connections to its targets begin with.
     pub proxy_out: ProxyOut,
     /// Ends flows of a target when its deregistration delay has passed, and when probes found it

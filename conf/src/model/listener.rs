@@ -115,6 +115,8 @@ pub struct Listener {
     /// Open client connections and UDP flows at most; 0 = only the file-descriptor budget limits
     /// them.
     pub max_connections: usize,
+    /// Connections that may wait to be accepted, for each worker.
+    pub backlog: u32,
     /// Open connections of one client address at most; 0 = no limit of its own.
     pub max_connections_per_source: u32,
     /// Whose connections they are.

@@ -39,6 +39,8 @@ pub(crate) struct Numbers {
     pub(crate) max_flows_per_source: Limit<u64>,
     /// `tls-handshake-timeout` (ALB: 10 s on its side to targets).
     pub(crate) handshake_timeout: Limit<Duration>,
+    /// `backlog`.
+    pub(crate) backlog: Limit<u64>,
     /// `max-connections-per-source`: 0 = no limit of its own.
     pub(crate) max_connections_per_source: Limit<u64>,
     /// `max-in-flight`: 0 = any number.
@@ -244,6 +246,12 @@ const LOCAL: Numbers = Numbers {
     ),
     max_flows_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     handshake_timeout: limit(s(10), ms(100), HOUR, WAIT),
+    backlog: limit(
+        4096,
+        1,
+        65_535,
+        "the kernel keeps no more, and with none clients would be turned away",
+    ),
     max_connections_per_source: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     max_in_flight: limit(0, 0, 1_000_000, "no process may hold so many sockets"),
     queue_timeout: limit(

@@ -45,6 +45,7 @@ fn group(
 ) -> Option<TargetGroup> {
     let name = directory.declare(&mut reader);
     let protocol = protocol(&mut reader);
+    let preserve_client_ip = preserve_client_ip(&mut reader, protocol);
     let proxy_out = proxy::out(&mut reader, protocol);
     let owner = Owner {
         protocol: protocol.unwrap_or(GroupProtocol::Tcp),
@@ -105,6 +106,7 @@ fn group(
         tls,
         max_in_flight,
         queue_timeout,
+        preserve_client_ip,
         proxy_out,
         connection_termination,
         unhealthy_flows,
@@ -176,6 +178,19 @@ fn misplaced(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) {
         let why = format!("a {word} group connects to nothing");
         reader.misplaced("connect-timeout", &why, "remove it");
     }
+}
+
+/// Off unless asked for, as NLB's for targets by address.
+fn preserve_client_ip(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) -> bool {
+    const KEY: &str = "preserve-client-ip";
+    if let Some(protocol) = protocol.filter(|protocol| protocol.takes_datagrams()) {
+        let why = format!(
+            "a {} group's flows have this machine's address",
+            protocol.as_str()
+        );
+        reader.misplaced(KEY, &why, "remove it, or use protocol `tcp`");
+    }
+    reader.flag(KEY).is_some_and(|flag| flag.value)
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {

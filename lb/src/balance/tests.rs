@@ -54,6 +54,7 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         response_timeout: Duration::from_secs(60),
         tls: None,
         queue_timeout: Duration::from_secs(5),
+        preserve_client_ip: false,
         proxy_out: conf::ProxyOut::default(),
         connection_termination: true,
         unhealthy_flows: conf::UnhealthyFlows::End,

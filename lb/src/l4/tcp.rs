@@ -175,8 +175,7 @@ impl Flow {
                 continue;
             };
             self.target = Some(choice.target.name().clone());
-            let header = self.context.introduction(choice.proxy_out, &client);
-            match self.context.reach(&choice, &header).await {
+            match self.context.reach(&choice, &client).await {
                 Ok(stream) => {
                     self.connected = Some(Instant::now());
                     return Ok((work, stream));

@@ -194,7 +194,7 @@ impl ClientConnection {
                 body.finish(&mut buffers.from_client);
                 if reusable {
                     let (target_is, announced) = (&choice.target, response.announced);
-                    match choice.proxy_out.is_on() {
+                    match choice.is_personal() {
                         true => self.own.give_back(target_is, target, announced, now),
                         false => {
                             let connections = &self.context.l7().connections;
@@ -237,7 +237,7 @@ impl ClientConnection {
         fresh: bool,
         now: Instant,
     ) -> Result<(Stream, Option<Duration>), Failure> {
-        let kept = match choice.proxy_out.is_on() {
+        let kept = match choice.is_personal() {
             _ if fresh => None,
             true => self.own.take(&choice.target, now),
             false => self.context.l7().connections.take(&choice.target, now),
@@ -246,10 +246,9 @@ impl ClientConnection {
         if let Some(kept) = kept.filter(|kept| kept.is_over(choice.tls.as_ref())) {
             return Ok((kept, None));
         }
-        let out = choice.proxy_out;
-        let header = self.context.introduction(out, &self.introduced());
         // Boxed: an idle connection should not carry the room for it.
-        match Box::pin(self.context.reach(choice, &header)).await {
+        let client = self.introduced();
+        match Box::pin(self.context.reach(choice, &client)).await {
             Ok(stream) => Ok((stream, Some(now.elapsed()))),
             Err(error) => {
                 self.connect_retry = error.retry_reason();

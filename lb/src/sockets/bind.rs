@@ -15,10 +15,6 @@ use super::holder::{Holder, holder_of};
 use super::{Bind, SocketKey, Transport};
 use crate::l4::receive_own_address;
 
-/// Connections the kernel keeps ready for one worker to accept; the kernel's own limit
-/// (`net.core.somaxconn`, 4096 by default) applies too.
-const BACKLOG: i32 = 4096;
-
 /// Bytes of datagrams that may wait for a worker: some 5,000 small ones, by what the kernel counts
 /// for each.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -33,6 +29,9 @@ pub(crate) struct Opened {
     /// The address with its real port.
     pub(crate) bound: SocketAddr,
     sockets: Vec<Socket>,
+    /// Connections the kernel keeps ready for one worker to accept; its own limit
+    /// (`net.core.somaxconn`, 4096 by default) applies too.
+    backlog: i32,
 }
 
 /// A socket for one worker, non-blocking.
@@ -50,10 +49,10 @@ impl Opened {
     /// # Errors
     /// When the kernel refuses, which takes another process that grabbed the address meanwhile.
     pub(crate) fn listen(self) -> io::Result<Vec<Ready>> {
-        let transport = self.key.transport;
+        let (transport, backlog) = (self.key.transport, self.backlog);
         let listen = |socket: Socket| match transport {
             Transport::Tcp => {
-                socket.listen(BACKLOG)?;
+                socket.listen(backlog)?;
                 Ok(Ready::Streams(socket.into()))
             }
             Transport::Udp => Ok(Ready::Datagrams(socket.into())),
@@ -71,7 +70,10 @@ pub(super) fn open(
     port: Option<u16>,
     workers: usize,
 ) -> Result<Opened, Box<Diagnostic>> {
-    let opened = open_sockets(&bind.key, port, workers);
+    let opened = open_sockets(&bind.key, port, workers).map(|opened| Opened {
+        backlog: i32::try_from(bind.listener.backlog).unwrap_or(i32::MAX),
+        ..opened
+    });
     opened.map_err(|error| Box::new(explain(bind, &error)))
 }
 
@@ -97,6 +99,7 @@ fn open_sockets(key: &SocketKey, port: Option<u16>, workers: usize) -> io::Resul
         key,
         bound,
         sockets,
+        backlog: 0,
     })
 }
 

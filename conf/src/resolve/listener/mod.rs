@@ -82,6 +82,7 @@ fn listener(
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
+    let backlog = backlog(&mut reader, protocol, numbers);
     let per_source = per_source(&mut reader, protocol, numbers);
     reader.finish();
     let (name, default_action) = (name?, action?);
@@ -103,6 +104,7 @@ fn listener(
         default_action,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,
+        backlog,
         max_connections_per_source: per_source,
         idle_timeout,
         header_timeout: hello_timeout.unwrap_or(http.header_timeout),
@@ -132,6 +134,18 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
         Choice::Is(protocol) => Some(protocol.value),
         Choice::Absent | Choice::Refused | Choice::Later => None,
     }
+}
+
+fn backlog(reader: &mut Reader<'_>, protocol: Option<ListenerProtocol>, numbers: &Numbers) -> u32 {
+    if let Some(protocol) = protocol.filter(|protocol| !protocol.takes_streams()) {
+        let why = format!("a {} listener accepts no connections", protocol.as_str());
+        reader.misplaced("backlog", &why, "remove it");
+    }
+    let limit = &numbers.backlog;
+    let number = reader
+        .whole("backlog", limit)
+        .map_or(limit.default, |found| found.value);
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Connections of one client address; of datagrams flows are limited.

@@ -63,6 +63,7 @@ impl ConfigText {
             tls: None,
             max_in_flight: 0,
             queue_timeout: Duration::ZERO,
+            preserve_client_ip: false,
             proxy_out: conf::ProxyOut::default(),
             connection_termination: true,
             unhealthy_flows: conf::UnhealthyFlows::End,
@@ -270,6 +271,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         rules: Vec::new(),
         default_action: Action::forward_to(group),
         max_connections: 0,
+        backlog: 4096,
         max_connections_per_source: 0,
         proxy_in: conf::ProxyIn {
             mode: conf::ProxyInMode::Off,
