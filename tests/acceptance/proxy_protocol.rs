@@ -144,7 +144,8 @@ const FORWARDED: &str = r#"return 200 "$http_x_forwarded_for $http_x_forwarded_p
 #[test]
 fn proxies_in_front_pass_their_clients_on_and_health_checks_are_their_own() {
     let folder = Folder::new("fronted");
-    let [http, behind, v1, v2, rich, chain, stream] = std::array::from_fn(|_| free_port());
+    let [http, behind, v1, v2, rich, chain, stream, authority] =
+        std::array::from_fn(|_| free_port());
     // The proxies need an address that is known before they start.
     let [web, raw] = std::array::from_fn(|_| free_port());
     let _nginx = nginx(
@@ -175,6 +176,10 @@ fn proxies_in_front_pass_their_clients_on_and_health_checks_are_their_own() {
                 raw,
                 "send-proxy-v2 proxy-v2-options unique-id,crc32c",
             ),
+            format!(
+                "frontend named\n bind {IP}:{authority} accept-proxy\n {}\n",
+                HAPROXY_SEES.replace("unique_id", "authority")
+            ),
             format!("frontend behind\n bind {IP}:{behind} accept-proxy\n {HAPROXY_SEES}\n"),
         ]
         .concat(),
@@ -200,7 +205,11 @@ fn proxies_in_front_pass_their_clients_on_and_health_checks_are_their_own() {
         "proxy-protocol-out = \"v2\"\nproxy-v2-options = [\"unique-id\"]\n".to_owned(),
         format!(
             "[[listener]]\nname = \"secure\"\nbind = \"{IP}:0\"\nprotocol = \"https\"\nforward = \"web\"\n\
-             certificates = [{{ cert = \"cert.pem\", key = \"key.pem\" }}]\nproxy-protocol-in = \"required\"\n"
+             certificates = [{{ cert = \"cert.pem\", key = \"key.pem\" }}]\nproxy-protocol-in = \"required\"\n\
+             [[listener]]\nname = \"named\"\nbind = \"{IP}:0\"\nprotocol = \"tls\"\nforward = \"named\"\n\
+             certificates = [{{ cert = \"cert.pem\", key = \"key.pem\" }}]\n\
+             [[target-group]]\nname = \"named\"\nprotocol = \"tcp\"\ntargets = [\"{IP}:{authority}\"]\n\
+             proxy-protocol-out = \"v2\"\nproxy-v2-options = [\"authority\", \"crc32c\"]\n"
         ),
     ];
     let home = Folder::new("acceptance");
@@ -230,6 +239,14 @@ fn proxies_in_front_pass_their_clients_on_and_health_checks_are_their_own() {
     }
     let (line, _) = ask(web, &["--haproxy-protocol"]);
     assert_eq!(line, format!("{CLIENT} {web}"));
+    // What was asked for by TLS is told behind.
+    let named = pointsman.listener("named");
+    let name = format!("a.test:{}", named.port());
+    let to = format!("{name}:{IP}");
+    let arguments = ["-ksS", "--http1.1", "--interface", CLIENT, "--resolve", &to];
+    let url = format!("https://{name}/");
+    let text = output_of("curl", &[&arguments[..], &[&url]].concat());
+    assert!(text.ends_with(" id=a.test\n"), "{text}");
     // The header comes before TLS.
     let secure = pointsman.listener("secure").port();
     let arguments = ["-ksS", "--haproxy-protocol", "--interface", CLIENT];

@@ -73,6 +73,8 @@ impl ProxyOut {
 /// What a version 2 header tells beside addresses and what came with the client's own header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ProxyOptions {
+    /// The server name that the client asked for by TLS which ended here.
+    pub authority: bool,
     /// An ID of the connection.
     pub unique_id: bool,
     /// A checksum over the header.

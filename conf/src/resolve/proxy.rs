@@ -66,12 +66,13 @@ fn options(reader: &mut Reader<'_>, version: ProxyProtocol) -> ProxyOptions {
     let mut options = ProxyOptions::default();
     for word in reader.texts(OPTIONS) {
         match word.value {
+            "authority" => options.authority = true,
             "unique-id" => options.unique_id = true,
             "crc32c" => options.crc32c = true,
             other => reader.bad_value(
                 word.span,
                 format!("`{OPTIONS}` of {} does not know `{other}`", reader.title()),
-                "use `unique-id` and `crc32c`; TLVs that came with the client's own header are passed on without being asked for",
+                "use `authority`, `unique-id` and `crc32c`; TLVs that came with the client's own header are passed on without being asked for",
             ),
         }
     }

@@ -161,10 +161,13 @@ impl Flow {
 
     /// A connected target, each tried once.
     async fn open(&mut self, tlvs: Option<&Tlvs>) -> Result<(Work, Stream), RejectReason> {
+        let session = self.tls.clone();
+        let server_name = session.as_ref().and_then(|tls| tls.server_name.as_deref());
         let client = Introduced {
             client: self.peer,
             local: self.local,
             tlvs,
+            server_name,
         };
         let mut attempts = Attempts::new(Origin::tcp(self.peer, self.local));
         self.route = self.forward().and_then(Forward::choose);

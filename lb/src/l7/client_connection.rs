@@ -129,6 +129,7 @@ impl ClientConnection {
             client: self.peer,
             local: self.local,
             tlvs: self.tlvs.as_ref(),
+            server_name: self.side.server_name(),
         }
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Introduced<'a> {
     pub(crate) local: SocketAddr,
     /// What came with its own header.
     pub(crate) tlvs: Option<&'a Tlvs>,
+    /// The server name it asked for by TLS.
+    pub(crate) server_name: Option<&'a str>,
 }
 
 impl Introduced<'_> {
@@ -77,13 +79,18 @@ impl Introduced<'_> {
         };
         let fresh = format!("{:032x}", rng.random::<u128>());
         let came = || self.tlvs.into_iter().flat_map(Tlvs::iter);
-        let passed = came().filter(|(kind, _)| !matches!(*kind, tlv::CRC32C | tlv::NOOP));
+        let asked = self.server_name.filter(|_| out.options.authority);
+        let authority = asked.map(|name| (tlv::AUTHORITY, name.as_bytes()));
+        // The name asked for here is what this program went by; one told by others gives way.
+        let told = |kind| authority.is_some() && kind == tlv::AUTHORITY;
+        let passed =
+            came().filter(|(kind, _)| !matches!(*kind, tlv::CRC32C | tlv::NOOP) && !told(*kind));
         let has_id = came().any(|(kind, _)| kind == tlv::UNIQUE_ID);
         let makes_id = out.options.unique_id && !has_id;
         let id = makes_id.then_some((tlv::UNIQUE_ID, fresh.as_bytes()));
         let mut header = Vec::new();
         let (version, checksum) = (out.version, out.options.crc32c);
-        let tlvs = passed.chain(id);
+        let tlvs = passed.chain(authority).chain(id);
         proxy_header::write(&mut header, version, Some(proxied), tlvs, checksum);
         header
     }
@@ -100,18 +107,20 @@ mod tests {
         ProxyOut {
             version: ProxyProtocol::V2,
             options: ProxyOptions {
+                authority: true,
                 unique_id,
                 crc32c: false,
             },
         }
     }
 
-    fn tlvs_told(came: &[u8], unique_id: bool) -> Vec<u8> {
+    fn tlvs_told(came: &[u8], server_name: Option<&str>, unique_id: bool) -> Vec<u8> {
         let came = Tlvs::new(came).unwrap();
         let client = Introduced {
             client: "192.0.2.1:4711".parse().unwrap(),
             local: "192.0.2.2:80".parse().unwrap(),
             tlvs: Some(&came),
+            server_name,
         };
         let header = client.header(out(unique_id), &mut SmallRng::seed_from_u64(1));
         header[28..].to_vec()
@@ -120,14 +129,26 @@ mod tests {
     #[test]
     fn tlvs_that_came_go_on_but_for_the_checksum() {
         let came = b"\xea\0\x05\x01vpce\x03\0\x04sums\x04\0\0\x02\0\x01a";
-        assert_eq!(tlvs_told(came, false), b"\xea\0\x05\x01vpce\x02\0\x01a");
+        assert_eq!(
+            tlvs_told(came, None, false),
+            b"\xea\0\x05\x01vpce\x02\0\x01a"
+        );
     }
 
     #[test]
     fn an_id_is_made_unless_one_came() {
-        let made = tlvs_told(b"", true);
+        let made = tlvs_told(b"", None, true);
         assert_eq!((made.len(), &made[..3]), (35, &b"\x05\0\x20"[..]));
-        assert_eq!(tlvs_told(b"\x05\0\x02id", true), b"\x05\0\x02id");
+        assert_eq!(tlvs_told(b"\x05\0\x02id", None, true), b"\x05\0\x02id");
+    }
+
+    #[test]
+    fn the_name_asked_for_here_takes_the_place_of_one_that_came() {
+        let came = b"\x02\0\x01a\xea\0\x01x";
+        assert_eq!(
+            tlvs_told(came, Some("bc"), false),
+            b"\xea\0\x01x\x02\0\x02bc"
+        );
     }
 
     #[test]
