@@ -122,22 +122,20 @@ impl Core {
     }
 
     /// A worker saw enough failures in a row.
-    pub(super) fn failed_in_a_row(&mut self, slot: SlotId) {
+    pub(super) fn failed_in_a_row(&mut self, slot: SlotId, now: Instant) {
         let Some(entry) = self.targets.get(&slot) else {
             return;
         };
         let Some(look) = look(entry).filter(|look| look.in_use) else {
             return;
         };
-        let detector = self
-            .groups
-            .get(&entry.group)
-            .and_then(|g| g.detector.as_ref());
-        if detector.is_none_or(|detector| detector.ejection(slot).is_some()) {
+        let group = self.groups.get(&entry.group);
+        let detector = group.and_then(|group| group.detector.as_ref());
+        if !detector.is_some_and(|detector| detector.may_ask(slot, now)) {
             return;
         }
         let failures = look.in_a_row;
-        self.eject(slot, Cause::Consecutive { failures }, Instant::now());
+        self.eject(slot, Cause::Consecutive { failures }, now);
     }
 
     /// Ejects a target if nothing is against it.
@@ -164,6 +162,7 @@ impl Core {
         let ejection = match ejected {
             Ok(ejection) => ejection,
             Err(limit) => {
+                detector.refuse(slot, now);
                 self.metrics.ejection_refused(&name, limit);
                 tracing::warn!(
                     target: "health",

@@ -190,7 +190,7 @@ impl Core {
     pub(super) fn passive(&mut self, report: &PassiveReport) {
         match report {
             PassiveReport::Unreached(event) => self.unreached(event),
-            PassiveReport::InARow(slot) => self.failed_in_a_row(*slot),
+            PassiveReport::InARow(slot) => self.failed_in_a_row(*slot, Instant::now()),
         }
     }
 

@@ -37,6 +37,8 @@ struct Tracked {
     number: u32,
     /// Since when it has not been ejected.
     clean_since: Instant,
+    /// When a limit last refused its ejection.
+    refused: Option<Instant>,
 }
 
 /// What is to be known of a target that is looked at.
@@ -82,6 +84,7 @@ impl Detector {
                 ejection: None,
                 number: 0,
                 clean_since: now,
+                refused: None,
             };
             let tracked = before.remove(&slot).unwrap_or_else(new);
             self.targets.insert(slot, tracked);
@@ -100,6 +103,23 @@ impl Detector {
     /// A target's running ejection.
     pub(crate) fn ejection(&self, slot: SlotId) -> Option<Ejection> {
         self.targets.get(&slot)?.ejection
+    }
+
+    /// Notes that a limit refused a target's ejection.
+    pub(crate) fn refuse(&mut self, slot: SlotId, now: Instant) {
+        if let Some(tracked) = self.targets.get_mut(&slot) {
+            tracked.refused = Some(now);
+        }
+    }
+
+    /// True when failures in a row on a target may ask for its ejection: it is not ejected, and an
+    /// interval has passed since that was refused. Failing traffic asks thousands of times a second.
+    pub(crate) fn may_ask(&self, slot: SlotId, now: Instant) -> bool {
+        let Some(tracked) = self.targets.get(&slot) else {
+            return false;
+        };
+        let waits = (tracked.refused).is_some_and(|at| now < at + self.settings.interval);
+        tracked.ejection.is_none() && !waits
     }
 
     /// What the last whole interval brought a target.

@@ -149,6 +149,9 @@ async fn limits_refuse_ejections_and_count_that() {
         }
         board.until("app", B, TargetState::Unhealthy).await;
         sleep(Duration::from_secs(1)).await;
+        // It goes on failing: that asks again only after an interval.
+        traffic(board, C, &[BAD; 50]);
+        sleep(Duration::from_secs(1)).await;
         assert_eq!(
             board.target("app", C).state,
             TargetState::Healthy,
