@@ -357,18 +357,28 @@ async fn a_sticky_source_keeps_its_target_over_flows() {
     rig.finish(Duration::ZERO).await;
 }
 
+/// A target on one port of both transports: one that UDP gave away may be another's over TCP.
+async fn bound_both() -> (UdpSocket, SocketAddr, tokio::net::TcpListener) {
+    for _ in 0..100 {
+        let (target, address) = bound("127.0.0.1:0").await;
+        match tokio::net::TcpListener::bind(address).await {
+            Ok(listener) => return (target, address, listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("no port is free for both transports");
+}
+
 #[tokio::test]
 async fn both_transports_share_a_port() {
-    let (target, address) = bound("127.0.0.1:0").await;
+    let (target, address, listener) = bound_both().await;
     let text = format!(
         "[logs]\naccess = \"off\"\n\
          [[listener]]\nname = \"in\"\nbind = \"127.0.0.1:0\"\nprotocol = \"tcp-udp\"\n\
          forward = \"app\"\n\
          [[target-group]]\nname = \"app\"\nprotocol = \"tcp-udp\"\ntargets = [\"{address}\"]\n"
     );
-    let listener = tokio::net::TcpSocket::new_v4().unwrap();
-    listener.bind(address).unwrap();
-    let listener = listener.listen(8).unwrap();
     let rig = Rig::start(2, &load(&text)).await;
     exchange(&client(rig.address(0)).await, &target, b"hello").await;
     let stream = tokio::net::TcpStream::connect(rig.address(0))
