@@ -1,7 +1,7 @@
 //! Files that outlive the process: read whole, replaced whole.
 //!
 //! Used by the board through a [`Writer`], so that its own thread never waits for a disk, and by the
-//! root package for what else is kept. A file is written beside its place, synced and renamed:
+//! root package and `dns` for what else is kept. A file is written beside its place, synced and renamed:
 //! whoever reads it finds the old or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -4,9 +4,8 @@
 //! found good last. A file that is not as it was written is as good as none. Blocking: called by
 //! preparation and by the thread that fetches, never by threads that answer.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -110,26 +109,7 @@ pub(crate) fn write(path: &Path, copy: &ZoneCopy) -> io::Result<()> {
     }
     let tag = digest(&SHA256, &bytes);
     bytes.extend_from_slice(tag.as_ref());
-    replace(path, &bytes)
-}
-
-/// Replaces a file: whoever reads it finds the old or the new one.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut open = OpenOptions::new();
-    let open = open.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = open.open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
+    healthcheck::replace_state(path, &bytes)
 }
 
 /// Notes that the copy was found good at `now`.

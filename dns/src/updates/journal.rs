@@ -15,7 +15,6 @@ use conf::{RecordType, Span};
 use super::delta::{Delta, Step};
 use crate::load::ParsedRecord;
 use crate::name::Name;
-use crate::secondary::store::replace;
 
 /// What every file begins with; the number is that of the format.
 const MAGIC: &[u8] = b"pointsman zone updates 1\n";
@@ -125,7 +124,7 @@ fn head(origin: &Name) -> Vec<u8> {
 pub(crate) fn write(path: &Path, origin: &Name, delta: &Delta) -> io::Result<()> {
     let mut bytes = head(origin);
     bytes.extend_from_slice(&frame(&delta.as_step()));
-    replace(path, &bytes)
+    healthcheck::replace_state(path, &bytes)
 }
 
 /// Appends steps and waits until they are on the disk. After an error the file may hold a part of
