@@ -221,6 +221,14 @@ impl Process {
         });
     }
 
+    /// Waits until everything was probed once.
+    pub fn wait_until_ready(&self) {
+        let admin = self.admin_tcp();
+        eventually("/readyz", || {
+            (get(admin, "/readyz").status == 200).then_some(())
+        });
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);

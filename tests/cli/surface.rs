@@ -21,6 +21,7 @@ fn everything(one: &Service) -> Process {
         one.http,
     ));
     process.wait_for_state("app", one.http, "healthy");
+    process.wait_until_ready();
     process
 }
 
