@@ -20,6 +20,7 @@ mod section;
 mod source;
 mod suggest;
 mod target_list;
+mod ticket_key;
 mod tls_policy;
 mod tree;
 
@@ -31,6 +32,7 @@ pub use render::{render_human, render_json};
 pub use scalar::{ScalarError, parse_duration, parse_size};
 pub use source::{FileId, Location, Sources, Span, Spanned};
 pub use target_list::{TargetList, TargetListError};
+pub use ticket_key::{TICKET_SECRET_BYTES, TicketSecret, read_ticket_secrets};
 
 /// The security policies that are served, the default one first.
 pub fn tls_policies() -> &'static [TlsPolicy] {

@@ -202,6 +202,7 @@ impl Section {
                 "health-memory",
                 "max-probes",
                 "availability-zone",
+                "ticket-key-file",
             ],
             Self::Logs => &["access", "flow", "flow-format", "health"],
             Self::Listener => &[

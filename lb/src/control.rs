@@ -17,6 +17,7 @@ use crate::handle::Prepared;
 use crate::handle::Shared;
 use crate::snapshot::{Plan, Snapshot};
 use crate::sockets::{Opened, SocketKey};
+use crate::tls;
 use crate::worker::Command;
 
 /// How often files of certificates are looked at.
@@ -81,8 +82,13 @@ impl Control {
     /// at cost less than a thread to make them.
     fn look_at_files(&self) {
         let refreshes = self.shared.refreshes();
+        let mut looked = false;
         for listener in self.shared.snapshot.load().listeners() {
             if let Some(tls) = &listener.tls {
+                if !std::mem::replace(&mut looked, true) {
+                    // The process's: the same at each.
+                    tls.keys.refresh(tls::now());
+                }
                 tls.shelf.refresh(&listener.name, &refreshes);
             }
         }

@@ -150,7 +150,7 @@ pub struct ListenerStatus {
     pub bound: Vec<SocketAddr>,
     /// Open client connections.
     pub open_connections: usize,
-    /// Changed certificate files that were refused.
+    /// Changed files of its TLS that were refused, each with the reason.
     pub refused_certificates: Vec<Arc<str>>,
 }
 
@@ -185,7 +185,7 @@ impl Lb {
             problems.extend(more);
             Vec::new()
         });
-        let terminators = tls::terminators(config).unwrap_or_else(|more| {
+        let terminators = tls::terminators(config, self.ticket_keys()).unwrap_or_else(|more| {
             problems.extend(more);
             Terminators::new()
         });
@@ -199,6 +199,13 @@ impl Lb {
             slots: slots.clone(),
             opened,
         })
+    }
+
+    /// The keys of session tickets that are in use.
+    fn ticket_keys(&self) -> Option<Arc<tls::TicketKeys>> {
+        let snapshot = self.shared.snapshot.load();
+        let mut listeners = snapshot.listeners().iter();
+        listeners.find_map(|listener| Some(listener.tls.as_ref()?.keys.clone()))
     }
 
     /// Serves a prepared configuration; returns when every worker does. Flows and exchanges in
@@ -237,7 +244,7 @@ impl Lb {
             refused_certificates: listener
                 .tls
                 .as_ref()
-                .map_or_else(Vec::new, |tls| tls.shelf.refused()),
+                .map_or_else(Vec::new, |tls| tls.refused()),
         };
         snapshot.listeners().iter().map(status).collect()
     }

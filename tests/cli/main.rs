@@ -17,3 +17,4 @@ mod rules;
 mod shutdown;
 mod surface;
 mod tls;
+mod tls_sessions;

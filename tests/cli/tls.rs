@@ -62,7 +62,7 @@ fn certificates() -> Folder {
 }
 
 /// An entry of `certificates`.
-fn entry(folder: &Folder, name: &str) -> String {
+pub fn entry(folder: &Folder, name: &str) -> String {
     let path = folder.0.join(name);
     format!(
         "{{ cert = \"{0}.pem\", key = \"{0}.key\" }}",
@@ -70,13 +70,13 @@ fn entry(folder: &Folder, name: &str) -> String {
     )
 }
 
-fn group(name: &str, protocol: &str, address: SocketAddr) -> String {
+pub fn group(name: &str, protocol: &str, address: SocketAddr) -> String {
     format!(
         "[[target-group]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\ntargets = [\"{address}\"]\n"
     )
 }
 
-fn listener(name: &str, protocol: &str, forward: &str, rest: &str) -> String {
+pub fn listener(name: &str, protocol: &str, forward: &str, rest: &str) -> String {
     format!(
         "[[listener]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbind = \"127.0.0.1:0\"\n\
          forward = \"{forward}\"\n{rest}\n"

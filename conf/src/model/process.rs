@@ -42,6 +42,9 @@ pub struct Runtime {
     pub max_probes: usize,
     /// The availability zone this process is in, or empty.
     pub availability_zone: String,
+    /// Secrets for session tickets that other processes share; without it the process has its own, in
+    /// `state-dir`.
+    pub ticket_key_file: Option<Spanned<PathBuf>>,
     /// Where `[runtime]` stands, if it does.
     pub span: Option<Span>,
 }

@@ -7,7 +7,9 @@ use super::address;
 use super::defaults::Numbers;
 use crate::section::Section;
 use crate::tree::Reader;
-use crate::{AccessLog, Admin, Diagnostic, FlowFormat, Logs, Runtime, Span, Spanned};
+use crate::{
+    AccessLog, Admin, Diagnostic, FlowFormat, Logs, Runtime, Span, Spanned, read_ticket_secrets,
+};
 
 /// Port of the admin surface when none is given.
 const ADMIN_PORT: u16 = 9901;
@@ -100,6 +102,7 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
         health_memory: numbers.health_memory.default,
         max_probes: whole_or(None, numbers.max_probes.default),
         availability_zone: String::new(),
+        ticket_key_file: None,
         span: None,
     };
     let Some(table) = root.table("runtime") else {
@@ -115,9 +118,24 @@ fn runtime(root: &mut Reader<'_>, numbers: &Numbers) -> Runtime {
     runtime.max_probes = whole_or(probes, numbers.max_probes.default);
     let zone = reader.text("availability-zone");
     runtime.availability_zone = zone.map_or("", |zone| zone.value).to_owned();
+    runtime.ticket_key_file = ticket_key_file(&mut reader);
     runtime.span = Some(table.span);
     reader.finish();
     runtime
+}
+
+/// A file that is there and has what it should: it is read again when TLS begins.
+fn ticket_key_file(reader: &mut Reader<'_>) -> Option<Spanned<PathBuf>> {
+    let named = reader.text("ticket-key-file")?;
+    let path = reader.scope().path(named.value, named.span);
+    if let Err((what, help)) = read_ticket_secrets(&path) {
+        reader.scope().report(
+            Diagnostic::error("bad-ticket-keys", named.span, what)
+                .consequence("clients could not resume their sessions with the processes that share the file")
+                .help(help),
+        );
+    }
+    Some(Spanned::new(path, named.span))
 }
 
 fn logs(root: &mut Reader<'_>) -> Logs {

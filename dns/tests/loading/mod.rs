@@ -26,6 +26,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             health_memory: Duration::ZERO,
             max_probes: 64,
             availability_zone: String::new(),
+            ticket_key_file: None,
             span: None,
         },
         logs: Logs {

@@ -18,6 +18,7 @@ mod shelf;
 mod stream;
 mod target;
 mod terminator;
+mod tickets;
 
 pub use client_hello::{ClientHello, Fault as ClientHelloFault, Progress as ClientHelloProgress};
 pub(crate) use failure::HandshakeFailure;
@@ -31,6 +32,7 @@ pub(crate) use shelf::Refreshes;
 pub(crate) use stream::TlsStream;
 pub use target::TargetTls;
 pub(crate) use terminator::{Terminator, terminators};
+pub(crate) use tickets::{TicketKeys, now};
 
 /// The TLS of listeners, by their place in the configuration.
 pub(crate) type Terminators = std::collections::HashMap<usize, std::sync::Arc<Terminator>>;

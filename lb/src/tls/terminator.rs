@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conf::{Config, Diagnostic, ListenerTls};
-use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, ServerConnection};
 
 use super::local_ca::LocalCa;
 use super::policy::{provider, versions};
 use super::shelf::Shelf;
+use super::tickets::{TicketKeys, Tickets, binding, now};
 use super::{HandshakeFailure, Scratch, Terminators, TlsStream};
 use crate::stream::Stream;
 
@@ -32,6 +33,8 @@ pub(crate) struct Terminator {
     /// Its clients are to send requests.
     is_http: bool,
     pub(crate) shelf: Arc<Shelf>,
+    /// The process's.
+    pub(crate) keys: Arc<TicketKeys>,
 }
 
 impl Terminator {
@@ -39,7 +42,12 @@ impl Terminator {
     ///
     /// # Errors
     /// What rustls will not do; the reader of the configuration has refused all that is known.
-    fn new(settings: &ListenerTls, shelf: Shelf, is_http: bool) -> Result<Self, rustls::Error> {
+    fn new(
+        listener: &conf::Listener,
+        settings: &ListenerTls,
+        shelf: Shelf,
+        keys: Arc<TicketKeys>,
+    ) -> Result<Self, rustls::Error> {
         let builder = ServerConfig::builder_with_provider(provider(settings.policy))
             .with_protocol_versions(&versions(settings.policy))?;
         let shelf = Arc::new(shelf);
@@ -48,7 +56,10 @@ impl Terminator {
             .with_cert_resolver(shelf.clone());
         // The policy's order, as ELB: the first of the server's suites that the client knows.
         config.ignore_client_order = true;
-        config.ticketer = Ticketer::new()?;
+        // Sessions are with the clients alone: no worker waits for another's look into a store.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        let bound = binding(&[listener.name.as_bytes(), settings.policy.name.as_bytes()]);
+        config.ticketer = Arc::new(Tickets::new(keys.clone(), bound));
         config.alpn_protocols = settings
             .alpn
             .protocols()
@@ -58,9 +69,17 @@ impl Terminator {
         Ok(Self {
             config: Arc::new(config),
             handshake_timeout: settings.handshake_timeout,
-            is_http,
+            is_http: listener.protocol.is_http(),
             shelf,
+            keys,
         })
+    }
+
+    /// Changed files that were refused, each with the reason.
+    pub(crate) fn refused(&self) -> Vec<Arc<str>> {
+        let mut refused = self.shelf.refused();
+        refused.extend(self.keys.refused());
+        refused
     }
 
     /// Agrees on TLS with a client, in the time there is for it.
@@ -85,14 +104,25 @@ impl Terminator {
     }
 }
 
-/// The TLS of every listener of `config` that has any.
+/// The TLS of every listener of `config` that has any, with the keys for tickets that were used `before`.
 ///
 /// # Errors
 /// What rustls will not do, at the listener it is of.
-pub(crate) fn terminators(config: &Config) -> Result<Terminators, Vec<Diagnostic>> {
+pub(crate) fn terminators(
+    config: &Config,
+    before: Option<Arc<TicketKeys>>,
+) -> Result<Terminators, Vec<Diagnostic>> {
     let mut made = Terminators::new();
     let mut problems = Vec::new();
     let mut authority = None;
+    let keys = match config
+        .listeners
+        .iter()
+        .any(|listener| listener.tls.is_some())
+    {
+        true => TicketKeys::of(config, before, now()).map_err(|error| no_keys(config, error))?,
+        false => return Ok(made),
+    };
     for (index, listener) in config.listeners.iter().enumerate() {
         let Some(settings) = &listener.tls else {
             continue;
@@ -113,7 +143,7 @@ pub(crate) fn terminators(config: &Config) -> Result<Terminators, Vec<Diagnostic
             .collect();
         let shelf = Shelf::new(settings, &authority, addresses, listener.span);
         let terminator = shelf.and_then(|shelf| {
-            let made = Terminator::new(settings, shelf, listener.protocol.is_http());
+            let made = Terminator::new(listener, settings, shelf, keys.clone());
             made.map_err(|error| error.to_string())
         });
         match terminator {
@@ -150,4 +180,13 @@ fn no_authority(listener: &conf::Listener, error: &super::LocalCaError) -> Diagn
     Diagnostic::error("local-ca", listener.span, message)
         .consequence("no handshake could succeed")
         .help("make the folder of `state-dir` one that this process may write to, or name files in `certificates`")
+}
+
+/// The file was fine when the configuration was read, and is not any more.
+fn no_keys(config: &Config, error: String) -> Vec<Diagnostic> {
+    let file = config.runtime.ticket_key_file.as_ref();
+    let problem = Diagnostic::error("bad-ticket-keys", file.map(|file| file.span), error)
+        .consequence("no session could be resumed, here or by the processes that share the file")
+        .help("make it with `openssl rand -out FILE 80`, readable for this process alone");
+    vec![problem]
 }

@@ -218,6 +218,7 @@ impl ConfigText {
                 health_memory: Duration::ZERO,
                 max_probes: 64,
                 availability_zone: String::new(),
+                ticket_key_file: None,
                 span: None,
             },
             logs: Logs {
