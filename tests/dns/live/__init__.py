@@ -1,0 +1,1 @@
+"""What `tests/dns/run` is made of: servers and resolvers to be started, and the checks."""
