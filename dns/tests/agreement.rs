@@ -19,8 +19,10 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 use loading::{config, is_refused, load, zone_of_file};
 
-/// Answers that must agree with the largest group in rcode, AA and ANSWER.
-const BAR: usize = 985;
+/// Answers that must agree with the largest group in rcode, AA and ANSWER. Of the 993, one has no
+/// two servers that agree, and one leads into another zone, where BIND and Knot stop and NSD and
+/// we go on (`tests/dns/live/ferret.py` has the reasons).
+const BAR: usize = 991;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {

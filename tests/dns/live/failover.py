@@ -30,7 +30,7 @@ failure-threshold = {THRESHOLD}
 [[zone]]
 name = "shop.example"
 [[zone.record]]
-name = "ns"
+name = "ns1"
 type = "A"
 values = ["{OURS}"]
 [[zone.record]]
@@ -82,7 +82,7 @@ def check(stage: Stage) -> str:
     servers.have(PROBED)
     first = service(stage, "first-service")
     servers.pointsman(stage, CONFIG, f'ecs = ["{UNBOUND}"]\n')
-    servers.root(stage, {"shop.example.": OURS})
+    servers.root(stage, {"shop.example.": (OURS,)})
     servers.unbound(stage)
     servers.eventually("the primary serves",
                        lambda: data(ask(UNBOUND, "www.shop.example", "A")) == [PRIMARY])

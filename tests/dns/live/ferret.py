@@ -52,7 +52,7 @@ def serve(stage: Stage, cases: list[dict[str, Any]]) -> None:
         files[case["origin"]].write_text(case["zone"])
     servers.have(*PEERS.values())
     servers.bind(stage, stage.workspace.folder("bind"), PEERS["BIND"], files)
-    servers.nsd(stage, stage.workspace.folder("nsd-files"), PEERS["NSD"], files)
+    servers.nsd(stage, stage.workspace.folder("nsd-files"), (PEERS["NSD"],), files)
     servers.knot(stage, "knot", stage.workspace.folder("knot-files"), PEERS["Knot"], files)
     servers.pointsman(stage, "", f'zone-files = ["{folder}/*.zone"]\n')
     for name, address in PEERS.items():

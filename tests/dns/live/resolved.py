@@ -28,7 +28,7 @@ country = "US"
 [[zone]]
 name = "shop.example"
 [[zone.record]]
-name = "ns"
+name = "ns1"
 type = "A"
 values = ["192.0.2.53"]
 [[zone.record]]
@@ -130,7 +130,7 @@ def subnet_of(answer: dns.message.Message) -> dns.edns.ECSOption | None:
 def unbound(stage: Stage) -> str:
     """Unbound tells the client's subnet, and keeps the answer for whom it is."""
     admin = servers.pointsman(stage, CONFIG, f'ecs = ["{servers.UNBOUND}"]\n')
-    servers.root(stage, {"shop.example.": OURS})
+    servers.root(stage, {"shop.example.": (OURS,)})
     servers.unbound(stage)
     questions = check_plain(servers.UNBOUND)
 
@@ -173,7 +173,7 @@ def unbound(stage: Stage) -> str:
 def kresd(stage: Stage) -> str:
     """Knot Resolver: minimised names, mixed case, TCP."""
     servers.pointsman(stage, CONFIG)
-    servers.root(stage, {"shop.example.": OURS})
+    servers.root(stage, {"shop.example.": (OURS,)})
     servers.kresd(stage)
     questions = check_plain(servers.KRESD)
     servers.have("10.2.0.4")

@@ -95,16 +95,17 @@ def pointsman(stage: Stage, config: str, settings: str = "") -> int:
     return admin
 
 
-def root_zone(zones: dict[str, str]) -> str:
-    """A root zone that leads to one server for each zone."""
+def root_zone(zones: dict[str, tuple[str, ...]]) -> str:
+    """A root zone that leads to the servers of each zone."""
     lines = [". 3600 SOA a.root.example. admin.root.example. 1 3600 600 86400 60", ". 3600 NS a.root.example.",
              f"a.root.example. 3600 A {ROOT}"]
-    for zone, address in zones.items():
-        lines += [f"{zone} 3600 NS ns.{zone}", f"ns.{zone} 3600 A {address}"]
+    for zone, addresses in zones.items():
+        for number, address in enumerate(addresses, 1):
+            lines += [f"{zone} 3600 NS ns{number}.{zone}", f"ns{number}.{zone} 3600 A {address}"]
     return "\n".join(lines) + "\n"
 
 
-def root(stage: Stage, zones: dict[str, str]) -> None:
+def root(stage: Stage, zones: dict[str, tuple[str, ...]]) -> None:
     """Knot with the root zone."""
     need("knotd")
     have(ROOT)
@@ -128,10 +129,11 @@ def knot(stage: Stage, name: str, folder: Path, address: str, zones: dict[str, P
     stage.workspace.start(name, ["/usr/sbin/knotd", "-c", str(folder / "knot.conf")], None)
 
 
-def nsd(stage: Stage, folder: Path, address: str, zones: dict[str, Path]) -> None:
+def nsd(stage: Stage, folder: Path, addresses: tuple[str, ...], zones: dict[str, Path]) -> None:
     """NSD with zone files."""
     text = (
-        f"server:\n  ip-address: {address}@53\n  zonesdir: \"{folder}\"\n  database: \"\"\n"
+        "server:\n" + "".join(f"  ip-address: {at}@53\n" for at in addresses) +
+        f"  zonesdir: \"{folder}\"\n  database: \"\"\n"
         f"  pidfile: \"\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/list\"\n"
         f"  xfrdir: \"{folder}\"\n  username: \"\"\n  chroot: \"\"\n  server-count: 1\n"
         f"  rrl-ratelimit: 0\nremote-control:\n  control-enable: no\n"
