@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::process::{Folder, Program, eventually, output_of};
+use super::process::{Folder, Program, eventually, free_port, output_of};
 
 /// A `knotd` for the zone `names.test`.
 pub struct NameServer {
@@ -17,16 +17,17 @@ pub struct NameServer {
 impl NameServer {
     /// Starts one on `ip` with these records.
     pub fn start(ip: &str, records: &[&str]) -> Self {
+        let port = free_port(ip);
         let mut server = Self {
             folder: Folder::new("knot"),
             program: None,
-            address: SocketAddr::new(ip.parse().unwrap(), 5300),
+            address: SocketAddr::new(ip.parse().unwrap(), port),
             serial: 0,
         };
         server.write(records);
         let folder = server.folder.path().display();
         let text = format!(
-            "server:\n    rundir: \"{folder}\"\n    listen: {ip}@5300\n    udp-workers: 1\n    \
+            "server:\n    rundir: \"{folder}\"\n    listen: {ip}@{port}\n    udp-workers: 1\n    \
              tcp-workers: 1\n    background-workers: 1\n\
              log:\n  - target: stderr\n    any: info\n\
              database:\n    storage: \"{folder}\"\n\
@@ -64,8 +65,9 @@ impl NameServer {
     fn write(&mut self, records: &[&str]) {
         self.serial += 1;
         let mut text = format!(
-            "$ORIGIN names.test.\n$TTL 1\n@ SOA ns hostmaster {} 60 60 600 1\n@ NS ns\n\
+            "$ORIGIN names.test.\n$TTL 1\n@ SOA ns {} {} 60 60 600 1\n@ NS ns\n\
              ns A {}\n",
+            std::process::id(),
             self.serial,
             self.address.ip()
         );
@@ -77,8 +79,10 @@ impl NameServer {
     }
 
     fn await_serial(&mut self) {
-        let wanted = format!(" {} 60 ", self.serial);
+        // Knots of other test runs have other names in theirs.
+        let wanted = format!(" {}.names.test. {} 60 ", std::process::id(), self.serial);
         let server = format!("@{}", self.address.ip());
+        let port = self.address.port().to_string();
         eventually("the name server has the new zone", || {
             let program = self.program.as_mut().expect("it runs");
             assert!(program.is_running(), "{}", program.output().join("\n"));
@@ -87,7 +91,7 @@ impl NameServer {
                 "+tries=1",
                 "+time=1",
                 "-p",
-                "5300",
+                &port,
                 &server,
                 "names.test",
                 "SOA",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::pointsman::Pointsman;
-use super::process::{Folder, Program, eventually, output_of};
+use super::process::{Folder, Program, eventually, free_port, output_of};
 
 /// A database cluster of the test's own on 127.25.0.1.
 struct Database {
@@ -37,7 +37,7 @@ impl Database {
             "{}",
             String::from_utf8_lossy(&initdb.stderr)
         );
-        let port = free_port();
+        let port = free_port(IP);
         let mut program = Program::start(
             Command::new(programs.join("postgres"))
                 .arg("-D")
@@ -78,15 +78,6 @@ fn unprivileged() -> (Option<u32>, Option<u32>) {
 
 fn own_user() -> u32 {
     output_of("id", &["-u"]).trim().parse().expect("a user id")
-}
-
-fn free_port() -> u16 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "finds a port for another program"
-    )]
-    let socket = std::net::TcpListener::bind((IP, 0)).expect("a free port");
-    socket.local_addr().unwrap().port()
 }
 
 fn config(database: SocketAddr, other: &str) -> String {

@@ -8,18 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::pointsman::Pointsman;
-use super::process::{Folder, Program};
+use super::process::{self, Folder, Program};
 
 const IP: &str = "127.36.0.1";
 
-/// A port that was free a moment ago, for programs that cannot choose one and say so.
+/// A port for a program that cannot choose one and say so.
 pub fn free_port() -> u16 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "finds a port for another program"
-    )]
-    let socket = std::net::TcpListener::bind((IP, 0)).expect("a free port");
-    socket.local_addr().unwrap().port()
+    process::free_port(IP)
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -74,7 +69,8 @@ impl Case {
                 .unwrap_or_default();
             last["state"] == state && saw.starts_with(seen)
         };
-        for _ in 0..3000 {
+        // A minute at least: a machine that is busy takes its time to start Prometheus.
+        for _ in 0..6000 {
             if is_seen() {
                 return;
             }
