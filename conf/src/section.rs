@@ -18,6 +18,7 @@ pub(crate) enum Section {
     Rule,
     RuleHeader,
     RuleQuery,
+    Rewrite,
     Forward,
     ForwardGroup,
     Redirect,
@@ -54,7 +55,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -65,6 +66,7 @@ impl Section {
         Self::Rule,
         Self::RuleHeader,
         Self::RuleQuery,
+        Self::Rewrite,
         Self::Forward,
         Self::ForwardGroup,
         Self::Redirect,
@@ -137,6 +139,7 @@ impl Section {
             Self::Rule => "[[listener.rule]]",
             Self::RuleHeader => "an entry of `header`",
             Self::RuleQuery => "an entry of `query`",
+            Self::Rewrite => "`rewrite-url`",
             Self::Redirect => "`redirect`",
             Self::FixedResponse => "`fixed-response`",
             Self::TargetGroup => "[[target-group]]",
@@ -213,6 +216,8 @@ impl Section {
                 "forward",
                 "redirect",
                 "fixed-response",
+                "rewrite-host",
+                "rewrite-url",
                 "rule",
                 "filter",
                 "max-connections",
@@ -257,9 +262,12 @@ impl Section {
                 "forward",
                 "redirect",
                 "fixed-response",
+                "rewrite-host",
+                "rewrite-url",
             ],
             Self::RuleHeader => &["name", "values", "regex"],
             Self::RuleQuery => &["key", "value"],
+            Self::Rewrite => &["regex", "replace"],
             Self::Redirect => &["protocol", "host", "port", "path", "query", "status"],
             Self::FixedResponse => &["status", "content-type", "body"],
             Self::Forward => &["target-groups"],

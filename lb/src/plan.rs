@@ -13,7 +13,7 @@ use crate::filter::Filter;
 use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
-use crate::rules::{Action, Branch, FixedResponse, Forward, Redirect, Rule};
+use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Redirect, Rule};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
 use crate::target::Padded;
@@ -142,6 +142,7 @@ impl Compiler<'_> {
         let default = Branch {
             label: "default".into(),
             action: self.action(&listener.default_action, None),
+            gate: Gate::new(&listener.default_rewrites, workers),
         };
         let unrouted = self.unrouted(listener, &default);
         let sources = self.sources(listener);

@@ -55,8 +55,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "x-amzn-tls-version-and-cipher-suite", &[Flag(false)], "targets would not learn how clients encrypt", REMOVE),
     later(Listener, "rate-limit", &[Empty, Number(0)], "requests would not be limited", "limit connections with `max-connections`"),
-    later(Listener, "rewrite-host", &[], "requests would keep their Host", REMOVE),
-    later(Listener, "rewrite-url", &[], "requests would keep their path", REMOVE),
     later(Listener, "client-keep-alive", &[], "client connections would live as long as they are used", "remove it; `idle-timeout` closes idle ones"),
     later(Listener, "desync-mitigation-mode", &[Word("defensive")], "ambiguous requests would be treated as the built-in parser does", "remove it; requests are parsed strictly"),
     later(Listener, "drop-invalid-header-fields", &[Flag(false)], "such headers would not be dropped", REMOVE),
@@ -72,8 +70,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "client-routing-policy", &[Word("any-availability-zone")], "aliases would answer with every advertised address", REMOVE),
     later(Listener, "default", &[], "what no rule claims would go to the listener's own action", "write `forward`, `redirect` or `fixed-response` in the listener itself"),
     // [[listener.rule]]
-    later(Rule, "rewrite-host", &[], "requests would keep their Host", REMOVE),
-    later(Rule, "rewrite-url", &[], "requests would keep their path", REMOVE),
     later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Rule, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Rule, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),

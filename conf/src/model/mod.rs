@@ -23,6 +23,7 @@ mod process;
 mod proxy;
 mod record;
 mod region;
+mod rewrite;
 mod rule;
 mod source;
 mod tls;
@@ -60,6 +61,7 @@ pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };
 pub use region::{Coordinates, Region, RegionIdx};
+pub use rewrite::{Rewrite, RewritePiece, Rewrites};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 pub(crate) use source::is_domain;
 pub use source::{NamedTarget, Resolver, TargetName, TargetSources};

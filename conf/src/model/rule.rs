@@ -7,7 +7,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::Action;
+use super::{Action, Rewrites};
 use crate::Span;
 
 /// The lowest priority is looked at first; the first rule whose conditions all hold decides.
@@ -21,6 +21,8 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// What is done then.
     pub action: Action,
+    /// What a forwarded request is turned into.
+    pub rewrites: Rewrites,
 }
 
 /// One thing asked of a request; it holds when one of its values matches.
@@ -92,6 +94,16 @@ impl Regex {
     /// As it was written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// What its groups match where it matches first.
+    pub(super) fn captures<'t>(&self, text: &'t [u8]) -> Option<regex::bytes::Captures<'t>> {
+        self.0.captures(text)
+    }
+
+    /// How many groups it has, the whole included.
+    pub(crate) fn groups(&self) -> usize {
+        self.0.captures_len()
     }
 
     /// True when some part of `text` matches. Takes time linear in its length.

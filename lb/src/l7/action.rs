@@ -39,8 +39,20 @@ impl ClientConnection {
         record.branch = Some(branch);
         let keeps = request.idempotent && request.body != BodyLength::Empty;
         let mut body = RequestBody::new(request.body, keeps, &self.context.l7().held);
-        let done = self.carry_out(&branch.action, buffers, request, &mut body, record);
-        match done.await {
+        let done = match request.denied {
+            None => {
+                let done = self.carry_out(&branch.action, buffers, request, &mut body, record);
+                done.await
+            }
+            Some(denial) => {
+                let scanned = body.scan(&buffers.from_client);
+                Err(scanned
+                    .err()
+                    .map_or(Failure::Denied(denial), chunk_failure)
+                    .into())
+            }
+        };
+        match done {
             Ok(after) => after,
             Err(broken) => {
                 self.broken(broken, buffers, request, &mut body, record)

@@ -10,6 +10,7 @@ use healthcheck::PassiveFailure;
 use super::http1::{Refusal, ResponseFault};
 use crate::connect::ConnectError;
 use crate::metrics::RejectReason;
+use crate::rules::Denial;
 use crate::target::End;
 
 /// Why an exchange did not end well.
@@ -49,6 +50,8 @@ pub(super) enum Failure {
     BodyTimeout,
     /// The redirect's Location is longer than 8 KiB.
     LongLocation,
+    /// Its rule does not let it pass.
+    Denied(Denial),
 }
 
 impl Failure {
@@ -81,6 +84,7 @@ impl Failure {
             Self::Request(refusal) => Some(refusal.status()),
             Self::HeaderTimeout | Self::BodyTimeout => Some(408),
             Self::LongLocation => Some(507),
+            Self::Denied(denial) => Some(denial.status()),
         }
     }
 
@@ -102,6 +106,7 @@ impl Failure {
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTimeout => "body-timeout",
             Self::LongLocation => "redirect-too-long",
+            Self::Denied(denial) => denial.as_str(),
         }
     }
 
@@ -125,6 +130,7 @@ impl Failure {
             Self::HeaderTimeout => "The request head was not complete in time.",
             Self::BodyTimeout => "The request body was not complete in time.",
             Self::LongLocation => "The address to redirect to is longer than 8 KiB.",
+            Self::Denied(denial) => denial.sentence(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::buffer::Buffers;
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
-use crate::rules::Action;
+use crate::rules::{Action, Denial, Passing};
 use crate::snapshot::Listener;
 
 /// What rules go by beside the head.
@@ -40,6 +40,8 @@ pub(super) struct Request {
     pub(super) head_length: usize,
     /// The place of the rule that claimed it; `None` = the default action.
     pub(super) rule: Option<usize>,
+    /// Why its rule does not let it pass.
+    pub(super) denied: Option<Denial>,
     /// Where method and host end in [`Buffers::log_text`]; the path follows.
     pub(super) log_marks: (usize, usize),
 }
@@ -65,10 +67,21 @@ impl Request {
             .rule_for(&head, routing.peer, routing.worker);
         let out = &mut buffers.to_target;
         out.clear();
-        match &routing.listener.branch(rule).action {
-            Action::Forward(_) => write_request(out, &head, forwarding),
-            Action::Redirect(redirect) => redirect.write_location(out, &head, forwarding.local),
-            Action::FixedResponse(_) => {}
+        let branch = routing.listener.branch(rule);
+        let passing = Passing {
+            head: &head,
+            worker: routing.worker,
+        };
+        let passed = branch.gate.as_ref().map(|gate| gate.pass(passing));
+        match (&branch.action, &passed) {
+            (_, Some(Err(_))) | (Action::FixedResponse(_), _) => {}
+            (Action::Forward(_), None) => write_request(out, &head, forwarding),
+            (Action::Forward(_), Some(Ok(rewritten))) => {
+                write_request(out, &rewritten.onto(head.clone()), forwarding);
+            }
+            (Action::Redirect(redirect), _) => {
+                redirect.write_location(out, &head, forwarding.local);
+            }
         }
         let mut request = Self {
             version: head.version,
@@ -79,6 +92,7 @@ impl Request {
             body: head.body,
             head_length: head.bytes.len(),
             rule,
+            denied: passed.and_then(Result::err),
             log_marks: (0, 0),
         };
         if log {

@@ -9,6 +9,7 @@
 
 mod action;
 mod condition;
+mod gate;
 mod pattern;
 mod redirect;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 use std::net::IpAddr;
 
 pub(crate) use action::{Action, FixedResponse, Forward};
+pub(crate) use gate::{Denial, Gate, Passing};
 pub(crate) use redirect::{MAX_LOCATION, Redirect};
 
 use crate::l7::http1::RequestHead;
@@ -33,6 +35,8 @@ pub(crate) struct Branch {
     pub(crate) label: Box<str>,
     /// What is done.
     pub(crate) action: Action,
+    /// What its requests pass before; `None` = nothing.
+    pub(crate) gate: Option<Box<Gate>>,
 }
 
 /// A compiled rule.
@@ -54,6 +58,7 @@ impl Rule {
             branch: Branch {
                 label: rule.priority.to_string().into(),
                 action,
+                gate: Gate::new(&rule.rewrites, workers),
             },
         }
     }

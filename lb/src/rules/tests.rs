@@ -1,4 +1,5 @@
-//! The tables of `lb/tests/rules`: which rule claims a request, where redirects lead; and the
+//! The tables of `lb/tests/rules`: which rule claims a request, where redirects lead, what
+//! requests are rewritten to; and the
 //! exact shares of weighted forwards.
 
 use std::collections::HashMap;
@@ -6,8 +7,10 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Action, Forward};
-use crate::l7::http1::{HeadLimits, MAX_FIELDS, RequestHead, parse_request};
+use super::{Action, Forward, Passing};
+use crate::l7::http1::{
+    ClientAddress, Forwarding, HeadLimits, MAX_FIELDS, RequestHead, parse_request, write_request,
+};
 use crate::metrics::Registry;
 use crate::plan::Names;
 use crate::snapshot::{Listener, Plan};
@@ -130,6 +133,63 @@ fn redirects_lead_where_the_table_says() {
     assert!(checked >= 12, "only {checked} redirects");
 }
 
+/// The first field called `Host` in a head.
+fn host_of(head: &str) -> &str {
+    let line = head.lines().find_map(|line| line.strip_prefix("Host: "));
+    line.unwrap_or("-")
+}
+
+#[test]
+fn requests_are_rewritten_as_the_table_says() {
+    let table = include_str!("../../tests/rules/rewrites.txt");
+    let client = ClientAddress::new([127, 0, 0, 1].into());
+    let forwarding = Forwarding {
+        client: &client,
+        scheme: "http",
+        local: "127.0.0.1:8080".parse().unwrap(),
+    };
+    let (mut compiled, mut asked, mut checked) = (None, String::new(), 0);
+    for line in table.lines().filter(|line| !line.is_empty()) {
+        let (mark, text) = line.split_at(1);
+        let text = text.trim_start();
+        match mark {
+            "=" => {
+                let keys = text.replace("; ", "\n");
+                compiled = Some(http(&format!("forward = \"a\"\n{keys}\n{HTTP_GROUP}")));
+            }
+            ">" => {
+                let (line, host) = text.rsplit_once(' ').unwrap();
+                asked = match host {
+                    "-" => format!("{line} HTTP/1.0\r\n\r\n"),
+                    _ => format!("{line} HTTP/1.1\r\nA: b\r\nHost: {host}\r\nC: d\r\n\r\n"),
+                };
+            }
+            "<" => {
+                let gate = compiled.as_ref().unwrap().default.gate.as_ref();
+                let out = with_head(&asked, |head| {
+                    let rewritten = gate.unwrap().pass(Passing { head, worker: 0 });
+                    rewritten.map(|rewritten| {
+                        let mut out = Vec::new();
+                        write_request(&mut out, &rewritten.onto(head.clone()), forwarding);
+                        String::from_utf8(out).unwrap()
+                    })
+                });
+                let shown = match &out {
+                    Ok(head) => format!("{} {}", head.split(' ').nth(1).unwrap(), host_of(head)),
+                    Err(denial) => denial.status().to_string(),
+                };
+                assert_eq!(shown, text, "{asked}");
+                if let Ok(head) = &out {
+                    assert_eq!(head.matches("Host: ").count(), 1, "{head}");
+                }
+                checked += 1;
+            }
+            _ => assert_eq!(mark, "#", "{line}"),
+        }
+    }
+    assert!(checked >= 22, "only {checked} rewrites");
+}
+
 #[test]
 fn the_lowest_priority_that_claims_a_request_decides() {
     let rule = |priority: u16, path: &str| {
@@ -149,6 +209,9 @@ fn the_lowest_priority_that_claims_a_request_decides() {
     let found = with_head(&head, |head| listener.rule_for(head, peer, 0));
     assert_eq!(&*listener.branch(found).label, "default");
 }
+
+const HTTP_GROUP: &str =
+    "[[target-group]]\nname = \"a\"\nprotocol = \"http\"\ntargets = [\"127.0.0.1:1\"]\n";
 
 const GROUPS: &str = "[[target-group]]\nname = \"a\"\nprotocol = \"tcp\"\ntargets = [\"127.0.0.1:1\"]\n\
      [[target-group]]\nname = \"b\"\nprotocol = \"tcp\"\ntargets = [\"127.0.0.1:2\"]\n\

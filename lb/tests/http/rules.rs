@@ -26,6 +26,48 @@ fn start(workers: usize, app: &Target, options: &Options, healthy: usize) -> Bal
     balancer
 }
 
+const REWRITES: &str = r#"
+rewrite-host = { regex = "^(.*)$", replace = "internal.test" }
+[[listener.rule]]
+priority = 10
+path = "/api/*"
+rewrite-url = { regex = "^/api(/.*)$", replace = "$1" }
+forward = "other"
+[[listener.rule]]
+priority = 20
+path = "/broken/*"
+rewrite-url = { regex = "^/broken/", replace = "" }
+forward = "other"
+"#;
+
+#[test]
+fn targets_get_what_rewrites_make_of_a_request() {
+    let (app, other) = (Target::echo(), Target::echo());
+    let balancer = start(1, &app, &options(REWRITES, other.address), 2);
+    let mut client = balancer.connect();
+    client.send("POST /api/a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+    let echoed = client.read_response().1;
+    assert!(echoed.starts_with("POST /a?b "), "{echoed}");
+    client.send("GET /a HTTP/1.1\r\nHost: x:80\r\n\r\n");
+    let echoed = client.read_response().1;
+    assert!(echoed.starts_with("GET /a "), "{echoed}");
+    client.send("POST /broken/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+    let (head, body) = client.read_response();
+    assert!(
+        head.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
+        "{head}"
+    );
+    assert!(body.contains("rewrite-failed"), "{body}");
+    // The connection goes on, and nothing of the refused request reached a target.
+    client.send("GET /api/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    let echoed = client.read_response().1;
+    assert!(echoed.starts_with("GET / "), "{echoed}");
+    assert_eq!(
+        (app.seen.try_iter().count(), other.seen.try_iter().count()),
+        (1, 2)
+    );
+}
+
 const ANSWERS: &str = r#"
 [[listener.rule]]
 priority = 10

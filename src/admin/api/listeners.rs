@@ -107,7 +107,8 @@ pub(in crate::admin) fn reports(
                 .collect(),
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
-            default_action: in_words(&view.config, &listener.default_action),
+            default_action: in_words(&view.config, &listener.default_action)
+                + &rewrites_in_words(&listener.default_rewrites),
             rules: rules.map(|rule| rule_report(&view.config, rule)).collect(),
             connections: live.map_or(0, |live| live.open_connections),
             max_connections: listener.max_connections,
@@ -127,7 +128,7 @@ fn rule_report(config: &Config, rule: &conf::Rule) -> RuleReport {
     RuleReport {
         priority: rule.priority,
         conditions: rule.conditions.iter().map(ToString::to_string).collect(),
-        action: in_words(config, &rule.action),
+        action: in_words(config, &rule.action) + &rewrites_in_words(&rule.rewrites),
     }
 }
 
@@ -148,6 +149,15 @@ fn in_words(config: &Config, action: &Action) -> String {
         Action::Redirect(redirect) => format!("redirect {} to {redirect}", redirect.status),
         Action::FixedResponse(response) => format!("answer {}", response.status),
     }
+}
+
+/// `; host ^a$ to b; URL ^/old to /new`
+fn rewrites_in_words(rewrites: &conf::Rewrites) -> String {
+    let words = |what: &str, rewrite: &Option<conf::Rewrite>| {
+        let rewrite = rewrite.as_ref();
+        rewrite.map_or_else(String::new, |rewrite| format!("; {what} {rewrite}"))
+    };
+    words("host", &rewrites.host) + &words("URL", &rewrites.url)
 }
 
 /// A group's reasons in the words of a listener.

@@ -229,7 +229,7 @@ fn expressions(reader: &mut Reader<'_>, key: &str, any_case: bool) -> Option<Vec
     (!found.is_empty()).then_some(found)
 }
 
-fn bad_regex(reader: &Reader<'_>, key: &str, text: Spanned<&str>, error: &str) {
+pub(super) fn bad_regex(reader: &Reader<'_>, key: &str, text: Spanned<&str>, error: &str) {
     // The last line says what is wrong; those before it draw the place.
     let reason = error.lines().last().unwrap_or_default();
     let reason = reason.trim_start_matches("error: ").trim_end_matches('.');

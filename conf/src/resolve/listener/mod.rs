@@ -6,6 +6,7 @@ mod datagram;
 mod filter;
 mod proxy;
 mod redirect;
+mod rewrite;
 mod rule;
 mod tls;
 
@@ -68,6 +69,8 @@ fn listener(
         ports: binds.iter().map(|bind| bind.port()).collect(),
     };
     let action = action::of_listener(&mut reader, &mut scene);
+    let reads_requests = protocol.is_none_or(ListenerProtocol::is_http);
+    let default_rewrites = rewrite::read(&mut reader, action.as_ref(), reads_requests);
     let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
     let filter = filter::resolve(&mut reader, &binds, sources, &mut names.collections);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
@@ -102,6 +105,7 @@ fn listener(
         filter,
         rules,
         default_action,
+        default_rewrites,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,
         backlog,

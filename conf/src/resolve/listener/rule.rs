@@ -1,7 +1,7 @@
 //! `[[listener.rule]]`: priority, conditions, action.
 
 use super::action::{self, Scene};
-use super::condition;
+use super::{condition, rewrite};
 use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
@@ -56,6 +56,7 @@ fn rule(
             (conditions, action)
         }
     };
+    let rewrites = rewrite::read(&mut reader, action.as_ref(), by_tls.is_none());
     let span = reader.span();
     reader.finish();
     (!conditions.is_empty()).then_some(Rule {
@@ -63,6 +64,7 @@ fn rule(
         span,
         conditions,
         action: action?,
+        rewrites,
     })
 }
 

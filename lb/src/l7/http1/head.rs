@@ -37,7 +37,7 @@ pub enum Version {
 }
 
 /// A request head that may be forwarded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RequestHead<'b, 'f> {
     /// The head as it came, empty lines before it included; the body follows.
     pub bytes: &'b [u8],
@@ -67,7 +67,16 @@ pub struct RequestHead<'b, 'f> {
     pub trailers: bool,
 }
 
-impl RequestHead<'_, '_> {
+impl<'b> RequestHead<'b, '_> {
+    /// Puts another host in the place of what it has: in a field of our own, as for an absolute
+    /// target.
+    pub(crate) fn replace_host(&mut self, host: &'b str) {
+        self.removed |= bits(self.fields, |field| {
+            KnownField::of(field.name) == KnownField::Host
+        });
+        (self.host, self.absolute) = (Some(host), true);
+    }
+
     /// True when the client will send another request on its connection.
     pub fn persists(&self) -> bool {
         match self.version {
