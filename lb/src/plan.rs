@@ -142,7 +142,7 @@ impl Compiler<'_> {
         let default = Branch {
             label: "default".into(),
             action: self.action(&listener.default_action, None),
-            gate: Gate::new(&listener.default_rewrites, workers),
+            gate: Gate::new(&listener.gate, workers),
         };
         let unrouted = self.unrouted(listener, &default);
         let sources = self.sources(listener);

@@ -12,6 +12,7 @@ mod dns;
 mod dns_service;
 mod filter;
 mod forward;
+mod gate;
 mod group;
 mod health;
 mod latency;
@@ -40,6 +41,7 @@ pub use dns::{Dns, Fallthrough, GeoDatabase, Zone};
 pub use dns_service::{Cookies, DnsService, QueryLog, QueryLogFormat, RateLimit};
 pub use filter::FilterRule;
 pub use forward::ForwardRule;
+pub use gate::Gate;
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup, UnhealthyFlows,
 };

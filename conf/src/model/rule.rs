@@ -7,7 +7,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::{Action, Rewrites};
+use super::{Action, Gate};
 use crate::Span;
 
 /// The lowest priority is looked at first; the first rule whose conditions all hold decides.
@@ -21,8 +21,8 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// What is done then.
     pub action: Action,
-    /// What a forwarded request is turned into.
-    pub rewrites: Rewrites,
+    /// What its requests pass before.
+    pub gate: Gate,
 }
 
 /// One thing asked of a request; it holds when one of its values matches.

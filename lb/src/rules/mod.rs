@@ -58,7 +58,7 @@ impl Rule {
             branch: Branch {
                 label: rule.priority.to_string().into(),
                 action,
-                gate: Gate::new(&rule.rewrites, workers),
+                gate: Gate::new(&rule.gate, workers),
             },
         }
     }

@@ -108,7 +108,7 @@ pub(in crate::admin) fn reports(
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
             default_action: in_words(&view.config, &listener.default_action)
-                + &rewrites_in_words(&listener.default_rewrites),
+                + &rewrites_in_words(&listener.gate.rewrites),
             rules: rules.map(|rule| rule_report(&view.config, rule)).collect(),
             connections: live.map_or(0, |live| live.open_connections),
             max_connections: listener.max_connections,
@@ -128,7 +128,7 @@ fn rule_report(config: &Config, rule: &conf::Rule) -> RuleReport {
     RuleReport {
         priority: rule.priority,
         conditions: rule.conditions.iter().map(ToString::to_string).collect(),
-        action: in_words(config, &rule.action) + &rewrites_in_words(&rule.rewrites),
+        action: in_words(config, &rule.action) + &rewrites_in_words(&rule.gate.rewrites),
     }
 }
 

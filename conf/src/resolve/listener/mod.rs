@@ -20,7 +20,7 @@ use super::{Names, Sources};
 use crate::scalar::Bytes;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader};
-use crate::{Listener, ListenerIdx, ListenerProtocol, Spanned, TargetGroup};
+use crate::{Gate, Listener, ListenerIdx, ListenerProtocol, Spanned, TargetGroup};
 use action::Scene;
 
 /// Resolves every listener.
@@ -70,7 +70,9 @@ fn listener(
     };
     let action = action::of_listener(&mut reader, &mut scene);
     let reads_requests = protocol.is_none_or(ListenerProtocol::is_http);
-    let default_rewrites = rewrite::read(&mut reader, action.as_ref(), reads_requests);
+    let gate = Gate {
+        rewrites: rewrite::read(&mut reader, action.as_ref(), reads_requests),
+    };
     let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
     let filter = filter::resolve(&mut reader, &binds, sources, &mut names.collections);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
@@ -105,7 +107,7 @@ fn listener(
         filter,
         rules,
         default_action,
-        default_rewrites,
+        gate,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,
         backlog,

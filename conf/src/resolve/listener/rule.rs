@@ -6,7 +6,7 @@ use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, ListenerProtocol, Rule, Span, Spanned};
+use crate::{Diagnostic, Gate, ListenerProtocol, Rule, Span, Spanned};
 
 /// Every rule of a listener, lowest priority first.
 pub(super) fn resolve(
@@ -56,7 +56,9 @@ fn rule(
             (conditions, action)
         }
     };
-    let rewrites = rewrite::read(&mut reader, action.as_ref(), by_tls.is_none());
+    let gate = Gate {
+        rewrites: rewrite::read(&mut reader, action.as_ref(), by_tls.is_none()),
+    };
     let span = reader.span();
     reader.finish();
     (!conditions.is_empty()).then_some(Rule {
@@ -64,7 +66,7 @@ fn rule(
         span,
         conditions,
         action: action?,
-        rewrites,
+        gate,
     })
 }
 

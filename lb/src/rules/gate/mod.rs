@@ -30,9 +30,9 @@ pub(crate) struct Passing<'r, 'h> {
 
 impl Gate {
     /// The gate of an action, for so many workers; `None` when everything passes as it is.
-    pub(crate) fn new(rewrites: &conf::Rewrites, workers: usize) -> Option<Box<Self>> {
+    pub(crate) fn new(gate: &conf::Gate, workers: usize) -> Option<Box<Self>> {
         let gate = Self {
-            rewriter: Rewriter::new(rewrites, workers),
+            rewriter: Rewriter::new(&gate.rewrites, workers),
         };
         gate.rewriter.is_some().then(|| Box::new(gate))
     }

@@ -1,0 +1,10 @@
+//! The gate: what a request passes between being claimed by a rule and that rule's action.
+
+use super::Rewrites;
+
+/// What requests of a rule pass, or those that a listener's own action is for.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    /// What a forwarded request is turned into.
+    pub rewrites: Rewrites,
+}
