@@ -19,6 +19,8 @@ pub(crate) enum Section {
     RuleHeader,
     RuleQuery,
     Rewrite,
+    RequestLimit,
+    LimitKey,
     Forward,
     ForwardGroup,
     Redirect,
@@ -55,7 +57,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 45] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -67,6 +69,8 @@ impl Section {
         Self::RuleHeader,
         Self::RuleQuery,
         Self::Rewrite,
+        Self::RequestLimit,
+        Self::LimitKey,
         Self::Forward,
         Self::ForwardGroup,
         Self::Redirect,
@@ -140,6 +144,8 @@ impl Section {
             Self::RuleHeader => "an entry of `header`",
             Self::RuleQuery => "an entry of `query`",
             Self::Rewrite => "`rewrite-url`",
+            Self::RequestLimit => "`rate-limit`",
+            Self::LimitKey => "`key` of a `rate-limit`",
             Self::Redirect => "`redirect`",
             Self::FixedResponse => "`fixed-response`",
             Self::TargetGroup => "[[target-group]]",
@@ -218,6 +224,7 @@ impl Section {
                 "fixed-response",
                 "rewrite-host",
                 "rewrite-url",
+                "rate-limit",
                 "rule",
                 "filter",
                 "max-connections",
@@ -264,10 +271,13 @@ impl Section {
                 "fixed-response",
                 "rewrite-host",
                 "rewrite-url",
+                "rate-limit",
             ],
             Self::RuleHeader => &["name", "values", "regex"],
             Self::RuleQuery => &["key", "value"],
             Self::Rewrite => &["regex", "replace"],
+            Self::RequestLimit => &["requests", "per", "burst", "key", "dry-run"],
+            Self::LimitKey => &["header", "cookie"],
             Self::Redirect => &["protocol", "host", "port", "path", "query", "status"],
             Self::FixedResponse => &["status", "content-type", "body"],
             Self::Forward => &["target-groups"],

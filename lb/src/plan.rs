@@ -13,7 +13,7 @@ use crate::filter::Filter;
 use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
-use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Redirect, Rule};
+use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Limit, Redirect, Rule, Usage};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
 use crate::target::Padded;
@@ -32,10 +32,25 @@ pub(crate) struct Names {
     connection_sources: HashMap<Arc<str>, Arc<Sources>>,
     /// Whose turn it is in weighted forwards of the newest configuration.
     turns: HashMap<TurnKey, Turn>,
+    /// What was used of the rate limits of the newest configuration.
+    usages: HashMap<UsageKey, Arc<Usage>>,
 }
 
 /// A weighted forward: its listener's name, and its rule's priority or `None` for the default.
 type TurnKey = (Arc<str>, Option<u16>);
+
+/// Whose requests a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum LimitScope {
+    /// All of the listener.
+    Listener,
+    /// Those of the rule with this priority; `None` for the default action.
+    Action(Option<u16>),
+}
+
+/// A limit: its listener's name, whose requests it counts, its place among theirs and its key.
+type UsageKey = (Arc<str>, LimitScope, usize, conf::LimitKey);
+
 type Turn = Arc<Padded<AtomicU64>>;
 
 impl Names {
@@ -47,6 +62,7 @@ impl Names {
             sources: HashMap::new(),
             connection_sources: HashMap::new(),
             turns: HashMap::new(),
+            usages: HashMap::new(),
         }
     }
 }
@@ -75,6 +91,7 @@ impl Plan {
             }
         }
         let previous_turns = std::mem::take(&mut names.turns);
+        let previous_usages = std::mem::take(&mut names.usages);
         let listeners = config
             .listeners
             .iter()
@@ -86,6 +103,7 @@ impl Plan {
                     name: listener.name.as_str().into(),
                     scheme: listener.protocol.scheme(),
                     previous_turns: &previous_turns,
+                    previous_usages: &previous_usages,
                     names,
                     terminators,
                 };
@@ -122,6 +140,7 @@ struct Compiler<'a> {
     name: Arc<str>,
     scheme: conf::Scheme,
     previous_turns: &'a HashMap<TurnKey, Turn>,
+    previous_usages: &'a HashMap<UsageKey, Arc<Usage>>,
     names: &'a mut Names,
     terminators: &'a Terminators,
 }
@@ -134,15 +153,17 @@ impl Compiler<'_> {
         bound: Vec<SocketAddr>,
     ) -> Listener {
         let workers = self.names.counters.workers();
+        let shared_limits = self.limits(&listener.limits, LimitScope::Listener).into();
         let rules = listener.rules.iter().map(|rule| {
             let action = self.action(&rule.action, Some(rule.priority));
-            Rule::new(rule, action, workers)
+            let gate = self.gate(&rule.gate, &shared_limits, Some(rule.priority));
+            Rule::new(rule, action, gate, workers)
         });
         let rules = rules.collect();
         let default = Branch {
             label: "default".into(),
             action: self.action(&listener.default_action, None),
-            gate: Gate::new(&listener.gate, workers),
+            gate: self.gate(&listener.gate, &shared_limits, None),
         };
         let unrouted = self.unrouted(listener, &default);
         let sources = self.sources(listener);
@@ -208,6 +229,28 @@ impl Compiler<'_> {
                 Action::FixedResponse(FixedResponse::new(response))
             }
         }
+    }
+
+    fn gate(
+        &mut self,
+        gate: &conf::Gate,
+        shared_limits: &Arc<[Limit]>,
+        priority: Option<u16>,
+    ) -> Option<Box<Gate>> {
+        let limits = self.limits(&gate.limits, LimitScope::Action(priority));
+        let workers = self.names.counters.workers();
+        Gate::new(gate, shared_limits, limits.into(), workers)
+    }
+
+    fn limits(&mut self, limits: &[conf::RequestLimit], scope: LimitScope) -> Vec<Limit> {
+        let compiled = limits.iter().enumerate().map(|(place, limit)| {
+            let key = (self.name.clone(), scope, place, limit.key.clone());
+            let previous = self.previous_usages.get(&key).cloned();
+            let limit = Limit::new(limit, previous);
+            self.names.usages.insert(key, limit.usage().clone());
+            limit
+        });
+        compiled.collect()
     }
 
     fn turn(&mut self, priority: Option<u16>) -> Turn {

@@ -36,7 +36,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Root, "oidc", &[Empty], "nobody would be asked to log in", "keep the admin surface on loopback"),
     later(Root, "dnssec", &[Flag(false), Empty], "zones would be served unsigned", REMOVE),
     later(Root, "certificate", &[Empty], NO_TLS, REMOVE),
-    later(Root, "rate-limit", &[Empty], "requests would not be limited", REMOVE),
+    later(Root, "rate-limit", &[Empty], "requests would not be limited", "write it in a [[listener]] or a rule"),
     // [admin]
     later(Admin, "token-file", &[], "everybody who reaches the address could change the process", "keep `bind` on loopback and remove the key"),
     later(Admin, "tls", &[Flag(false), Empty], "the admin surface would be in clear text", "keep `bind` on loopback and remove the key"),
@@ -54,7 +54,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "x-amzn-tls-version-and-cipher-suite", &[Flag(false)], "targets would not learn how clients encrypt", REMOVE),
-    later(Listener, "rate-limit", &[Empty, Number(0)], "requests would not be limited", "limit connections with `max-connections`"),
     later(Listener, "client-keep-alive", &[], "client connections would live as long as they are used", "remove it; `idle-timeout` closes idle ones"),
     later(Listener, "desync-mitigation-mode", &[Word("defensive")], "ambiguous requests would be treated as the built-in parser does", "remove it; requests are parsed strictly"),
     later(Listener, "drop-invalid-header-fields", &[Flag(false)], "such headers would not be dropped", REMOVE),
@@ -73,7 +72,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Rule, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Rule, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
-    later(Rule, "rate-limit", &[Empty, Number(0)], "requests would not be limited", "limit connections with `max-connections`"),
     later(Rule, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
     // forward = { … }
     later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),

@@ -1,10 +1,12 @@
 //! The gate: what a request passes between being claimed by a rule and that rule's action.
 
-use super::Rewrites;
+use super::{RequestLimit, Rewrites};
 
 /// What requests of a rule pass, or those that a listener's own action is for.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
+    /// How often they may come, beside the listener's own limits.
+    pub limits: Vec<RequestLimit>,
     /// What a forwarded request is turned into.
     pub rewrites: Rewrites,
 }

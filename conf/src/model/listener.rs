@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Action, FilterRule, Gate, GroupIdx, ListenerTls, ProxyIn, Rule, Scheme};
+use super::{Action, FilterRule, Gate, GroupIdx, ListenerTls, ProxyIn, RequestLimit, Rule, Scheme};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -112,6 +112,8 @@ pub struct Listener {
     pub rules: Vec<Rule>,
     /// What happens when no rule matches; a forward unless it reads requests.
     pub default_action: Action,
+    /// How often all its requests may come, whatever rule claims them.
+    pub limits: Vec<RequestLimit>,
     /// What requests pass that no rule claims; means nothing unless it reads requests.
     pub gate: Gate,
     /// Open client connections and UDP flows at most; 0 = only the file-descriptor budget limits

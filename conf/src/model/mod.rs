@@ -16,6 +16,7 @@ mod gate;
 mod group;
 mod health;
 mod latency;
+mod limit;
 mod listener;
 mod location;
 mod metric;
@@ -50,6 +51,7 @@ pub use health::{
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,
 };
 pub use latency::{Latency, LatencyClients, LatencyIdx};
+pub use limit::{LimitKey, RequestLimit};
 pub use listener::{Listener, ListenerIdx, ListenerProtocol, UdpSettings};
 pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,

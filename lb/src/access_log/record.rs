@@ -52,6 +52,8 @@ pub struct ExchangeRecord<'a> {
     pub tls: Option<TlsRecord<'a>>,
     /// Why the balancer answered itself (`no-target`, `bad-request`, …).
     pub reason: Option<&'a str>,
+    /// It was over a rate limit that only counts.
+    pub over_limit: bool,
     /// How the exchange ended when not well (`client-closed`, `target-closed`, …).
     pub termination: Option<&'a str>,
 }
@@ -94,6 +96,9 @@ impl ExchangeRecord<'_> {
         }
         if let Some(reason) = self.reason {
             line.word("reason", reason);
+        }
+        if self.over_limit {
+            line.word("rate_limit", "dry-run");
         }
         if let Some(termination) = self.termination {
             line.word("termination", termination);

@@ -165,6 +165,7 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         retries: 0,
         tls: None,
         reason: None,
+        over_limit: false,
         termination: None,
     }
 }

@@ -37,6 +37,7 @@ impl ClientConnection {
     ) -> After {
         let branch = listener.branch(request.rule);
         record.branch = Some(branch);
+        record.over_limit = request.over_limit;
         let keeps = request.idempotent && request.body != BodyLength::Empty;
         let mut body = RequestBody::new(request.body, keeps, &self.context.l7().held);
         let done = match request.denied {

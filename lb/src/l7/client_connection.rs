@@ -23,7 +23,7 @@ use super::deadline::Deadline;
 use super::dispatch::Relayed;
 use super::failure::Failure;
 use super::http1::{
-    ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines, write_answer,
+    ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines, write_answer_with,
 };
 use super::record::Record;
 use super::request::{Request, Routing};
@@ -297,6 +297,7 @@ impl ClientConnection {
             listener: &self.listener,
             peer: self.peer.ip(),
             worker: self.context.worker(),
+            started,
         };
         let due = started + self.listener.header_timeout;
         // Looks again when a line ended or twice as much is there, so that a head sent byte by
@@ -364,7 +365,9 @@ impl ClientConnection {
         let text = format!("{} ({})", failure.sentence(), failure.as_str());
         let out = &mut buffers.to_client;
         out.clear();
-        write_answer(out, status, &text, ResponseEdit { client, close }, to_head);
+        let edit = ResponseEdit { client, close };
+        let fields = |out: &mut Vec<u8>| failure.write_fields(out);
+        write_answer_with(out, status, fields, &text, edit, to_head);
         self.send(buffers, close, record).await
     }
 

@@ -134,6 +134,13 @@ impl Failure {
         }
     }
 
+    /// Appends the fields that its answer has beside the usual ones.
+    pub(super) fn write_fields(self, out: &mut Vec<u8>) {
+        if let Self::Denied(denial) = self {
+            denial.write_fields(out);
+        }
+    }
+
     /// How the target is to blame; `None` when it is not, or when that is told where it happened
     /// (connecting).
     pub(super) fn of_target(self) -> Option<TrafficFailure> {
@@ -154,6 +161,7 @@ impl Failure {
             Self::Request(refusal) if refusal.status() == 431 => Some(RejectReason::HeaderTooLarge),
             Self::Request(_) => Some(RejectReason::BadRequest),
             Self::HeaderTimeout => Some(RejectReason::HeaderTimeout),
+            Self::Denied(Denial::RateLimited { .. }) => Some(RejectReason::RateLimited),
             _ => None,
         }
     }

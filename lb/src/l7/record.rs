@@ -56,6 +56,8 @@ pub(super) struct Record<'a> {
     tls: Option<Rc<Session>>,
     /// Why the balancer answered itself.
     pub(super) reason: Option<&'static str>,
+    /// It was over a rate limit that only counts.
+    pub(super) over_limit: bool,
     /// How the exchange ended when not well.
     pub(super) termination: Option<&'static str>,
     is_written: bool,
@@ -89,6 +91,7 @@ impl<'a> Record<'a> {
             retries: 0,
             tls: tls.cloned(),
             reason: None,
+            over_limit: false,
             termination: Some("shutdown"),
             is_written: false,
         }
@@ -165,6 +168,7 @@ impl<'a> Record<'a> {
             retries: self.retries,
             tls: self.tls.as_ref().map(|session| session.record()),
             reason: self.reason,
+            over_limit: self.over_limit,
             termination: self.termination,
         });
     }

@@ -6,6 +6,8 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
+use tokio::time::Instant;
+
 use super::buffer::Buffers;
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
@@ -19,6 +21,8 @@ pub(super) struct Routing<'a> {
     pub(super) listener: &'a Listener,
     pub(super) peer: IpAddr,
     pub(super) worker: usize,
+    /// When the request's first byte was read.
+    pub(super) started: Instant,
 }
 
 /// A request whose forwarded head stands in [`Buffers::to_target`].
@@ -42,6 +46,8 @@ pub(super) struct Request {
     pub(super) rule: Option<usize>,
     /// Why its rule does not let it pass.
     pub(super) denied: Option<Denial>,
+    /// It was over a rate limit that only counts.
+    pub(super) over_limit: bool,
     /// Where method and host end in [`Buffers::log_text`]; the path follows.
     pub(super) log_marks: (usize, usize),
 }
@@ -70,14 +76,16 @@ impl Request {
         let branch = routing.listener.branch(rule);
         let passing = Passing {
             head: &head,
+            peer: routing.peer,
+            now: routing.started,
             worker: routing.worker,
         };
         let passed = branch.gate.as_ref().map(|gate| gate.pass(passing));
         match (&branch.action, &passed) {
             (_, Some(Err(_))) | (Action::FixedResponse(_), _) => {}
             (Action::Forward(_), None) => write_request(out, &head, forwarding),
-            (Action::Forward(_), Some(Ok(rewritten))) => {
-                write_request(out, &rewritten.onto(head.clone()), forwarding);
+            (Action::Forward(_), Some(Ok(passed))) => {
+                write_request(out, &passed.rewritten.onto(head.clone()), forwarding);
             }
             (Action::Redirect(redirect), _) => {
                 redirect.write_location(out, &head, forwarding.local);
@@ -92,6 +100,7 @@ impl Request {
             body: head.body,
             head_length: head.bytes.len(),
             rule,
+            over_limit: matches!(&passed, Some(Ok(passed)) if passed.over_limit),
             denied: passed.and_then(Result::err),
             log_marks: (0, 0),
         };

@@ -2,6 +2,7 @@
 //! thread; reads only.
 
 mod flows;
+mod limits;
 mod tls;
 mod udp;
 
@@ -29,6 +30,7 @@ pub(crate) fn collect(
     families.extend(flows::flows(registry));
     families.extend(udp::flows(registry, snapshot));
     families.extend(tls::handshakes(registry, snapshot));
+    families.extend(limits::limits(snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families

@@ -120,11 +120,13 @@ pub enum RejectReason {
     ProxyHeaderTooLarge,
     /// The PROXY header's checksum is not that of its bytes.
     ProxyHeaderChecksum,
+    /// The request is over a rate limit.
+    RateLimited,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -146,6 +148,7 @@ impl RejectReason {
         Self::ProxyHeaderMalformed,
         Self::ProxyHeaderTooLarge,
         Self::ProxyHeaderChecksum,
+        Self::RateLimited,
     ];
 
     /// The name in metrics and logs.
@@ -172,6 +175,7 @@ impl RejectReason {
             Self::ProxyHeaderMalformed => "proxy-header-malformed",
             Self::ProxyHeaderTooLarge => "proxy-header-too-large",
             Self::ProxyHeaderChecksum => "proxy-header-checksum",
+            Self::RateLimited => "rate-limited",
         }
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 use std::net::IpAddr;
 
 pub(crate) use action::{Action, FixedResponse, Forward};
-pub(crate) use gate::{Denial, Gate, Passing};
+pub(crate) use gate::{Denial, Gate, Limit, LimitCounts, Passing, Usage};
 pub(crate) use redirect::{MAX_LOCATION, Redirect};
 
 use crate::l7::http1::RequestHead;
@@ -49,7 +49,12 @@ pub(crate) struct Rule {
 
 impl Rule {
     /// `rule`, leading to `action`, for so many workers.
-    pub(crate) fn new(rule: &conf::Rule, action: Action, workers: usize) -> Self {
+    pub(crate) fn new(
+        rule: &conf::Rule,
+        action: Action,
+        gate: Option<Box<Gate>>,
+        workers: usize,
+    ) -> Self {
         let compiled = rule.conditions.iter();
         let mut conditions: Vec<_> = compiled.map(|c| Condition::new(c, workers)).collect();
         conditions.sort_by_key(Condition::cost);
@@ -58,7 +63,7 @@ impl Rule {
             branch: Branch {
                 label: rule.priority.to_string().into(),
                 action,
-                gate: Gate::new(&rule.gate, workers),
+                gate,
             },
         }
     }
@@ -126,6 +131,12 @@ impl Listener {
             worker,
         };
         self.rules.iter().position(|rule| rule.holds(&subject))
+    }
+
+    /// Every branch: the rules' by priority, then the default one.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = &Branch> {
+        let rules = self.rules.iter().map(|rule| &rule.branch);
+        rules.chain(std::iter::once(&self.default))
     }
 
     /// What [`Listener::rule_for`] led to.

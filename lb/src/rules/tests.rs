@@ -167,10 +167,15 @@ fn requests_are_rewritten_as_the_table_says() {
             "<" => {
                 let gate = compiled.as_ref().unwrap().default.gate.as_ref();
                 let out = with_head(&asked, |head| {
-                    let rewritten = gate.unwrap().pass(Passing { head, worker: 0 });
-                    rewritten.map(|rewritten| {
+                    let rewritten = gate.unwrap().pass(Passing {
+                        head,
+                        peer: [127, 0, 0, 1].into(),
+                        now: tokio::time::Instant::now(),
+                        worker: 0,
+                    });
+                    rewritten.map(|passed| {
                         let mut out = Vec::new();
-                        write_request(&mut out, &rewritten.onto(head.clone()), forwarding);
+                        write_request(&mut out, &passed.rewritten.onto(head.clone()), forwarding);
                         String::from_utf8(out).unwrap()
                     })
                 });

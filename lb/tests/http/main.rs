@@ -10,6 +10,7 @@ mod closing;
 mod conformance;
 mod keep_alive;
 mod limits;
+mod rates;
 mod refusals;
 mod retries;
 mod rules;

@@ -27,6 +27,8 @@ pub(in crate::admin) struct ListenerReport {
     advertise: Vec<IpAddr>,
     /// In words, as are those of rules.
     pub(in crate::admin) default_action: String,
+    /// In words: what holds for all its requests.
+    pub(in crate::admin) limits: Vec<String>,
     /// By priority.
     pub(in crate::admin) rules: Vec<RuleReport>,
     /// Open client connections.
@@ -108,7 +110,8 @@ pub(in crate::admin) fn reports(
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
             default_action: in_words(&view.config, &listener.default_action)
-                + &rewrites_in_words(&listener.gate.rewrites),
+                + &gate_in_words(&listener.gate),
+            limits: listener.limits.iter().map(ToString::to_string).collect(),
             rules: rules.map(|rule| rule_report(&view.config, rule)).collect(),
             connections: live.map_or(0, |live| live.open_connections),
             max_connections: listener.max_connections,
@@ -128,7 +131,7 @@ fn rule_report(config: &Config, rule: &conf::Rule) -> RuleReport {
     RuleReport {
         priority: rule.priority,
         conditions: rule.conditions.iter().map(ToString::to_string).collect(),
-        action: in_words(config, &rule.action) + &rewrites_in_words(&rule.gate.rewrites),
+        action: in_words(config, &rule.action) + &gate_in_words(&rule.gate),
     }
 }
 
@@ -151,13 +154,16 @@ fn in_words(config: &Config, action: &Action) -> String {
     }
 }
 
-/// `; host ^a$ to b; URL ^/old to /new`
-fn rewrites_in_words(rewrites: &conf::Rewrites) -> String {
+/// `; at most 10 in 1s by source; host ^a$ to b; URL ^/old to /new`
+fn gate_in_words(gate: &conf::Gate) -> String {
+    let limits = gate.limits.iter();
+    let limits: String = limits.map(|limit| format!("; at most {limit}")).collect();
     let words = |what: &str, rewrite: &Option<conf::Rewrite>| {
         let rewrite = rewrite.as_ref();
         rewrite.map_or_else(String::new, |rewrite| format!("; {what} {rewrite}"))
     };
-    words("host", &rewrites.host) + &words("URL", &rewrites.url)
+    let rewrites = &gate.rewrites;
+    limits + &words("host", &rewrites.host) + &words("URL", &rewrites.url)
 }
 
 /// A group's reasons in the words of a listener.

@@ -4,6 +4,7 @@ mod action;
 mod condition;
 mod datagram;
 mod filter;
+mod limit;
 mod proxy;
 mod redirect;
 mod rewrite;
@@ -70,7 +71,9 @@ fn listener(
     };
     let action = action::of_listener(&mut reader, &mut scene);
     let reads_requests = protocol.is_none_or(ListenerProtocol::is_http);
+    let limits = limit::read(&mut reader, reads_requests);
     let gate = Gate {
+        limits: Vec::new(),
         rewrites: rewrite::read(&mut reader, action.as_ref(), reads_requests),
     };
     let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
@@ -107,6 +110,7 @@ fn listener(
         filter,
         rules,
         default_action,
+        limits,
         gate,
         max_connections: whole_or(max_connections, numbers.max_connections.default),
         proxy_in,

@@ -1,7 +1,7 @@
 //! `[[listener.rule]]`: priority, conditions, action.
 
 use super::action::{self, Scene};
-use super::{condition, rewrite};
+use super::{condition, limit, rewrite};
 use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
@@ -57,6 +57,7 @@ fn rule(
         }
     };
     let gate = Gate {
+        limits: limit::read(&mut reader, by_tls.is_none()),
         rewrites: rewrite::read(&mut reader, action.as_ref(), by_tls.is_none()),
     };
     let span = reader.span();

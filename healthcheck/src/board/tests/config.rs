@@ -270,6 +270,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         protocol: ListenerProtocol::Tcp,
         advertise: Vec::new(),
         rules: Vec::new(),
+        limits: Vec::new(),
         gate: conf::Gate::default(),
         default_action: Action::forward_to(group),
         max_connections: 0,

@@ -146,6 +146,18 @@ fn push_connection(out: &mut Vec<u8>, edit: ResponseEdit) {
 
 /// Appends an answer of our own: `text` as plain text, kept back when the request was HEAD.
 pub fn write_answer(out: &mut Vec<u8>, status: u16, text: &str, edit: ResponseEdit, to_head: bool) {
+    write_answer_with(out, status, |_| {}, text, edit, to_head);
+}
+
+/// The same with whole field lines that `fields` appends.
+pub(crate) fn write_answer_with(
+    out: &mut Vec<u8>,
+    status: u16,
+    fields: impl FnOnce(&mut Vec<u8>),
+    text: &str,
+    edit: ResponseEdit,
+    to_head: bool,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
     push_number(out, u64::from(status));
     out.push(b' ');
@@ -153,6 +165,7 @@ pub fn write_answer(out: &mut Vec<u8>, status: u16, text: &str, edit: ResponseEd
     out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
     push_number(out, text.len() as u64 + 1);
     out.extend_from_slice(b"\r\n");
+    fields(out);
     push_connection(out, edit);
     out.extend_from_slice(b"\r\n");
     if !to_head {

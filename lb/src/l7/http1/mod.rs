@@ -15,6 +15,7 @@ mod refusal;
 mod response_head;
 
 pub use chunked::{ChunkFault, ChunkedDecoder, Step};
+pub(crate) use edit::write_answer_with;
 pub use edit::{
     ClientAddress, Forwarding, ResponseEdit, write_answer, write_prepared, write_request,
     write_response,
