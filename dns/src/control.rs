@@ -169,10 +169,12 @@ impl Control {
         let health = self.health.borrow_and_update().clone();
         let current = self.shared.snapshot.load_full();
         let under = self.under(&health);
+        let began = Instant::now();
         let next = self.compiled.next_snapshot(&current, self.since, under);
         drop(current);
         if let Some(next) = next {
             self.publish(next);
+            self.shared.follows.count(began.elapsed());
         }
         self.now_at(&health);
     }

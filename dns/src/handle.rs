@@ -18,7 +18,7 @@ use crate::control::{Acknowledge, Command, Control};
 use crate::explain::Explainer;
 use crate::forward;
 use crate::load::{ParsedRecord, ZoneState, Zones};
-use crate::metrics::{self, Counters, ZoneLabels};
+use crate::metrics::{self, Counters, Follows, ZoneLabels};
 use crate::secondary::{self, Held, SecondaryStatus, Statuses};
 use crate::server::bind::{self, Sockets};
 use crate::server::tcp::{TcpLimits, TcpWorker};
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) status: ArcSwap<Status>,
     pub(crate) labels: ArcSwap<ZoneLabels>,
     pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
+    /// How long answers took to follow health.
+    pub(crate) follows: Follows,
     pub(crate) limits: Arc<TcpLimits>,
     pub(crate) tap: Arc<Hub>,
     /// Copies of secondary zones, by id.
@@ -145,6 +147,7 @@ fn start_with(
         status: ArcSwap::default(),
         labels: ArcSwap::default(),
         counters: ArcSwap::default(),
+        follows: Follows::default(),
         limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
         tap: Arc::new(hub),
         copies: ArcSwap::default(),
@@ -343,6 +346,7 @@ impl Dns {
         if let Some(limiter) = &self.shared.snapshot.load().guard.limiter {
             families.push(metrics::limited(limiter));
         }
+        families.push(self.shared.follows.collect());
         families.push(metrics::unrecorded(self.shared.tap.dropped()));
         let status = self.shared.status.load();
         families.extend(metrics::forwarded(&self.shared.snapshot.load().rules));

@@ -4,6 +4,7 @@
 //! [`Counters`]; they are added up only when somebody looks.
 
 mod counters;
+mod follows;
 mod labels;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use prometheus::proto::{
 };
 
 pub(crate) use counters::{Counters, DURATION_BOUNDS, Decided};
+pub(crate) use follows::Follows;
 pub(crate) use labels::{ZoneLabel, ZoneLabels};
 
 use crate::forward::{Rule, Rules};
@@ -87,7 +89,7 @@ pub(crate) fn collect<'c>(
             DURATION,
             "From receiving a DNS query, or the batch it came in, to having sent the answer.",
             MetricType::HISTOGRAM,
-            vec![histogram(&buckets, seconds)],
+            vec![histogram(&buckets, &DURATION_BOUNDS, seconds)],
         ),
     ]
 }
@@ -214,13 +216,13 @@ fn labelled(pairs: &[(&str, &str)]) -> Metric {
 }
 
 /// `buckets` has one count more than there are bounds: the encoder makes `+Inf` from the total.
-fn histogram(buckets: &[u64], seconds: f64) -> Metric {
+fn histogram(buckets: &[u64], bounds: &[f64], seconds: f64) -> Metric {
     let mut sum = 0;
-    let finite = buckets.iter().zip(DURATION_BOUNDS).map(|(count, bound)| {
+    let finite = buckets.iter().zip(bounds).map(|(count, bound)| {
         sum += count;
         let mut bucket = Bucket::default();
         bucket.set_cumulative_count(sum);
-        bucket.set_upper_bound(bound);
+        bucket.set_upper_bound(*bound);
         bucket
     });
     let mut histogram = Histogram::default();
