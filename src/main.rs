@@ -3,12 +3,14 @@
 //!
 //! This package is the only code that knows every crate: the command line (`cli`), the wiring of
 //! threads, reload and shutdown (`run`), who is registered (`registration`), the admin surface
-//! (`admin`), the demonstration (`demo`) and what takes other programs' files over (`import`). It holds no data path and decides no health.
+//! (`admin`), round-trip times on their way from one plane to the other (`latencies`), the
+//! demonstration (`demo`) and what takes other programs' files over (`import`). It holds no data path and decides no health.
 
 mod admin;
 mod cli;
 mod demo;
 mod import;
+mod latencies;
 mod moment;
 mod registration;
 mod run;

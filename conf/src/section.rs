@@ -44,6 +44,7 @@ pub(crate) enum Section {
     CidrLocation,
     Dns,
     RateLimit,
+    MeasuredLatency,
     QueryLog,
     TsigKey,
     ForwardRule,
@@ -57,7 +58,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 45] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -94,6 +95,7 @@ impl Section {
         Self::CidrLocation,
         Self::Dns,
         Self::RateLimit,
+        Self::MeasuredLatency,
         Self::QueryLog,
         Self::TsigKey,
         Self::ForwardRule,
@@ -167,6 +169,7 @@ impl Section {
             Self::CidrLocation => "an entry of `locations`",
             Self::Dns => "[dns]",
             Self::RateLimit => "`response-rate-limit`",
+            Self::MeasuredLatency => "`measured-latency`",
             Self::QueryLog => "`query-log`",
             Self::TsigKey => "[[tsig-key]]",
             Self::ForwardRule => "[[forward-rule]]",
@@ -441,12 +444,14 @@ impl Section {
                 "cookies",
                 "cookie-secrets",
                 "response-rate-limit",
+                "measured-latency",
                 "query-log",
                 "dnstap",
                 "allow-transfer",
             ],
             Self::QueryLog => &["path", "format", "sample"],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
+            Self::MeasuredLatency => &["region", "min-samples"],
             Self::TsigKey => &["name", "algorithm", "secret", "secret-file"],
             Self::ForwardRule => &["name", "domain", "servers", "networks"],
             Self::Permission => &["networks", "key"],

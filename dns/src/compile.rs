@@ -12,7 +12,7 @@ use healthcheck::{HealthTable, SlotMap};
 use crate::forward::Rules;
 use crate::guard::Guard;
 use crate::load::{ZoneSource, Zones};
-use crate::location::Located;
+use crate::location::{Located, Measured};
 use crate::metrics::{ZoneLabel, ZoneLabels};
 use crate::policy::{Decisions, Routes, Under};
 use crate::snapshot::Snapshot;
@@ -35,13 +35,13 @@ pub struct Compiled {
     pub(crate) located: Option<Located>,
 }
 
-/// The routes of a generation with clients in other places.
+/// The routes of a generation with clients in other places, or at other distances.
 #[derive(Debug)]
 pub(crate) struct Relocated {
     /// What they were made from: they replace nothing else.
     pub(crate) from: Arc<Routes>,
     pub(crate) routes: Arc<Routes>,
-    pub(crate) located: Located,
+    pub(crate) located: Option<Located>,
 }
 
 /// What one generation takes over from the one before.
@@ -55,6 +55,8 @@ pub(crate) struct Kept<'p> {
     transfers: Outgoing,
     /// Rules, which go on counting.
     rules: Rules,
+    /// Round-trip times of clients.
+    measured: Measured,
     /// Zones that did not change are shared with these.
     previous: &'p ZoneTable,
 }
@@ -74,8 +76,16 @@ impl<'p> Kept<'p> {
             guard: Guard::new(config, Some(&before.guard)),
             transfers: Outgoing::new(config, zones, &before.transfers, now),
             rules: Rules::new(config, &before.rules),
+            measured: Measured::default(),
             previous: &before.zones,
         }
+    }
+}
+
+impl Kept<'_> {
+    /// The same with round-trip times of clients.
+    pub(crate) fn with_measured(self, measured: Measured) -> Self {
+        Self { measured, ..self }
     }
 }
 
@@ -103,10 +113,11 @@ impl Compiled {
             guard,
             transfers,
             rules,
+            measured,
             previous,
         } = kept;
         let table = zone::build(zones, Some(previous), |id| labels.label(id));
-        let routes = Routes::new(config, zones, slots, &table);
+        let routes = Routes::new(config, zones, slots, &table, measured);
         Self {
             config: Some(config.clone()),
             config_generation: generation,
@@ -125,7 +136,18 @@ impl Compiled {
         Some(Relocated {
             from: self.routes.clone(),
             routes: Arc::new(self.routes.relocated(config, &located)),
-            located,
+            located: Some(located),
+        })
+    }
+
+    /// Its routes with clients as far away as `measured` says; `None` when nothing goes by that.
+    pub(crate) fn remeasured(&self, measured: Measured) -> Option<Relocated> {
+        let config = self.config.as_deref()?;
+        let located = self.located.as_ref();
+        self.routes.go_by_latency().then(|| Relocated {
+            from: self.routes.clone(),
+            routes: Arc::new(self.routes.remeasured(config, located, measured)),
+            located: self.located.clone(),
         })
     }
 
@@ -255,7 +277,11 @@ impl Compiled {
         let table = zone::build(&parts.zones, Some(&self.zones), label);
         let routed = parts.zone(&id).is_some_and(|zone| !zone.routed.is_empty());
         let routes = match routed {
-            true => Arc::new(Routes::new(config, &parts.zones, &parts.slots, &table)),
+            true => {
+                let measured = self.routes.measured.clone();
+                let (zones, slots) = (&parts.zones, &parts.slots);
+                Arc::new(Routes::new(config, zones, slots, &table, measured))
+            }
             // None of them leads into the zone.
             false => self.routes.clone(),
         };

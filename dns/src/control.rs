@@ -21,9 +21,10 @@ use crate::compile::{Compiled, Parts, Relocated};
 use crate::explain::Explainer;
 use crate::forward::Forward;
 use crate::handle::{Prepared, Shared, Status, ZoneStatus};
+use crate::location::Measured;
 use crate::metrics::Counters;
 use crate::policy::{Decisions, Under};
-use crate::relocate;
+use crate::relocate::{self, Told};
 use crate::secondary::{self, Event, Notified};
 use crate::server::bind::Sockets;
 use crate::server::order::Order;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Commit(Box<Prepared>, oneshot::Sender<()>),
     /// The own listeners leave DNS.
     Withdraw,
+    /// Go by these round-trip times of clients.
+    Measured(Measured),
     /// Stop serving; tell when everything is closed.
     Stop(oneshot::Sender<()>),
 }
@@ -63,8 +66,8 @@ pub struct Control {
     pub(crate) workers: Vec<mpsc::UnboundedSender<TcpCommand>>,
     pub(crate) applied: watch::Sender<u64>,
     pub(crate) compiled: Compiled,
-    /// The task that reads the database of places again when it changed, once it runs.
-    pub(crate) databases: Option<mpsc::UnboundedSender<Compiled>>,
+    /// The task that finds out where clients are while a configuration serves, once it runs.
+    pub(crate) places: Option<mpsc::UnboundedSender<Told>>,
     /// What `compiled` was made from, as far as zones change by themselves.
     pub(crate) parts: Parts,
     /// The task of secondary zones, once it runs.
@@ -123,8 +126,8 @@ impl Control {
         let (notify, changes) = mpsc::unbounded_channel();
         self.notify = Some(notify);
         let mut notifier = std::pin::pin!(notify::run(changes));
-        let (databases, told) = mpsc::unbounded_channel();
-        self.databases = Some(databases);
+        let (places, told) = mpsc::unbounded_channel();
+        self.places = Some(places);
         let (give, mut relocated) = mpsc::unbounded_channel();
         let mut follower = std::pin::pin!(relocate::run(told, give));
         loop {
@@ -139,6 +142,7 @@ impl Control {
                         let _ = done.send(());
                     }
                     Some(Command::Withdraw) => self.withdraw(),
+                    Some(Command::Measured(measured)) => self.tell_places(Told::Measured(measured)),
                     Some(Command::Stop(done)) => {
                         self.stop().await;
                         let _ = done.send(());
@@ -256,16 +260,20 @@ impl Control {
     fn relocate(&mut self, relocated: Relocated) {
         if Arc::ptr_eq(&relocated.from, &self.compiled.routes) {
             self.compiled.routes = relocated.routes;
-            self.compiled.located = Some(relocated.located);
+            self.compiled.located = relocated.located;
             self.publish_anew();
         }
-        self.follow_database();
+        self.follow_places();
     }
 
-    fn follow_database(&self) {
-        if let Some(databases) = &self.databases {
+    fn follow_places(&self) {
+        self.tell_places(Told::Serves(self.compiled.clone()));
+    }
+
+    fn tell_places(&self, told: Told) {
+        if let Some(places) = &self.places {
             // It ends with this task, never before.
-            let _ = databases.send(self.compiled.clone());
+            let _ = places.send(told);
         }
     }
 
@@ -276,7 +284,7 @@ impl Control {
             .inherit(&self.compiled.routes, &before.decisions);
         drop(before);
         self.compiled = prepared.compiled;
-        self.follow_database();
+        self.follow_places();
         self.parts = prepared.parts;
         self.shared
             .limits

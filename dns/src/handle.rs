@@ -18,6 +18,7 @@ use crate::control::{Acknowledge, Command, Control};
 use crate::explain::Explainer;
 use crate::forward;
 use crate::load::{ParsedRecord, ZoneState, Zones};
+use crate::location::{Measured, MeasuredRtt};
 use crate::metrics::{self, Counters, Follows, ZoneLabels};
 use crate::secondary::{self, Held, SecondaryStatus, Statuses};
 use crate::server::bind::{self, Sockets};
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) counters: ArcSwap<Vec<Arc<Counters>>>,
     /// How long answers took to follow health.
     pub(crate) follows: Follows,
+    /// Round-trip times of clients, for what is compiled from now on.
+    pub(crate) measured: ArcSwap<Vec<MeasuredRtt>>,
     pub(crate) limits: Arc<TcpLimits>,
     pub(crate) tap: Arc<Hub>,
     /// Copies of secondary zones, by id.
@@ -148,6 +151,7 @@ fn start_with(
         labels: ArcSwap::default(),
         counters: ArcSwap::default(),
         follows: Follows::default(),
+        measured: ArcSwap::default(),
         limits: Arc::new(TcpLimits::new(0, Duration::ZERO)),
         tap: Arc::new(hub),
         copies: ArcSwap::default(),
@@ -193,7 +197,7 @@ fn start_with(
         workers: senders,
         applied: tell_applied,
         compiled,
-        databases: None,
+        places: None,
         parts: Parts::default(),
         secondaries: None,
         notified_queue: Some(notified_queue),
@@ -255,7 +259,8 @@ impl Dns {
         let limits = config.dns.as_ref();
         let current = self.shared.snapshot.load();
         let now = Clock::new().at(Instant::now()).unix;
-        let kept = Kept::new(config, &mut zones, &current, labels, now);
+        let measured = Measured::from(self.shared.measured.load().as_slice());
+        let kept = Kept::new(config, &mut zones, &current, labels, now).with_measured(measured);
         let compiled = Compiled::after(kept, config, &zones, generation, slots);
         Ok(Prepared {
             parts: Parts::new(zones, slots, &compiled),
@@ -327,6 +332,14 @@ impl Dns {
     pub fn withdraw_listeners(&self) {
         // Without a control task nothing is served that could be withdrawn.
         let _ = self.commands.send(Command::Withdraw);
+    }
+
+    /// Goes by these round-trip times of clients from soon on, and by no others.
+    pub fn measured(&self, times: Vec<MeasuredRtt>) {
+        let measured = Measured::from(times.as_slice());
+        self.shared.measured.store(Arc::new(times));
+        // Without a control task nothing is served that could go by them.
+        let _ = self.commands.send(Command::Measured(measured));
     }
 
     /// Returns when answers follow from the health table of that generation or a later one.

@@ -42,7 +42,7 @@ pub use load::{
     ZoneState, Zones, load_zones,
 };
 pub use location::built_in_date as country_table_date;
-pub use location::{Fault as GeoDatabaseFault, Located};
+pub use location::{Fault as GeoDatabaseFault, Located, MeasuredRtt};
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError};
 pub use offline::{Offline, UnknownHealth};
 pub use policy::Reason;

@@ -1,4 +1,5 @@
-//! The database of places read again when its file changed, without a reload of the configuration.
+//! Where clients are, followed while a configuration serves: the database of places is read again
+//! when its file changed, and measured round-trip times are taken in.
 //!
 //! A task beside the control task, which tells it of every configuration it serves and takes the
 //! routes made here. Looks at the file once a second, reads and compiles on the blocking pool. A
@@ -11,42 +12,96 @@ use conf::GeoDatabase;
 use tokio::sync::mpsc;
 
 use crate::compile::{Compiled, Relocated};
-use crate::location::{Located, Stamp};
+use crate::location::{Located, Measured, Stamp};
 
 /// How often the file is looked at. One that changed is read when it stayed the same for as long,
 /// so that one being written is left to be finished.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Follows the file of each configuration it is told of; ends when nobody tells any more.
+/// What the control task tells.
+pub(crate) enum Told {
+    /// This is served now.
+    Serves(Compiled),
+    /// Clients are as far away as this says.
+    Measured(Measured),
+}
+
+/// Follows the file of each configuration it is told of, and clients' times; ends when nobody tells
+/// any more.
 pub(crate) async fn run(
-    mut told: mpsc::UnboundedReceiver<Compiled>,
+    mut told: mpsc::UnboundedReceiver<Told>,
     give: mpsc::UnboundedSender<Relocated>,
 ) {
     let mut watch: Option<Watch> = None;
+    let mut times = Times::default();
     loop {
-        tokio::select! {
-            compiled = told.recv() => match compiled {
-                Some(compiled) => {
-                    let seen = watch.take().and_then(|watch| watch.refused);
-                    watch = Watch::new(compiled, seen);
+        let found = tokio::select! {
+            told = told.recv() => {
+                match told {
+                    Some(Told::Serves(compiled)) => {
+                        times.serves(&compiled);
+                        let seen = watch.take().and_then(|watch| watch.refused);
+                        watch = Watch::new(compiled, seen);
+                    }
+                    Some(Told::Measured(measured)) => times.measured = Some(measured),
+                    None => return,
                 }
-                None => return,
-            },
+                aside(times.clone(), |times| times.take()).await.and_then(|(_, found)| found)
+            }
             () = tokio::time::sleep(INTERVAL), if watch.is_some() => {
-                let Some(mut looking) = watch.take() else { continue };
-                let looked = tokio::task::spawn_blocking(move || {
-                    let found = looking.look();
-                    (looking, found)
-                });
-                let Ok((looked, found)) = looked.await else {
+                let Some(looking) = watch.take() else { continue };
+                let Some((looked, found)) = aside(looking, |watch| watch.look()).await else {
                     tracing::error!("reading the database of places failed; it is not watched any more");
                     continue;
                 };
                 watch = Some(looked);
-                if let Some(relocated) = found && give.send(relocated).is_err() {
-                    return;
-                }
+                found
             }
+        };
+        if let Some(relocated) = found
+            && give.send(relocated).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Works on something on the blocking pool; `None` when that failed.
+async fn aside<W: Send + 'static>(
+    mut on: W,
+    work: impl FnOnce(&mut W) -> Option<Relocated> + Send + 'static,
+) -> Option<(W, Option<Relocated>)> {
+    let task = tokio::task::spawn_blocking(move || {
+        let found = work(&mut on);
+        (on, found)
+    });
+    task.await.ok()
+}
+
+/// Measured times and what is to go by them.
+#[derive(Clone, Default)]
+struct Times {
+    /// What serves, if it is to go by measured times: nothing else is held on to.
+    serving: Option<Compiled>,
+    measured: Option<Measured>,
+}
+
+impl Times {
+    fn serves(&mut self, compiled: &Compiled) {
+        let settings = compiled
+            .config
+            .as_ref()
+            .and_then(|config| config.dns.as_ref());
+        let measures = settings.is_some_and(|dns| dns.service.measured_latency.is_some());
+        self.serving = measures.then(|| compiled.clone());
+    }
+
+    /// What serves with the times that came, unless it goes by them already.
+    fn take(&mut self) -> Option<Relocated> {
+        let (serving, measured) = (self.serving.as_ref()?, self.measured.as_ref()?);
+        match serving.routes.measured == *measured {
+            true => None,
+            false => serving.remeasured(measured.clone()),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod metrics;
 mod plan;
 pub mod proxy;
 mod queue;
+mod round_trips;
 mod rules;
 mod snapshot;
 mod sockets;
@@ -37,6 +38,7 @@ pub use connect::ConnectError;
 pub use context::{Attempts, Choice, WorkerContext};
 pub use control::Control;
 pub use handle::{Lb, ListenerStatus, Prepared, TargetStatus};
+pub use round_trips::{RoundTrip, RoundTrips};
 pub use snapshot::{
     Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot, Tally,
 };

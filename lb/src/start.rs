@@ -14,6 +14,7 @@ use crate::handle::{Lb, Shared};
 use crate::limits::Budget;
 use crate::metrics::Registry;
 use crate::plan::Names;
+use crate::round_trips::RoundTrips;
 use crate::sockets::Descriptors;
 use crate::worker::Worker;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub board: BoardHandle,
     /// Where the access log goes until a configuration says otherwise.
     pub access_log: AccessLog,
+    /// Where round-trip times of clients go, once they are measured.
+    pub round_trips: RoundTrips,
 }
 
 /// Why the load balancer could not start.
@@ -72,6 +75,7 @@ pub fn start(settings: Settings) -> Result<(Lb, Control, Vec<Worker>), StartErro
         settings.workers,
         &settings.access_log,
         settings.board.into(),
+        &settings.round_trips,
     )
 }
 
@@ -80,6 +84,7 @@ pub(crate) fn start_with(
     workers: usize,
     access_log: &AccessLog,
     feed: Feed,
+    round_trips: &RoundTrips,
 ) -> Result<(Lb, Control, Vec<Worker>), StartError> {
     let workers = workers.max(1);
     let counters = Registry::new(workers);
@@ -104,6 +109,7 @@ pub(crate) fn start_with(
             counters: counters.by_worker.clone(),
             log,
             budget: budget.clone(),
+            round_trips: round_trips.clone(),
         }
     };
     let workers: Vec<_> = rings.into_iter().enumerate().map(make).collect();

@@ -34,6 +34,7 @@ use crate::l4::{Datagrams, SourcePlace};
 use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy;
+use crate::round_trips::RoundTrips;
 use crate::snapshot::{Listener, Snapshot};
 use crate::sockets::{Ready, SocketKey};
 use crate::stream::Accepted;
@@ -69,6 +70,7 @@ pub struct Worker {
     pub(crate) counters: PerWorker<WorkerCounters>,
     pub(crate) log: LogRing,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) round_trips: RoundTrips,
 }
 
 impl Worker {
@@ -88,6 +90,7 @@ impl Worker {
             context,
             connections: Connections::default(),
             budget: self.budget,
+            round_trips: self.round_trips,
         };
         let mut serving = Serving {
             acceptance: Rc::new(acceptance),
@@ -223,6 +226,7 @@ struct Acceptance {
     context: Rc<WorkerContext>,
     connections: Connections,
     budget: Arc<Budget>,
+    round_trips: RoundTrips,
 }
 
 impl Acceptance {
@@ -245,7 +249,7 @@ impl Acceptance {
             let reason = RejectReason::MaxConnectionsPerSource;
             return self.refuse(&stream, peer, &listener, reason);
         };
-        let admission = (admission, place);
+        let admission = (admission, place, self.round_trips.watch(&stream, peer));
         let local = local_address(&stream, peer, &listener);
         let accepted = Accepted {
             stream: stream.into(),

@@ -16,12 +16,15 @@ use prometheus::{TEXT_FORMAT, TextEncoder};
 use super::error::ApiError;
 use super::process;
 use super::state::{Admin, Shared};
+use crate::latencies::Latencies;
 use crate::registration::Reports;
 
 const BUILD_INFO: &str = "pointsman_build_info";
 const CONFIG_GENERATION: &str = "pointsman_config_generation";
 const SOURCE_FAILING: &str = "pointsman_target_source_failing";
 const SOURCE_TARGETS: &str = "pointsman_target_source_targets";
+const MEASURED_NETWORKS: &str = "pointsman_measured_latency_networks";
+const MEASURED_SAMPLES: &str = "pointsman_measured_latency_samples_total";
 const CONFIG_RELOADS: &str = "pointsman_config_reloads_total";
 
 /// Counters of no plane.
@@ -96,6 +99,7 @@ fn gather(admin: &Admin) -> Vec<MetricFamily> {
         admin.dns.collect(),
         admin.board.collect(),
         sources(&admin.sources.load()),
+        latencies(&admin.latencies),
         own,
         process::collect(),
     ])
@@ -129,6 +133,26 @@ fn sources(reports: &Reports) -> Vec<MetricFamily> {
     vec![
         gauges(SOURCE_FAILING, failing, &|sum| sum.0),
         gauges(SOURCE_TARGETS, targets, &|sum| sum.1),
+    ]
+}
+
+/// Round-trip times that are measured.
+fn latencies(latencies: &Latencies) -> Vec<MetricFamily> {
+    let (taken, dropped) = latencies.counts();
+    let samples =
+        |result, count: u64| labelled(&[("result", result)], MetricType::COUNTER, count as f64);
+    vec![
+        gauge(
+            MEASURED_NETWORKS,
+            "Client networks whose round-trip times are known.",
+            latencies.shown().len() as f64,
+        ),
+        family(
+            MEASURED_SAMPLES,
+            "Connections of clients that ended, by whether their round-trip time was taken.",
+            MetricType::COUNTER,
+            vec![samples("dropped", dropped), samples("taken", taken)],
+        ),
     ]
 }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::OwnMetrics;
 use super::catalogue::ZoneEntry;
+use crate::latencies::Latencies;
 use crate::registration::{ChangeRequest, Origins, Reports};
 use crate::run::{Phase, ReloadRequest};
 
@@ -75,6 +76,8 @@ pub(crate) struct Admin {
     pub(crate) registrations: mpsc::Sender<ChangeRequest>,
     /// How names and files that targets come from do.
     pub(crate) sources: ArcSwap<Reports>,
+    /// Round-trip times that were measured.
+    pub(crate) latencies: Latencies,
     /// Metrics of no plane.
     pub(crate) metrics: OwnMetrics,
     /// Set once the first round of probes is over, or had its time.

@@ -10,6 +10,7 @@ mod control;
 mod dns;
 mod import;
 mod init;
+mod latencies;
 mod operate;
 mod outcome;
 mod quick;
@@ -123,6 +124,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List round-trip times to client networks that the running process measured
+    Latencies {
+        /// Print those that DNS goes by as [[latency]] tables
+        #[arg(long, conflicts_with = "json")]
+        export: bool,
+        #[command(flatten)]
+        remote: Remote,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the running process read its configuration file again
     Reload {
         #[command(flatten)]
@@ -229,6 +241,11 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             remote,
             json,
         } => control::run(&remote, &states, &overrides, json),
+        Command::Latencies {
+            export,
+            remote,
+            json,
+        } => latencies::run(&remote, export, json),
         Command::Reload { remote, json } => operate::reload(&remote, json),
         Command::Trust { file, json } => trust::run(file.config, json),
         Command::Version { json } => version::run(json),
@@ -267,6 +284,7 @@ mod tests {
                 "test",
                 "import",
                 "control",
+                "latencies",
                 "reload",
                 "trust",
                 "version"

@@ -25,6 +25,7 @@ use super::reload::{Candidate, Outcome, Planes, settings_that_wait};
 use super::threads::{Threads, be_nice};
 use crate::admin::{self, Addresses, Admin, OwnMetrics, Shared, Sockets, View};
 use crate::cli::Failure;
+use crate::latencies::{self, Latencies};
 use crate::registration::Registry;
 
 /// Reloads that may wait for the one at work; more wait in their senders.
@@ -75,7 +76,9 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     let workers = capacity::workers(candidate.config.runtime.workers);
     let sockets = bind_admin(&candidate).await?;
     let (mut threads, ended) = Threads::new();
-    let planes = start_planes(&candidate, workers, &mut threads)?;
+    let (round_trips, trips) = lb::RoundTrips::new();
+    let latencies = Latencies::new(round_trips.clone());
+    let planes = start_planes(&candidate, workers, round_trips, &mut threads)?;
     let saved = candidate.config.state_dir.join(REGISTRATIONS_FILE);
     let mut registry = Registry::start(candidate.config.clone(), saved).await;
     let zones = candidate.zones_for_other_targets();
@@ -89,6 +92,12 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
     let (reloads, asked) = mpsc::channel(RELOAD_QUEUE);
     let (registrations, changes) = mpsc::channel(REGISTRATION_QUEUE);
     let (phase, phases) = watch::channel(Phase::Serving);
+    latencies.serves(&view.config);
+    spawn_local(latencies::follow(
+        latencies.clone(),
+        trips,
+        planes.dns.clone(),
+    ));
     let addresses = sockets
         .addresses()
         .map_err(|error| Failure::from_error("the admin socket is not usable", &error))?;
@@ -104,6 +113,7 @@ pub(super) async fn start(file: &Path) -> Result<(Process, Inbox), Failure> {
         reloads,
         registrations,
         sources: ArcSwap::from_pointee(registry.reports()),
+        latencies,
         metrics: OwnMetrics::default(),
         ready: AtomicBool::new(false),
         view: ArcSwap::from_pointee(view),
@@ -150,6 +160,7 @@ async fn bind_admin(candidate: &Candidate) -> Result<Sockets, Failure> {
 fn start_planes(
     candidate: &Candidate,
     workers: usize,
+    round_trips: lb::RoundTrips,
     threads: &mut Threads,
 ) -> Result<Planes, Failure> {
     let (board, handle) = healthcheck::start(board_settings(&candidate.config, workers));
@@ -158,6 +169,7 @@ fn start_planes(
         workers,
         board: handle.clone(),
         access_log: candidate.config.logs.access.clone(),
+        round_trips,
     };
     let (lb, lb_control, lb_workers) = lb::start(settings)
         .map_err(|error| Failure::from_error("the balancer cannot start", &error))?;
@@ -257,6 +269,7 @@ impl Process {
     /// Shows `view` from now on.
     pub(super) fn show(&self, view: View) {
         let generation = view.generation;
+        self.admin.latencies.serves(&view.config);
         self.admin.view.store(Arc::new(view));
         let board = &self.planes.board;
         board.acknowledge(healthcheck::Plane::Admin, generation);

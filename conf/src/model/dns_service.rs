@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::AccessLog;
+use super::{AccessLog, MeasuredLatency};
 
 /// Identity, cookies and limits of the DNS server. The default says nothing of itself, makes
 /// cookies of its own and does not limit.
@@ -24,6 +24,8 @@ pub struct DnsService {
     pub query_log: Option<QueryLog>,
     /// Unix socket of a dnstap reader.
     pub dnstap: Option<PathBuf>,
+    /// Round-trip times of clients are measured; `None`: they are not.
+    pub measured_latency: Option<MeasuredLatency>,
 }
 
 /// Where and how queries are logged.

@@ -209,6 +209,8 @@ pub struct Whereabouts {
     pub region: Option<RegionIdx>,
     /// Whose round-trip times a table of their network gives.
     pub latency: Option<LatencyIdx>,
+    /// Which of the measured round-trip times are theirs. No configuration says it.
+    pub measured: Option<u32>,
 }
 
 impl From<Place> for Whereabouts {

@@ -19,6 +19,7 @@ mod latency;
 mod limit;
 mod listener;
 mod location;
+mod measured;
 mod metric;
 mod passive;
 mod process;
@@ -57,6 +58,7 @@ pub use location::{
     Audience, CidrCollection, CidrLocation, CollectionIdx, Continent, Country, Network, Place,
     Subdivision, Whereabouts,
 };
+pub use measured::MeasuredLatency;
 pub use metric::{Comparison, InsufficientData, MetricCheck};
 pub use passive::{PassiveHealth, TrafficFailure, TrafficFailures};
 pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};

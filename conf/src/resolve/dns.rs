@@ -81,7 +81,7 @@ pub(super) fn resolve(
     let mut zones = Zones::default();
     if let Some(table) = table {
         let mut reader = Reader::new(root.scope(), table, Section::Dns, "[dns]");
-        server(&mut reader, numbers, &mut model);
+        server(&mut reader, numbers, &mut model, names);
         model.home = home(&mut reader, definitions.regions, names);
         zones.allow =
             transfer::permissions(&mut reader, "allow-transfer", definitions.networks, names);
@@ -105,7 +105,7 @@ pub(super) fn resolve(
     })
 }
 
-fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
+fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns, names: &mut Names) {
     let binds = address::binds(reader, "bind");
     if !binds.is_empty() {
         model.binds = binds;
@@ -117,7 +117,7 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns) {
     if let Some(ttl) = ttl(reader, &numbers.ttl) {
         model.ttl = ttl;
     }
-    model.service = dns_service::resolve(reader);
+    model.service = dns_service::resolve(reader, names);
     model.geo_database = geo_database(reader);
     if let Some(senders) = ecs(reader) {
         model.ecs = senders;

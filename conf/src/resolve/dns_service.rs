@@ -1,7 +1,7 @@
 //! Keys of `[dns]` that say what the server tells of itself and how it guards itself: `nsid`,
-//! `version`, `hostname`, `cookies`, `cookie-secrets`, `response-rate-limit`.
+//! `version`, `hostname`, `cookies`, `cookie-secrets`, `response-rate-limit`, `measured-latency`.
 
-use super::location;
+use super::{Names, location, measured};
 use crate::document::Kind;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
@@ -37,7 +37,7 @@ const fn limit(default: u64, min: u64, max: u64) -> Limit<u64> {
 }
 
 /// Reads the keys.
-pub(super) fn resolve(reader: &mut Reader<'_>) -> DnsService {
+pub(super) fn resolve(reader: &mut Reader<'_>, names: &mut Names) -> DnsService {
     DnsService {
         nsid: identity(reader, "nsid"),
         version: identity(reader, "version"),
@@ -48,6 +48,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> DnsService {
         dnstap: reader
             .text("dnstap")
             .map(|path| reader.scope().path(path.value, path.span)),
+        measured_latency: measured::resolve(reader, names),
     }
 }
 

@@ -24,6 +24,7 @@ mod lints;
 mod listener;
 mod local_names;
 mod location;
+mod measured;
 mod passive;
 mod private;
 mod process;

@@ -96,6 +96,7 @@ pub(super) fn whereabouts(
             coordinates: Some(region.coordinates),
             region: index,
             latency: None,
+            measured: None,
         });
     }
     let has_point = reader.has("coordinates");
@@ -117,5 +118,6 @@ pub(super) fn whereabouts(
         coordinates,
         region: None,
         latency: None,
+        measured: None,
     })
 }

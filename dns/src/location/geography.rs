@@ -7,15 +7,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use conf::{Config, LatencyClients, LatencyIdx, Place, Whereabouts};
+use ipnet::IpNet;
 
-use super::{Located, Map};
+use super::{Located, Map, Measured};
 
 /// Where clients are, and which clients.
 #[derive(Debug)]
 pub(crate) struct Geography {
     /// How many of the whereabouts are the table's, nowhere included; networks follow.
     from_table: usize,
-    /// Whereabouts that are others with a latency table: which ones. They come last.
+    /// Whereabouts that are others with a latency table or measured times: which ones. They come
+    /// last, after those that they are.
     tabled: Vec<usize>,
     /// What the table is, for people.
     table: Arc<str>,
@@ -26,8 +28,8 @@ pub(crate) struct Geography {
 }
 
 impl Geography {
-    /// As `config` says over what `located` says.
-    pub(crate) fn new(config: &Config, located: &Located) -> Self {
+    /// As `config` says over what `located` says, with those told apart whose times were measured.
+    pub(crate) fn new(config: &Config, located: &Located, measured: &Measured) -> Self {
         let home = config.dns.as_ref().and_then(|dns| dns.home);
         let mut whereabouts = located.whereabouts.to_vec();
         let from_table = whereabouts.len();
@@ -48,7 +50,9 @@ impl Geography {
                 Arc::new(said.zip(&located.map, &mut |said, found| first_said(said, found)))
             }
         };
-        let (map, tabled) = with_tables(config, map, &mut whereabouts);
+        let mut tabled = Vec::new();
+        let map = with_tables(config, map, &mut whereabouts, &mut tabled);
+        let map = with_measured(measured, map, &mut whereabouts, &mut tabled);
         Self {
             from_table,
             tabled,
@@ -61,9 +65,10 @@ impl Geography {
     /// What says so of a value of the map, for people.
     pub(crate) fn source(&self, value: usize, config: &Config) -> String {
         let first_tabled = self.whereabouts.len() - self.tabled.len();
-        let origin = value.checked_sub(first_tabled);
-        let origin = origin.and_then(|at| self.tabled.get(at)).copied();
-        let value = origin.unwrap_or(value);
+        let origin = |value: usize| self.tabled.get(value.checked_sub(first_tabled)?).copied();
+        // Measured times, the table beneath them, the place beneath that.
+        let origins = std::iter::successors(Some(value), |value| origin(*value));
+        let value = origins.last().unwrap_or(value);
         let network = value.checked_sub(self.from_table);
         match network.and_then(|at| config.networks.get(at)) {
             Some(network) => format!("network `{}`", network.name),
@@ -88,37 +93,62 @@ impl Geography {
     }
 }
 
-/// Tells the clients of `[[latency]]` networks from others that are in the same place. The values
-/// that were added to `whereabouts`, as those that they were made from.
+/// Tells the clients of `[[latency]]` networks from others that are in the same place.
 fn with_tables(
     config: &Config,
     map: Arc<Map>,
     whereabouts: &mut Vec<Whereabouts>,
-) -> (Arc<Map>, Vec<usize>) {
+    tabled: &mut Vec<usize>,
+) -> Arc<Map> {
     let mut blocks = Vec::new();
     for (number, table) in (1..).zip(&config.latencies) {
         if let LatencyClients::Networks(networks) = &table.clients {
             blocks.extend(networks.iter().map(|network| (*network, number)));
         }
     }
-    let mut tabled = Vec::new();
+    told_apart(&blocks, map, whereabouts, tabled, |there, table| {
+        there.latency = Some(LatencyIdx(table));
+    })
+}
+
+/// Tells the clients of networks whose times were measured from others.
+fn with_measured(
+    measured: &Measured,
+    map: Arc<Map>,
+    whereabouts: &mut Vec<Whereabouts>,
+    tabled: &mut Vec<usize>,
+) -> Arc<Map> {
+    let blocks = (1..).zip(measured.iter());
+    let blocks: Vec<_> = blocks.map(|(number, one)| (one.network, number)).collect();
+    told_apart(&blocks, map, whereabouts, tabled, |there, at| {
+        there.measured = Some(at);
+    })
+}
+
+/// Tells the clients of `blocks`, numbered from 1, from others in the same place: `tell` says so,
+/// with numbers from 0. What is added to `whereabouts` is added to `tabled`, as what it was before.
+fn told_apart(
+    blocks: &[(IpNet, u32)],
+    map: Arc<Map>,
+    whereabouts: &mut Vec<Whereabouts>,
+    tabled: &mut Vec<usize>,
+    tell: impl Fn(&mut Whereabouts, u32),
+) -> Arc<Map> {
     if blocks.is_empty() {
-        return (map, tabled);
+        return map;
     }
     let mut values: HashMap<(u32, u32), u32> = HashMap::new();
-    let joined = Map::of_networks(&blocks, 0).zip(&map, &mut |number, found| {
-        let Some(table) = number.checked_sub(1) else {
+    let joined = Map::of_networks(blocks, 0).zip(&map, &mut |number, found| {
+        let Some(at) = number.checked_sub(1) else {
             return found;
         };
         *values.entry((number, found)).or_insert_with(|| {
-            let there = whereabouts.get(found as usize).copied();
-            whereabouts.push(Whereabouts {
-                latency: Some(LatencyIdx(table)),
-                ..there.unwrap_or_default()
-            });
+            let mut there = whereabouts.get(found as usize).copied().unwrap_or_default();
+            tell(&mut there, at);
+            whereabouts.push(there);
             tabled.push(found as usize);
             whereabouts.len() as u32 - 1
         })
     });
-    (Arc::new(joined), tabled)
+    Arc::new(joined)
 }

@@ -1,9 +1,10 @@
 //! Round-trip times between clients and regions: those that `[[latency]]` tables give, else those
-//! that distance suggests.
+//! that distance suggests; with those that were measured.
 //!
 //! Asked when plans are made and by explanations, never per query. A table of the client's network
 //! goes before one of its country, that before one of its continent; regions that a table leaves
-//! out are looked up in the next.
+//! out are looked up in the next. What a table of the client's network gives is somebody's word and
+//! stays; everything else is an expectation that measured times correct.
 
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ use conf::{
 };
 
 use super::distance::{modelled_rtt, point};
+use super::measured::Measured;
 
 type Times = HashMap<RegionIdx, f64>;
 
@@ -22,6 +24,9 @@ pub(crate) struct Latencies {
     of_countries: HashMap<Country, Times>,
     of_continents: HashMap<Continent, Times>,
     regions: Vec<Region>,
+    /// The region that measured times lead to.
+    own: Option<RegionIdx>,
+    measured: Measured,
 }
 
 /// A round-trip time and where it is from.
@@ -29,6 +34,8 @@ pub(crate) struct Latencies {
 pub(crate) enum Rtt {
     /// A table gives it.
     Given(f64),
+    /// Connections of the client's network say so, and what would hold without them.
+    Measured(f64),
     /// Distance suggests it; infinite when the client is nowhere.
     Modelled(f64),
 }
@@ -37,14 +44,18 @@ impl Rtt {
     /// Milliseconds.
     pub(crate) fn ms(self) -> f64 {
         match self {
-            Self::Given(ms) | Self::Modelled(ms) => ms,
+            Self::Given(ms) | Self::Measured(ms) | Self::Modelled(ms) => ms,
         }
     }
 }
 
 impl Latencies {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, measured: &Measured) -> Self {
+        let service = config.dns.as_ref().map(|dns| &dns.service);
+        let own = service.and_then(|service| service.measured_latency);
         let mut all = Self {
+            own: own.map(|own| own.region),
+            measured: measured.clone(),
             regions: config.regions.clone(),
             ..Self::default()
         };
@@ -64,6 +75,21 @@ impl Latencies {
     /// Between clients and a region. Clients in the region itself are nearest to it.
     pub(crate) fn rtt(&self, region: RegionIdx, there: &Whereabouts) -> Rtt {
         let network = there.latency.and_then(|table| self.of_networks.get(&table));
+        if let Some(ms) = network.and_then(|times| times.get(&region)) {
+            return Rtt::Given(*ms);
+        }
+        let expected = self.expected(region, there);
+        let measured = there
+            .measured
+            .filter(|_| self.own == Some(region))
+            .and_then(|at| self.measured.get(at as usize));
+        measured.map_or(expected, |measured| {
+            Rtt::Measured(measured.blended(expected.ms()))
+        })
+    }
+
+    /// The same without what is known of the client's own network.
+    fn expected(&self, region: RegionIdx, there: &Whereabouts) -> Rtt {
         let country = there
             .place
             .country
@@ -72,7 +98,7 @@ impl Latencies {
             .place
             .continent
             .and_then(|at| self.of_continents.get(&at));
-        let mut tables = [network, country, continent].into_iter().flatten();
+        let mut tables = [country, continent].into_iter().flatten();
         if let Some(ms) = tables.find_map(|times| times.get(&region)) {
             return Rtt::Given(*ms);
         }

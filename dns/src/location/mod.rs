@@ -11,6 +11,7 @@ mod geography;
 mod latency;
 mod levels;
 mod located;
+mod measured;
 mod mmdb;
 mod ranges;
 
@@ -23,6 +24,8 @@ pub(crate) use latency::{Latencies, Rtt};
 use levels::Levels;
 pub use located::Located;
 pub(crate) use located::Stamp;
+pub(crate) use measured::Measured;
+pub use measured::MeasuredRtt;
 pub use mmdb::Fault;
 use ranges::Ranges;
 

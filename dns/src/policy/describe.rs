@@ -237,6 +237,7 @@ fn detail_words(
             words.push(format!("region {name}"));
             words.push(match latencies.rtt(region, &there) {
                 Rtt::Given(ms) => measured(ms, "ms by [[latency]]"),
+                Rtt::Measured(ms) => measured(ms, "ms, measured"),
                 Rtt::Modelled(ms) => measured(ms, "ms"),
             });
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use conf::{CheckIdx, Config, RecordType};
+use conf::{CheckIdx, Config, Policy, RecordType};
 use healthcheck::{Changes, CheckId, GroupId, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
@@ -16,7 +16,7 @@ use super::route::{Route, RouteData, RouteSet, Under};
 use super::sticky;
 use super::{Decision, Decisions, Rules};
 use crate::load::{RoutedAlias, RoutedData, RoutedRecord, RoutedTarget, Zones};
-use crate::location::{Geography, Latencies, Located};
+use crate::location::{Geography, Latencies, Located, Measured};
 use crate::name::Name;
 use crate::wire::Blob;
 use crate::zone::{RoutedIdx, SetData, ZoneTable};
@@ -29,6 +29,8 @@ pub(crate) struct Routes {
     pub(crate) geography: Option<Arc<Geography>>,
     /// How long packets take.
     pub(super) latencies: Latencies,
+    /// Round-trip times of clients that the latencies know of.
+    pub(crate) measured: Measured,
     /// Aliases after what they lead to.
     order: Vec<RoutedIdx>,
     /// Each record's position in `order`.
@@ -44,13 +46,22 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// Resolves the routed records of `zones`, in their order.
-    pub(crate) fn new(config: &Config, zones: &Zones, slots: &SlotMap, table: &ZoneTable) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        zones: &Zones,
+        slots: &SlotMap,
+        table: &ZoneTable,
+        measured: Measured,
+    ) -> Self {
         let context = Context {
             config,
             slots,
             table,
         };
-        let mut routes = Self::default();
+        let mut routes = Self {
+            measured,
+            ..Self::default()
+        };
         for (zone_index, zone) in zones.zones.iter().enumerate() {
             for record in &zone.routed {
                 let sets = record.sets.iter();
@@ -95,14 +106,35 @@ impl Routes {
         routes
     }
 
+    /// The same records with other times of clients.
+    pub(crate) fn remeasured(
+        &self,
+        config: &Config,
+        located: Option<&Located>,
+        measured: Measured,
+    ) -> Self {
+        let mut routes = Self {
+            measured,
+            ..self.clone()
+        };
+        routes.plan(config, located);
+        routes
+    }
+
+    /// True when any record goes by round-trip times.
+    pub(crate) fn go_by_latency(&self) -> bool {
+        let mut records = self.records.iter();
+        records.any(|route| route.rules.policy == Policy::Latency)
+    }
+
     /// Makes every record's plan, aliases after what they lead to.
     fn plan(&mut self, config: &Config, located: Option<&Located>) {
         let geography = || match located {
-            Some(located) => Geography::new(config, located),
-            None => Geography::new(config, &Located::built_in()),
+            Some(located) => Geography::new(config, located, &self.measured),
+            None => Geography::new(config, &Located::built_in(), &self.measured),
         };
         let mut places = Places::new(&geography);
-        self.latencies = Latencies::new(config);
+        self.latencies = Latencies::new(config, &self.measured);
         for &record in &self.order {
             let index = record as usize;
             let Some(route) = self.records.get(index) else {

@@ -6,8 +6,8 @@
 //!
 //! Cost: one branch per call over that of the socket itself.
 
-mod segments;
 mod side;
+mod tcp_info;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use crate::proxy::Tlvs;
 use crate::tls::{Session, TargetTls, TlsStream};
 pub(crate) use side::Side;
+pub(crate) use tcp_info::shortest_round_trip;
 
 /// A client's connection, ready for its listener's protocol.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Stream {
     /// TCP segments received and sent, if the kernel tells.
     pub(crate) fn segments(&self) -> Option<(u64, u64)> {
         match self {
-            Self::Tcp(stream) => segments::segments(stream.as_fd()),
+            Self::Tcp(stream) => tcp_info::segments(stream.as_fd()),
             Self::Tls(stream) => stream.segments(),
         }
     }

@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 
 use super::board::{PlayedBoard, health};
 use crate::Lb;
+use crate::round_trips::RoundTrips;
 use crate::start::start_with;
 
 /// A running load balancer. Ends its workers when dropped.
@@ -26,8 +27,13 @@ impl Rig {
     /// Serves `config` with every target healthy.
     pub(crate) async fn start(workers: usize, config: &Arc<Config>) -> Self {
         let board = PlayedBoard::new();
-        let (lb, control, workers) =
-            start_with(workers, &config.logs.access, board.feed()).unwrap();
+        let (lb, control, workers) = start_with(
+            workers,
+            &config.logs.access,
+            board.feed(),
+            &RoundTrips::new().0,
+        )
+        .unwrap();
         let threads = workers.into_iter().map(|worker| {
             std::thread::spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build().unwrap();

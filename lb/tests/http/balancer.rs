@@ -69,6 +69,7 @@ impl Balancer {
             workers,
             board: handle.clone(),
             access_log: AccessLog::Off,
+            round_trips: lb::RoundTrips::new().0,
         };
         let (lb, control, ready) = lb::start(settings).unwrap();
         let mut threads = vec![on_thread(|| board.run()), on_thread(|| control.run())];

@@ -9,6 +9,7 @@ pub(super) mod checks;
 pub(super) mod controls;
 mod generation;
 pub(super) mod groups;
+mod latencies;
 pub(super) mod listeners;
 mod operate;
 mod register;
@@ -61,6 +62,7 @@ pub(super) fn router() -> Router<Shared> {
         .route("/zones/{id}", get(zones::item))
         .route("/zones/{id}/records", get(zones::records))
         .route("/dns/answer", get(answer::show))
+        .route("/latencies", get(latencies::list))
         .route("/generation", get(generation::show))
         .route("/reload", post(operate::reload))
 }

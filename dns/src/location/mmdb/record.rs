@@ -81,6 +81,7 @@ impl<'f> Said<'f> {
                 .and_then(|(north, east)| Coordinates::from_degrees(north, east)),
             region: None,
             latency: None,
+            measured: None,
         }
     }
 }

@@ -1,19 +1,42 @@
-//! How many TCP segments a connection has carried: what flow logs call packets.
+//! What the kernel knows of a TCP connection: how many segments it has carried, which flow logs call
+//! packets, and how long its round trips take.
 //!
-//! Asked once per flow, at its end, and only when flows are logged.
+//! Asked once per connection, at its end, and only when flows are logged or times are measured.
 
 #![expect(unsafe_code, reason = "TCP_INFO's later fields have no safe wrapper")]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 /// Where `struct tcp_info` (linux/tcp.h) has `tcpi_segs_out`; `tcpi_segs_in` follows. Both since
 /// Linux 4.2; what is longer is cut by the kernel, what is shorter told by the length.
 const SEGMENTS_OUT: usize = 136;
 
-const LEN: usize = SEGMENTS_OUT + 8;
+/// Where it has `tcpi_min_rtt`, in microseconds, since Linux 4.6.
+const MIN_RTT: usize = 148;
+
+const LEN: usize = MIN_RTT + 4;
 
 /// Segments received and sent; `None` when the socket is not TCP or the kernel too old.
 pub(super) fn segments(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    let info = info::<{ SEGMENTS_OUT + 8 }>(socket)?;
+    let (_, counts) = info.split_at_checked(SEGMENTS_OUT)?;
+    let (sent, received) = counts.split_first_chunk()?;
+    let received: [u8; 4] = received.try_into().ok()?;
+    let count = |bytes| u64::from(u32::from_ne_bytes(bytes));
+    Some((count(received), count(*sent)))
+}
+
+/// The shortest round trip of late; `None` when the kernel measured none, or is too old.
+pub(crate) fn shortest_round_trip(socket: BorrowedFd<'_>) -> Option<Duration> {
+    let info = info::<LEN>(socket)?;
+    let micros = u32::from_ne_bytes(*info.last_chunk()?);
+    // All ones: no round trip was measured.
+    (micros != u32::MAX && micros != 0).then(|| Duration::from_micros(u64::from(micros)))
+}
+
+/// The first bytes of `struct tcp_info`; `None` when there are not so many.
+fn info<const LEN: usize>(socket: BorrowedFd<'_>) -> Option<[u8; LEN]> {
     let mut info = [0u8; LEN];
     let mut len = LEN as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, which is the buffer's length, and sets `len`.
@@ -26,12 +49,7 @@ pub(super) fn segments(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
             &raw mut len,
         )
     };
-    let (_, counts) = info.split_at_checked(SEGMENTS_OUT)?;
-    let (sent, received) = counts.split_first_chunk()?;
-    let received: [u8; 4] = received.try_into().ok()?;
-    let known = result == 0 && len as usize == LEN;
-    let count = |bytes| u64::from(u32::from_ne_bytes(bytes));
-    known.then(|| (count(received), count(*sent)))
+    (result == 0 && len as usize == LEN).then_some(info)
 }
 
 #[cfg(test)]
@@ -60,6 +78,9 @@ mod tests {
             after.0 >= before.0 + 5 && after.1 >= before.1 + 5,
             "{before:?} {after:?}"
         );
+        let shortest = shortest_round_trip(server.as_fd()).unwrap();
+        assert!(shortest < Duration::from_secs(5), "{shortest:?}");
         assert_eq!(segments(std::io::stdin().as_fd()), None);
+        assert_eq!(shortest_round_trip(std::io::stdin().as_fd()), None);
     }
 }
