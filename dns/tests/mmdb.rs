@@ -36,6 +36,7 @@ fn expected(fields: &[&str]) -> Whereabouts {
         coordinates: point.and_then(|(n, e)| Coordinates::from_degrees(n, e)),
         region: None,
         latency: None,
+        measured: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) async fn follow(
     dns: Dns,
 ) {
     let mut settings = latencies.0.settings.subscribe();
+    // What serves already counts, too.
+    settings.mark_changed();
     let mut gathering: Option<(Settings, Table)> = None;
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
