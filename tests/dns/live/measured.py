@@ -87,6 +87,8 @@ def check(stage: Stage) -> str:
         servers.eventually("the far network is sent elsewhere", lambda: scene.sent_to(FAR) == OTHER)
         if scene.sent_to(NEAR) != OWN:
             raise AssertionError("the near network is sent elsewhere, too")
+        servers.eventually("both networks are shown with all their connections", lambda: all(
+            scene.known(client).get("samples") == 60 for client in CLIENTS))
         far, near = scene.known(FAR), scene.known(NEAR)
         if not 55 < far["rtt-ms"] < 120 or not near["rtt-ms"] < 40:
             raise AssertionError(f"measured {far} and {near}")
