@@ -197,6 +197,7 @@ fn target_health(word: Option<&str>) -> TargetHealth {
         description: Arc::from(""),
         slow_start: None,
         anomaly: None,
+        agent_limit: 0,
         since: SystemTime::UNIX_EPOCH,
     }
 }

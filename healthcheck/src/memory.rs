@@ -104,6 +104,7 @@ impl Memory {
                 weight: target.weight,
                 agent: agent_word(target.agent.state.unwrap_or_default()).to_owned(),
                 percent: target.agent.percent.unwrap_or(100),
+                max_in_flight: target.agent.max_in_flight.unwrap_or(0),
             }
         };
         let check = |(name, check): (&String, &CheckMemory)| CheckText {
@@ -160,6 +161,7 @@ impl Memory {
                 agent: AgentReport {
                     state: Some(agent_state(&target.agent)),
                     percent: Some(target.percent),
+                    max_in_flight: Some(target.max_in_flight),
                 },
             };
             memory.target(&target.group, target.target, remembered);
@@ -196,6 +198,9 @@ struct TargetText {
     weight: Option<u16>,
     agent: String,
     percent: u16,
+    /// Absent in files of earlier versions.
+    #[serde(default)]
+    max_in_flight: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -249,6 +254,7 @@ mod tests {
             agent: AgentReport {
                 state: Some(AgentState::Maintenance),
                 percent: Some(30),
+                max_in_flight: Some(7),
             },
         };
         memory.target("app", "[::1]:80".parse().unwrap(), target);

@@ -59,6 +59,8 @@ pub struct AgentReport {
     pub state: Option<AgentState>,
     /// Share of the weight, in percent; `None` = as before.
     pub percent: Option<u16>,
+    /// Work it may have at a time (`maxconn`), 0 = any; `None` = as before.
+    pub max_in_flight: Option<u32>,
 }
 
 /// What an agent wants of its target, apart from its health.

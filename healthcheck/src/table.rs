@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use conf::GroupProtocol;
 use tokio::time::Instant;
 
 use crate::{
@@ -46,9 +47,22 @@ pub struct TargetHealth {
     pub slow_start: Option<Instant>,
     /// How its traffic stands beside that of the others; `None` without `anomaly-mitigation`.
     pub anomaly: Option<Anomaly>,
+    /// Work its agent wants it to have at a time; 0 = any.
+    pub agent_limit: u32,
 }
 
 impl TargetHealth {
+    /// Work it may have at a time: the smaller of what the configuration says, which is
+    /// `configured`, and what its agent wants; 0 = any, of either. Flows of datagrams do not wait for
+    /// a place, so that agents do not limit them.
+    pub fn max_in_flight(&self, protocol: GroupProtocol, configured: u32) -> u32 {
+        match (configured, self.agent_limit) {
+            _ if protocol.takes_datagrams() => configured,
+            (0, limit) | (limit, 0) => limit,
+            (one, other) => one.min(other),
+        }
+    }
+
     /// The share of its weight that is due at `now`, in percent: what slow start and anomaly
     /// mitigation leave of it; never 0.
     pub fn share(&self, slow_start: Duration, now: Instant) -> u8 {

@@ -189,10 +189,9 @@ fn compile_group<'a>(
             share: state.map_or(100, |state| state.share(config.slow_start, now)),
             is_growing: state.is_some_and(|state| state.grown(config.slow_start, now) < 100),
             backup: target.backup,
-            max_in_flight: match target.max_in_flight {
-                0 => config.max_in_flight,
-                own => own,
-            },
+            max_in_flight: state.map_or(0, |state| {
+                state.max_in_flight(config.protocol, config.max_in_flight_of(target))
+            }),
             server_id: target.server_id.clone(),
             condition: match state {
                 _ if !config.uses(target) => Condition::Elsewhere,

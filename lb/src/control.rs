@@ -126,10 +126,13 @@ impl Control {
         for (target, fate) in compiled.fates {
             target.set_fate(fate);
         }
-        if !Arc::ptr_eq(&previous.plan, plan) {
-            let groups = &compiled.snapshot.groups;
-            for member in groups.iter().flat_map(|group| &group.members) {
-                member.target.set_limit(member.max_in_flight);
+        // An agent's word changes limits as a file does; a group that is the same has the same ones.
+        for (place, group) in compiled.snapshot.groups.iter().enumerate() {
+            let before = previous.groups.get(place);
+            if before.is_none_or(|before| !Arc::ptr_eq(before, group)) {
+                for member in &group.members {
+                    member.target.set_limit(member.max_in_flight);
+                }
             }
         }
         self.shared.snapshot.store(Arc::new(compiled.snapshot));

@@ -240,12 +240,20 @@ fn show_group(group: &Value) -> String {
             cell(target, "state"),
             moment::seconds(number(target, "for-seconds")),
             cell(target, "weight"),
-            cell(target, "in-flight"),
+            in_flight(target),
             cell(target, "selected"),
             why(target),
         ]);
     }
     format!("{heading}{}", table.render(2))
+}
+
+/// Work in hand, and how much there may be.
+fn in_flight(target: &Value) -> String {
+    match number(target, "max-in-flight") {
+        0 => cell(target, "in-flight"),
+        most => format!("{} of {most}", cell(target, "in-flight")),
+    }
 }
 
 fn show_target(target: &Value) -> String {
@@ -264,7 +272,7 @@ fn show_target(target: &Value) -> String {
         ("operator", cell(target, "operator")),
         ("weight", cell(target, "weight")),
         ("share", share(target)),
-        ("in flight", cell(target, "in-flight")),
+        ("in flight", in_flight(target)),
         ("selected", cell(target, "selected")),
         ("traffic", cell(&probes["passive"], "summary")),
         ("next probe", next_probe(probes)),

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod agent_limit;
 mod ejection;
 mod health;
 mod http_failover;

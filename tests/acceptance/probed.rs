@@ -124,7 +124,7 @@ fn nginx(folder: &Path) -> (Program, [u16; 5]) {
 }
 
 /// A python program that prints its port first.
-fn script(text: &str, argument: &Path) -> (Program, u16) {
+pub(super) fn script(text: &str, argument: &Path) -> (Program, u16) {
     // Debian's own, for Debian's grpcio.
     let mut program = Program::start(
         Command::new("/usr/bin/python3")
@@ -154,7 +154,7 @@ server.wait_for_termination()
 "#;
 
 /// An agent as HAProxy's manual has it: says what the file holds, and closes.
-const AGENT: &str = r#"
+pub(super) const AGENT: &str = r#"
 import pathlib, socketserver, sys
 file = pathlib.Path(sys.argv[2])
 class Agent(socketserver.BaseRequestHandler):

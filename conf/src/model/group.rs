@@ -269,4 +269,12 @@ impl TargetGroup {
         let zone = &target.availability_zone;
         zone.is_empty() || self.only_zone.as_ref().is_none_or(|only| only == zone)
     }
+
+    /// Work the target may have at a time by the configuration; 0 = any.
+    pub fn max_in_flight_of(&self, target: &Target) -> u32 {
+        match target.max_in_flight {
+            0 => self.max_in_flight,
+            own => own,
+        }
+    }
 }

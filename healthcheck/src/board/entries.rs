@@ -201,6 +201,7 @@ pub(super) fn health(
         since: since(shown.state),
         slow_start: None,
         anomaly: None,
+        agent_limit: machine.agent_limit(),
     }
 }
 

@@ -103,6 +103,8 @@ pub(crate) struct Machine {
     agent: AgentState,
     /// Share of the weight that the agent wants, in percent.
     percent: u16,
+    /// Work the agent wants it to have at a time; 0 = any.
+    agent_limit: u32,
     probed: Probed,
     mark: Option<Mark>,
     /// A failure that proves little: it becomes the mark when a later probe fails too.
@@ -151,6 +153,7 @@ impl Machine {
             operator: OperatorState::Ready,
             agent: AgentState::Ready,
             percent: 100,
+            agent_limit: 0,
             probed: Probed::Registered,
             mark: None,
             doubt: None,
@@ -216,6 +219,7 @@ impl Machine {
         AgentReport {
             state: Some(self.agent),
             percent: Some(self.percent),
+            max_in_flight: Some(self.agent_limit),
         }
     }
 
@@ -223,6 +227,7 @@ impl Machine {
     pub(crate) fn obey_agent(&mut self, report: AgentReport) {
         self.agent = report.state.unwrap_or(self.agent);
         self.percent = report.percent.unwrap_or(self.percent);
+        self.agent_limit = report.max_in_flight.unwrap_or(self.agent_limit);
     }
 
     /// Registers the target again, or tells it whether its group is in use now. Cancels a
@@ -296,6 +301,7 @@ impl Machine {
     pub(crate) fn restart_counts(&mut self) {
         self.agent = AgentState::Ready;
         self.percent = 100;
+        self.agent_limit = 0;
         self.passes = 0;
         self.failures = 0;
     }
@@ -473,6 +479,11 @@ impl Machine {
         let share = (u32::from(weight) * u32::from(self.percent)).div_ceil(100);
         let most = MAX_WEIGHT.max(weight);
         u16::try_from(share).unwrap_or(most).min(most)
+    }
+
+    /// Work its agent wants it to have at a time; 0 = any.
+    pub(crate) fn agent_limit(&self) -> u32 {
+        self.agent_limit
     }
 
     /// The thresholds in force.

@@ -6,7 +6,7 @@
 //! | `down` `fail` `failed` `stopped` | fails; what follows a `#` is the reason |
 //! | `ready` `drain` `maint` | the target takes work, takes no new work, until another word comes |
 //! | `75%` | the target's weight is that share of what it would be |
-//! | `maxconn:30` | read, shown, and not acted on: targets have no such limit here |
+//! | `maxconn:30` | no more than that much work at a time, whatever the file allows; 0 = as the file says |
 //!
 //! Words are separated by blanks or commas; others are passed over, as HAProxy does. A line without
 //! `down` or its like passes when it has at least one known word.
@@ -106,12 +106,11 @@ fn parse(line: &str) -> Said {
         };
         let percent = word.strip_suffix('%').and_then(|share| share.parse().ok());
         let limit = word.strip_prefix("maxconn:");
-        let is_known = word == "up"
-            || state.is_some()
-            || percent.is_some()
-            || limit.is_some_and(|limit| limit.parse::<u32>().is_ok());
+        let limit = limit.and_then(|limit| limit.parse().ok());
+        let is_known = word == "up" || state.is_some() || percent.is_some() || limit.is_some();
         said.report.state = state.or(said.report.state);
         said.report.percent = percent.or(said.report.percent);
+        said.report.max_in_flight = limit.or(said.report.max_in_flight);
         if matches!(word.as_str(), "down" | "fail" | "failed" | "stopped") {
             said.verdict = Some(Verdict::Down);
         } else if is_known {
@@ -130,23 +129,29 @@ mod tests {
         use AgentState::{Drain, Maintenance, Ready};
         use Verdict::{Down, Up};
         let cases = [
-            ("up", Some(Up), None, None),
-            ("UP 75%", Some(Up), None, Some(75)),
-            ("ready,up", Some(Up), Some(Ready), None),
-            ("drain", Some(Up), Some(Drain), None),
-            ("maint 0%", Some(Up), Some(Maintenance), Some(0)),
-            ("down#disk full, up", Some(Down), None, None),
-            ("up down", Some(Down), None, None),
-            ("stopped\tdrain", Some(Down), Some(Drain), None),
-            ("50% maxconn:30", Some(Up), None, Some(50)),
-            ("maxconn:many", None, None, None),
-            ("-5%", None, None, None),
-            ("hello up", Some(Up), None, None),
-            ("hello", None, None, None),
-            ("", None, None, None),
+            ("up", Some(Up), None, None, None),
+            ("UP 75%", Some(Up), None, Some(75), None),
+            ("ready,up", Some(Up), Some(Ready), None, None),
+            ("drain", Some(Up), Some(Drain), None, None),
+            ("maint 0%", Some(Up), Some(Maintenance), Some(0), None),
+            ("down#disk full, up", Some(Down), None, None, None),
+            ("up down", Some(Down), None, None, None),
+            ("stopped\tdrain", Some(Down), Some(Drain), None, None),
+            ("50% maxconn:30", Some(Up), None, Some(50), Some(30)),
+            ("maxconn:many", None, None, None, None),
+            ("maxconn:9 maxconn:0", Some(Up), None, None, Some(0)),
+            ("maxconn:4294967296", None, None, None, None),
+            ("-5%", None, None, None, None),
+            ("hello up", Some(Up), None, None, None),
+            ("hello", None, None, None, None),
+            ("", None, None, None, None),
         ];
-        for (line, verdict, state, percent) in cases {
-            let report = AgentReport { state, percent };
+        for (line, verdict, state, percent, max_in_flight) in cases {
+            let report = AgentReport {
+                state,
+                percent,
+                max_in_flight,
+            };
             assert_eq!(parse(line), Said { verdict, report }, "{line}");
         }
     }

@@ -163,6 +163,7 @@ pub(crate) fn health(state: TargetState) -> TargetHealth {
         description: "".into(),
         slow_start: None,
         anomaly: None,
+        agent_limit: 0,
         since: SystemTime::UNIX_EPOCH,
     }
 }

@@ -48,6 +48,8 @@ pub(in crate::admin) struct TargetReport {
     availability_zone: String,
     backup: bool,
     pub(in crate::admin) in_flight: u64,
+    /// Work it may have at a time, by the file or its agent; 0 = any.
+    pub(in crate::admin) max_in_flight: u32,
     /// Times it was chosen since the process started.
     pub(in crate::admin) selected: u64,
     used_by: Vec<String>,
@@ -193,6 +195,10 @@ fn report(
             .map_or("", |target| &target.availability_zone)
             .to_owned(),
         backup: configured.is_some_and(|target| target.backup),
+        max_in_flight: health.max_in_flight(
+            group.protocol,
+            configured.map_or(0, |target| group.max_in_flight_of(target)),
+        ),
         in_flight: live.as_ref().map_or(0, |live| live.in_flight.into()),
         selected: live.as_ref().map_or(0, |live| live.selected),
         used_by: vec![format!("target-group/{}", group.name)],

@@ -74,7 +74,7 @@ pub(super) fn group_section(group: &GroupReport, targets: &[TargetReport]) -> St
             format!("<b>{reason}</b> {}", escape(&target.description)),
             moment::seconds(target.for_seconds),
             weight(target),
-            target.in_flight.to_string(),
+            in_flight(target),
             target.selected.to_string(),
         ]
     });
@@ -105,6 +105,14 @@ pub(super) fn weight(target: &TargetReport) -> String {
     match target.share {
         100 => target.weight.to_string(),
         share => format!("{} ({share} % of it now)", target.weight),
+    }
+}
+
+/// A target's work, and how much it may have.
+pub(super) fn in_flight(target: &TargetReport) -> String {
+    match target.max_in_flight {
+        0 => target.in_flight.to_string(),
+        most => format!("{} of {most}", target.in_flight),
     }
 }
 

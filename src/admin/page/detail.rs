@@ -11,7 +11,7 @@ use super::super::api::checks::{self, CheckReport};
 use super::super::api::targets::{self, TargetReport};
 use super::super::error::ApiError;
 use super::super::state::Shared;
-use super::balancer::weight;
+use super::balancer::{in_flight, weight};
 use super::health::check_badge;
 use super::markup::{badge, escape, link, table};
 use super::respond;
@@ -64,7 +64,7 @@ fn target_page(target: &TargetReport) -> String {
             ),
         ),
         ("weight", weight(target)),
-        ("in flight", target.in_flight.to_string()),
+        ("in flight", in_flight(target)),
         ("selected", target.selected.to_string()),
         (
             "traffic",

@@ -103,6 +103,7 @@ impl Input {
                 observation.agent = Some(AgentReport {
                     state: Some(state),
                     percent: None,
+                    max_in_flight: None,
                 });
                 machine.observe(&observation, true);
             }
