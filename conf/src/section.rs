@@ -283,7 +283,7 @@ impl Section {
             Self::LimitKey => &["header", "cookie"],
             Self::Redirect => &["protocol", "host", "port", "path", "query", "status"],
             Self::FixedResponse => &["status", "content-type", "body"],
-            Self::Forward => &["target-groups"],
+            Self::Forward => &["target-groups", "stickiness"],
             Self::ForwardGroup => &["name", "weight"],
             Self::TargetGroup => &[
                 "name",
@@ -327,7 +327,13 @@ impl Section {
                 "max-in-flight",
                 "server-id",
             ],
-            Self::Stickiness => &["type", "duration"],
+            Self::Stickiness => &[
+                "type",
+                "duration",
+                "cookie-name",
+                "aws-names",
+                "honour-draining",
+            ],
             Self::ConnectionId => &["mode", "length", "nonce-length", "rotation", "key"],
             Self::MinimumHealthy => &["count", "percentage"],
             Self::TargetHealthCheck => &[

@@ -71,7 +71,10 @@ impl Control {
                     Ok(()) => self.follow_health(),
                     Err(_board_ended) => board_alive = false,
                 },
-                _ = looking.tick() => self.look_at_files(),
+                _ = looking.tick() => {
+                    self.look_at_files();
+                    self.shared.rotate_keys();
+                }
                 () = sleep_until(self.published + GROWTH), if growing => self.follow_health(),
                 () = adopted, if !self.retired.is_empty() => {}
             }

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use conf::{Config, Diagnostic, ListenerProtocol};
@@ -80,6 +80,14 @@ impl Shared {
     /// The count of certificate files that were read again.
     pub(crate) fn refreshes(&self) -> Arc<Refreshes> {
         look(&self.names).counters.refreshes.clone()
+    }
+
+    /// Makes a new key for stickiness cookies when it is time to.
+    pub(crate) fn rotate_keys(&self) {
+        let ring = look(&self.names).ring().cloned();
+        if let Some(ring) = ring {
+            ring.rotate(SystemTime::now());
+        }
     }
 
     /// The plan of a configuration that is committed.

@@ -25,6 +25,7 @@ mod rules;
 mod snapshot;
 mod sockets;
 mod start;
+mod sticky;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use snapshot::{
 };
 pub use sockets::Descriptors;
 pub use start::{Settings, StartError, start};
+pub use sticky::{cookie_set, cookie_value};
 pub use target::{End, Fate, Padded, Target, WorkKind};
 pub use tls::{
     ClientHello, ClientHelloFault, ClientHelloProgress, HandshakeReason, LocalCa, LocalCaError,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
 
 use conf::Config;
 use healthcheck::SlotMap;
@@ -16,6 +17,7 @@ use crate::metrics::Registry;
 use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Limit, Redirect, Rule, Usage};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
+use crate::sticky::{KeyRing, Sticky};
 use crate::target::Padded;
 use crate::tls::Terminators;
 
@@ -34,6 +36,8 @@ pub(crate) struct Names {
     turns: HashMap<TurnKey, Turn>,
     /// What was used of the rate limits of the newest configuration.
     usages: HashMap<UsageKey, Arc<Usage>>,
+    /// Opened when the first configuration needs it.
+    ring: Option<Arc<KeyRing>>,
 }
 
 /// A weighted forward: its listener's name, and its rule's priority or `None` for the default.
@@ -63,7 +67,13 @@ impl Names {
             connection_sources: HashMap::new(),
             turns: HashMap::new(),
             usages: HashMap::new(),
+            ring: None,
         }
+    }
+
+    /// The keys of stickiness cookies, once they are needed.
+    pub(crate) fn ring(&self) -> Option<&Arc<KeyRing>> {
+        self.ring.as_ref()
     }
 }
 
@@ -211,7 +221,8 @@ impl Compiler<'_> {
     fn action(&mut self, action: &conf::Action, priority: Option<u16>) -> Action {
         match action {
             conf::Action::Forward(forward) => {
-                let routes = forward.groups.iter().map(|weighted| {
+                let sticky = self.sticky(forward, priority);
+                let routes = routes_of(forward).map(|weighted| {
                     let name = self.config.group(weighted.group).name.as_str();
                     let route = Route {
                         group: GroupIndex(weighted.group.0),
@@ -220,7 +231,7 @@ impl Compiler<'_> {
                     (route, weighted.weight)
                 });
                 let routes = routes.collect();
-                Action::Forward(Forward::new(routes, self.turn(priority)))
+                Action::Forward(Forward::new(routes, self.turn(priority), sticky))
             }
             conf::Action::Redirect(redirect) => {
                 Action::Redirect(Redirect::new(redirect, self.scheme))
@@ -253,6 +264,20 @@ impl Compiler<'_> {
         compiled.collect()
     }
 
+    fn sticky(&mut self, forward: &conf::Forward, priority: Option<u16>) -> Option<Box<Sticky>> {
+        let name = match priority {
+            Some(priority) => format!("{} {priority}", self.name),
+            None => self.name.to_string(),
+        };
+        let groups = routes_of(forward).map(|weighted| self.config.group(weighted.group));
+        let routes = groups.map(|group| (group.name.as_str(), group.cookie.as_ref()));
+        let (ring, state_dir) = (&mut self.names.ring, &self.config.state_dir);
+        Sticky::new(&name, forward.stickiness.as_ref(), routes, || {
+            let open = || KeyRing::open(state_dir, SystemTime::now());
+            ring.get_or_insert_with(open).clone()
+        })
+    }
+
     fn turn(&mut self, priority: Option<u16>) -> Turn {
         let key = (self.name.clone(), priority);
         let turn = self.previous_turns.get(&key).cloned().unwrap_or_default();
@@ -278,4 +303,15 @@ impl Compiler<'_> {
             _ => self.tally(""),
         }
     }
+}
+
+/// The groups of a forward by their turns: those that have none last, and only where a client may
+/// still have one of them.
+fn routes_of(forward: &conf::Forward) -> impl Iterator<Item = &conf::WeightedGroup> {
+    let groups = || forward.groups.iter();
+    let kept = forward.stickiness.is_some();
+    let without = groups().filter(move |weighted| kept && weighted.weight == 0);
+    groups()
+        .filter(|weighted| weighted.weight > 0)
+        .chain(without)
 }

@@ -21,4 +21,5 @@ mod proxy_protocol;
 mod registration;
 mod services;
 mod shares;
+mod stickiness;
 mod tcp;

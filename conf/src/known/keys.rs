@@ -26,6 +26,8 @@ const REMOVE: &str = "remove the key";
 const NO_TLS: &str = "connections would be in clear text";
 const NO_LOCATION: &str = "all clients would get the same answers, wherever they are";
 const NO_STICKY: &str = "a client's requests would go to any target, not to the one it had";
+const STICKY_THERE: &str =
+    "write it in the target group, or in `forward = { target-groups = […], stickiness = \"1h\" }`";
 const NO_LOG: &str = "nothing would be written there";
 
 /// Every later key. One line each, so that it reads as the table it is.
@@ -49,7 +51,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
     // [[listener]]
     later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
-    later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
+    later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),
     later(Listener, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
@@ -72,9 +74,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Rule, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Rule, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
-    later(Rule, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
-    // forward = { … }
-    later(Forward, "stickiness", &[Word("off"), Empty], NO_STICKY, REMOVE),
+    later(Rule, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),
     // [[target-group]]
     later(TargetGroup, "target-control-port", &[], "targets could not say how much work they take", "remove it; `least-connections` gives busy targets less"),
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),

@@ -82,14 +82,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Stickiness,
         "type",
-        &[
-            "lb-cookie",
-            "app-cookie",
-            "source-ip-dest-ip",
-            "source-ip-dest-ip-proto",
-        ],
+        &["source-ip-dest-ip", "source-ip-dest-ip-proto"],
         "a client's requests would go to any target, not to the one it had",
-        "use `source-ip`, in a group that is not `http`",
+        "use `source-ip`",
     ),
     later(
         TargetHealthCheck,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::GroupIdx;
+use super::{GroupIdx, GroupStickiness};
 
 /// What is done with a request or connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,7 @@ impl Action {
     pub fn forward_to(group: GroupIdx) -> Self {
         Self::Forward(Forward {
             groups: vec![WeightedGroup { group, weight: 1 }],
+            stickiness: None,
         })
     }
 
@@ -50,6 +51,8 @@ impl Action {
 pub struct Forward {
     /// In the order of the file.
     pub groups: Vec<WeightedGroup>,
+    /// Clients keep the group they had; of HTTP listeners only.
+    pub stickiness: Option<GroupStickiness>,
 }
 
 /// A group and its share.

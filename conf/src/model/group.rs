@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{ConnectionId, PassiveHealth, ProxyOut, TargetHealthCheck, TargetSources, TlsCheck};
+use super::{
+    ConnectionId, CookieStickiness, PassiveHealth, ProxyOut, TargetHealthCheck, TargetSources,
+    TlsCheck,
+};
 use crate::Span;
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
@@ -211,6 +214,8 @@ pub struct TargetGroup {
     pub algorithm: Algorithm,
     /// A client address keeps its target, whatever the algorithm (NLB `source_ip`).
     pub sticky_by_source: bool,
+    /// Clients keep their target by cookie; in HTTP groups only.
+    pub cookie: Option<CookieStickiness>,
     /// How QUIC connections keep their target; of `quic` groups only.
     pub connection_id: Option<ConnectionId>,
     /// In the order of the file, with those of other sources after them once it is served; no

@@ -29,6 +29,7 @@ mod region;
 mod rewrite;
 mod rule;
 mod source;
+mod sticky;
 mod tls;
 mod transfer;
 
@@ -71,6 +72,7 @@ pub use rewrite::{Rewrite, RewritePiece, Rewrites};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 pub(crate) use source::is_domain;
 pub use source::{NamedTarget, Resolver, TargetName, TargetSources};
+pub use sticky::{CookieName, CookieStickiness, GroupStickiness};
 pub use tls::{Alpn, Certificate, CertificateFacts, FileStamp, KeyKind, ListenerTls, TlsPolicy};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 

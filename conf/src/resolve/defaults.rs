@@ -75,6 +75,8 @@ pub(crate) struct Numbers {
     pub(crate) slow_start: Limit<Duration>,
     /// The shortest `slow-start` there is besides 0.
     pub(crate) shortest_slow_start: Duration,
+    /// The cookies of the balancer have AWS's names.
+    pub(crate) aws_cookies: bool,
     /// What `passive-health` holds.
     pub(crate) passive: PassiveLimits,
     /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
@@ -310,6 +312,7 @@ const LOCAL: Numbers = Numbers {
         "a target would have less than its share for longer than anything takes to warm up",
     ),
     shortest_slow_start: ms(0),
+    aws_cookies: false,
     passive: PASSIVE,
     interval: limit(s(5), ms(100), HOUR, PROBE),
     fast_interval: limit(s(5), ms(100), HOUR, PROBE),
@@ -343,6 +346,7 @@ const AWS: Numbers = Numbers {
     connection_termination: false,
     slow_start: limit(s(0), s(0), s(900), ELB),
     shortest_slow_start: s(30),
+    aws_cookies: true,
     rules: RuleLimits {
         per_listener: 100,
         values_per_condition: 3,

@@ -79,13 +79,18 @@ fn group(
     let (algorithm, connection_id) =
         connection_id::read(&mut reader, protocol, algorithm, &targets);
     without_ids(&reader, connection_id.as_ref(), &sources);
-    let sticky_by_source = stickiness::by_source(&mut reader, protocol);
+    let sticky = stickiness::read(
+        &mut reader,
+        protocol,
+        numbers.aws_cookies,
+        name.map_or("", |name| name.value),
+    );
     let (connection_termination, unhealthy_flows) =
         termination::read(&mut reader, protocol, profile, numbers);
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
     let anomaly_mitigation = anomaly::read(&mut reader, protocol, algorithm);
-    let slow_start = slow_start::read(&mut reader, (algorithm, sticky_by_source), numbers);
+    let slow_start = slow_start::read(&mut reader, (algorithm, sticky.by_source), numbers);
     let hold = reader.duration_or("hold", &numbers.hold);
     let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
     reader.finish();
@@ -96,7 +101,8 @@ fn group(
         protocol: protocol?,
         algorithm,
         connection_id,
-        sticky_by_source,
+        sticky_by_source: sticky.by_source,
+        cookie: sticky.cookie,
         targets,
         sources,
         deregistration_delay,

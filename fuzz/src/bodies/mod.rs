@@ -5,6 +5,7 @@
 
 mod client_hello;
 mod config;
+mod cookie;
 mod dns_query;
 mod forward;
 mod http;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::request(),
         http::response(),
         http::chunked(),
+        cookie::body(),
         quic::body(),
         client_hello::body(),
         proxy::body(),

@@ -29,7 +29,7 @@ use crate::target::Target;
 use hashed::{Hashed, Key};
 use least_connections::LeastConnections;
 pub use origin::Origin;
-use origin::mix;
+use origin::{Kept, mix};
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
 pub(crate) use round_robin::exact_sequence;
@@ -257,6 +257,9 @@ impl Group {
         if tried.is_full() {
             return Pick::Hold;
         }
+        if let Some(pick) = origin.kept().and_then(|kept| self.keep(kept, tried)) {
+            return pick;
+        }
         let cursor = &self.cursor.0;
         let dice = match self.thinned.is_empty() {
             true => 0,
@@ -291,6 +294,24 @@ impl Group {
             }
         }
         Pick::Hold
+    }
+
+    /// The target that a session has, while that takes work. Full, it is waited for: another one
+    /// would not know the session.
+    fn keep(&self, kept: Kept, tried: &Tried) -> Option<Pick<'_>> {
+        let mut members = self.members.iter();
+        let member = members.find(|member| member.target.address() == kept.address)?;
+        let target = &member.target;
+        let takes_work = match member.condition {
+            Condition::Healthy => member.weight > 0 && !tried.contains_since_hold(target),
+            Condition::Unhealthy => self.fail_open && member.weight > 0 && !tried.contains(target),
+            Condition::Draining => kept.honours_draining && !tried.contains(target),
+            Condition::Initial | Condition::Elsewhere => false,
+        };
+        (takes_work && !target.is_suspect()).then(|| match self.is_limited && target.is_full() {
+            true => Pick::Full,
+            false => Pick::Target(target),
+        })
     }
 
     /// False when a target in slow start leaves this turn out.

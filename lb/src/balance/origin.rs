@@ -25,6 +25,8 @@ pub struct Origin {
     transport: u8,
     /// Hash of a QUIC connection ID.
     connection: Option<u64>,
+    /// The target its session has.
+    kept: Option<Kept>,
 }
 
 impl Origin {
@@ -35,6 +37,7 @@ impl Origin {
             local,
             transport: TCP,
             connection: None,
+            kept: None,
         }
     }
 
@@ -59,6 +62,20 @@ impl Origin {
         }
     }
 
+    /// The same for a request whose session has this target.
+    pub(crate) fn with_target(self, address: SocketAddr, honours_draining: bool) -> Self {
+        let kept = Some(Kept {
+            address,
+            honours_draining,
+        });
+        Self { kept, ..self }
+    }
+
+    /// The target its session has.
+    pub(super) fn kept(&self) -> Option<Kept> {
+        self.kept
+    }
+
     /// Hash of the connection ID; of the 5-tuple for what has none.
     pub(super) fn connection_hash(&self) -> u64 {
         self.connection.unwrap_or_else(|| self.flow_hash())
@@ -75,6 +92,14 @@ impl Origin {
         let hash = absorb(hash, u64::from(self.transport));
         absorb_address(hash, self.local)
     }
+}
+
+/// The target that a session has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) address: SocketAddr,
+    /// It is kept while it is drained, too.
+    pub(super) honours_draining: bool,
 }
 
 /// Any number will do, as long as it never changes: the fraction of the golden ratio.

@@ -73,7 +73,10 @@ impl ClientConnection {
         body.scan(&buffers.from_client).map_err(chunk_failure)?;
         let reply = match action {
             Action::Forward(forward) => {
-                record.route = forward.choose().and_then(|place| forward.route(place));
+                record.route = {
+                    let place = forward.place(request.claim.as_ref());
+                    place.and_then(|place| forward.route(place))
+                };
                 let no_target = Failure::NoChoice(RejectReason::NoTarget);
                 let route = record.route.ok_or(no_target)?;
                 let relayed = self.dispatch(route, buffers, request, body, record).await?;

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
+use crate::sticky::SetCookies;
 use crate::stream::Side;
 
 /// Bytes one buffer begins with: a page-friendly size that holds nearly every head, and with it
@@ -105,6 +106,8 @@ pub(super) struct Buffers {
     pub(super) to_client: Vec<u8>,
     /// Method, host and path for the access log, one after the other.
     pub(super) log_text: Vec<u8>,
+    /// What the answer tells the client of its session.
+    pub(super) set_cookies: SetCookies,
 }
 
 impl Buffers {
@@ -115,6 +118,7 @@ impl Buffers {
             from_target: Buffer::new(),
             to_client: Vec::with_capacity(1024),
             log_text: Vec::new(),
+            set_cookies: SetCookies::default(),
         }
     }
 
@@ -123,6 +127,9 @@ impl Buffers {
         self.to_target.clear();
         self.from_target.clear();
         self.to_client.clear();
+        if !self.set_cookies.is_empty() {
+            self.set_cookies.clear();
+        }
     }
 
     /// Gives the memory back while the set is kept but not used.

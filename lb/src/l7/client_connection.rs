@@ -298,6 +298,7 @@ impl ClientConnection {
             peer: self.peer.ip(),
             worker: self.context.worker(),
             started,
+            counters: self.context.counters(),
         };
         let due = started + self.listener.header_timeout;
         // Looks again when a line ended or twice as much is there, so that a head sent byte by

@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::request_body::RequestBody;
-use crate::balance::Origin;
+use super::stickiness;
 use crate::context::{Attempts, Choice, NoChoice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
 use crate::snapshot::Route;
@@ -90,7 +90,7 @@ impl ClientConnection {
         record: &mut Record<'_>,
     ) -> Result<Relayed, Broken> {
         let mut search = Search {
-            attempts: Attempts::new(Origin::tcp(self.peer, self.local)),
+            attempts: Attempts::new(stickiness::origin(self, request)),
             last: None,
             second_round: false,
             again: None,
@@ -115,7 +115,12 @@ impl ClientConnection {
                 )
                 .await?;
             let reason = match ended {
-                Ended::Relayed(relayed) => return Ok(relayed),
+                Ended::Relayed(relayed) => {
+                    if request.claim.is_some() {
+                        stickiness::count(self, request, &choice.target, record);
+                    }
+                    return Ok(relayed);
+                }
                 Ended::Full => continue,
                 Ended::Stale => {
                     search.again = Some(choice);
@@ -154,6 +159,9 @@ impl ClientConnection {
         let Some(work) = self.context.begin(&choice.target, WorkKind::Exchange) else {
             return Ok(Ended::Full);
         };
+        if request.claim.is_some() {
+            stickiness::tell(self, request, &choice.target, buffers, record);
+        }
         let now = match record.retries {
             0 => record.started,
             _ => Instant::now(),

@@ -18,6 +18,7 @@ mod record;
 mod request;
 mod request_body;
 mod response_relay;
+mod stickiness;
 mod upgrade;
 
 pub(crate) use client_connection::serve;

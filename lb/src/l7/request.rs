@@ -12,8 +12,10 @@ use super::buffer::Buffers;
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
+use crate::metrics::WorkerCounters;
 use crate::rules::{Action, Denial, Passing};
 use crate::snapshot::Listener;
+use crate::sticky::Claim;
 
 /// What rules go by beside the head.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,7 @@ pub(super) struct Routing<'a> {
     pub(super) worker: usize,
     /// When the request's first byte was read.
     pub(super) started: Instant,
+    pub(super) counters: &'a WorkerCounters,
 }
 
 /// A request whose forwarded head stands in [`Buffers::to_target`].
@@ -48,6 +51,8 @@ pub(super) struct Request {
     pub(super) denied: Option<Denial>,
     /// It was over a rate limit that only counts.
     pub(super) over_limit: bool,
+    /// Where it belongs, if the forward it takes is sticky.
+    pub(super) claim: Option<Claim>,
     /// Where method and host end in [`Buffers::log_text`]; the path follows.
     pub(super) log_marks: (usize, usize),
 }
@@ -101,6 +106,12 @@ impl Request {
             head_length: head.bytes.len(),
             rule,
             over_limit: matches!(&passed, Some(Ok(passed)) if passed.over_limit),
+            claim: match (&branch.action, &passed) {
+                (Action::Forward(forward), None | Some(Ok(_))) => {
+                    forward.claim(&head, routing.counters)
+                }
+                _ => None,
+            },
             denied: passed.and_then(Result::err),
             log_marks: (0, 0),
         };

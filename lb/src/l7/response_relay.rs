@@ -162,6 +162,7 @@ impl ResponseRelay {
         let Buffers {
             from_target,
             to_client,
+            set_cookies,
             ..
         } = buffers;
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -211,6 +212,9 @@ impl ResponseRelay {
                 close: self.close,
             },
         );
+        if !set_cookies.is_empty() {
+            set_cookies.insert(to_client, head.fields);
+        }
         from_target.consume(length);
         Ok(true)
     }

@@ -3,6 +3,7 @@
 
 mod flows;
 mod limits;
+mod sticky;
 mod tls;
 mod udp;
 
@@ -33,6 +34,7 @@ pub(crate) fn collect(
     families.extend(limits::limits(snapshot));
     families.extend(targets(snapshot));
     families.extend(process(registry));
+    families.push(sticky::sessions(registry));
     families
 }
 

@@ -9,12 +9,15 @@
 mod collect;
 mod histogram;
 mod names;
+mod sticky;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use histogram::Histogram;
+use sticky::StickyCounters;
+pub use sticky::StickyOutcome;
 
 use crate::access_log::{FlowEnd, FlowKind};
 use crate::target::Padded;
@@ -431,6 +434,7 @@ impl ExchangeCounters {
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
     retries: [Counter; RetryReason::ALL.len()],
+    sticky: StickyCounters,
     /// Times accepting paused because the process had no descriptor to spare.
     pub accept_pauses: Counter,
     /// Access-log records dropped because the ring was full.

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::redirect::Redirect;
 use crate::balance::exact_sequence;
+use crate::l7::http1::RequestHead;
+use crate::metrics::WorkerCounters;
 use crate::snapshot::Route;
+use crate::sticky::{Claim, Sticky};
 use crate::target::Padded;
 
 /// What is done with a request or flow.
@@ -32,30 +35,55 @@ impl Action {
 
 /// Groups that take turns by weight: exactly, over all workers, over each whole cycle.
 ///
-/// Cost: one atomic addition, and none for a single group.
+/// Cost: one atomic addition, and none for a single group; stickiness its own.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    /// Of weight 1 and more; at most five.
+    /// At most five; of weight 0, which no turn leads to, the last ones.
     routes: Box<[Route]>,
     /// Places in `routes`, one whole cycle: the smooth weighted sequence.
     turns: Box<[u8]>,
     /// Survives reloads; shared by all workers.
     cursor: Arc<Padded<AtomicU64>>,
+    /// How clients keep their group and target, if they do.
+    pub(crate) sticky: Option<Box<Sticky>>,
 }
 
 impl Forward {
-    /// Turns over `routes`, each with its weight.
-    pub(crate) fn new(routes: Vec<(Route, u16)>, cursor: Arc<Padded<AtomicU64>>) -> Self {
-        let (routes, weights): (Vec<_>, Vec<_>) = routes
+    /// Turns over `routes`, each with its weight, those of weight 0 at the end.
+    pub(crate) fn new(
+        routes: Vec<(Route, u16)>,
+        cursor: Arc<Padded<AtomicU64>>,
+        sticky: Option<Box<Sticky>>,
+    ) -> Self {
+        let (routes, mut weights): (Vec<_>, Vec<_>) = routes
             .into_iter()
-            .filter(|(_, weight)| *weight > 0)
             .map(|(route, weight)| (route, u64::from(weight)))
             .unzip();
+        weights.retain(|weight| *weight > 0);
         let turns = exact_sequence(&weights).into_iter();
         Self {
             routes: routes.into(),
             turns: turns.map(|place| place as u8).collect(),
             cursor,
+            sticky,
+        }
+    }
+
+    /// What a request says about its session; `None` when nothing here is sticky.
+    pub(crate) fn claim(
+        &self,
+        head: &RequestHead<'_, '_>,
+        counters: &WorkerCounters,
+    ) -> Option<Claim> {
+        let sticky = self.sticky.as_ref()?;
+        Some(sticky.claim(head, counters, || self.choose()))
+    }
+
+    /// The place of the route that a request takes.
+    pub(crate) fn place(&self, claim: Option<&Claim>) -> Option<usize> {
+        match claim {
+            None => self.choose(),
+            Some(claim) => claim.place(),
         }
     }
 
@@ -79,8 +107,8 @@ impl Forward {
 
     /// The route that everything takes, if there is one.
     pub(crate) fn only_route(&self) -> Option<&Route> {
-        match &*self.routes {
-            [only] => Some(only),
+        match *self.turns {
+            [only] => self.route(usize::from(only)),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 //! Exactly one of the three; all that are written are read, so that their own mistakes are found.
 
 use super::super::directory::Directory;
+use super::super::stickiness;
 use super::redirect;
 use crate::document::{Kind, Table};
 use crate::section::Section;
@@ -34,6 +35,8 @@ pub(super) struct Scene<'a> {
     pub(super) directory: &'a mut Directory<GroupIdx>,
     /// The listener's; `None` when it could not be read.
     pub(super) protocol: Option<ListenerProtocol>,
+    /// The balancer's cookies have AWS's names.
+    pub(super) aws_cookies: bool,
     /// The ports it accepts on.
     pub(super) ports: Vec<u16>,
 }
@@ -102,6 +105,7 @@ fn forward(reader: &mut Reader<'_>, scene: &mut Scene<'_>) -> Option<Forward> {
         let group = group(reader, name, scene)?;
         return Some(Forward {
             groups: vec![WeightedGroup { group, weight: 1 }],
+            stickiness: None,
         });
     };
     let title = format!("`forward` of {}", reader.title());
@@ -114,8 +118,11 @@ fn forward(reader: &mut Reader<'_>, scene: &mut Scene<'_>) -> Option<Forward> {
     );
     let entries = inner.tables("target-groups");
     let groups = weighted_groups(reader, &inner, &entries, scene);
+    let is_http = scene.protocol.is_none_or(|protocol| protocol.is_http());
+    let of = reader.title();
+    let stickiness = stickiness::of_forward(&mut inner, is_http, scene.aws_cookies, of);
     inner.finish();
-    (!groups.is_empty()).then_some(Forward { groups })
+    (!groups.is_empty()).then_some(Forward { groups, stickiness })
 }
 
 fn weighted_groups(

@@ -53,6 +53,7 @@ impl ConfigText {
             protocol: GroupProtocol::Tcp,
             algorithm: Algorithm::RoundRobin,
             sticky_by_source: false,
+            cookie: None,
             connection_id: None,
             targets,
             sources: conf::TargetSources::default(),

@@ -1,0 +1,248 @@
+//! Stickiness by cookie: clients keep the target, and in weighted forwards the group, that they had.
+//!
+//! Compiled with the plan into the forwards that need it. Asked twice per request of such a forward:
+//! by what the client sent, before a target is chosen ([`Sticky::claim`]), and for what to tell it,
+//! once one is ([`Sticky::answer`]). Choosing itself is `balance`'s: it keeps a claimed target only
+//! while that takes work. A cookie that does not count is passed over, counted, and replaced.
+//!
+//! Cost: forwards without stickiness pay one branch; with it, opening and sealing a cookie of some
+//! 60 bytes, a few allocations and two readings of the clock.
+
+mod cookie;
+mod keys;
+mod set_cookie;
+mod token;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use conf::{CookieName, CookieStickiness, GroupStickiness};
+
+use crate::balance::Origin;
+use crate::l7::http1::RequestHead;
+use crate::metrics::{StickyOutcome, WorkerCounters};
+pub use cookie::{cookie_set, cookie_value};
+pub(crate) use keys::KeyRing;
+pub(crate) use set_cookie::SetCookies;
+use token::{Fault, Owner, Place};
+
+/// Stickiness of one forward.
+#[derive(Debug)]
+pub(crate) struct Sticky {
+    ring: Arc<KeyRing>,
+    /// The choice of a group.
+    group: Option<Cookie>,
+    /// By the place of the route: its group, and its stickiness if it has one.
+    routes: Box<[(Owner, Option<TargetCookie>)]>,
+}
+
+/// A cookie of the balancer's.
+#[derive(Debug)]
+struct Cookie {
+    name: CookieName,
+    owner: Owner,
+    duration: Duration,
+}
+
+#[derive(Debug)]
+struct TargetCookie {
+    cookie: Cookie,
+    /// The application's cookie that a session begins with.
+    application: Option<Arc<str>>,
+    honour_draining: bool,
+}
+
+/// What a request says about where it belongs, and where it goes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Claim {
+    /// The route it takes.
+    place: Option<usize>,
+    /// The target it had.
+    target: Option<SocketAddr>,
+    honour_draining: bool,
+}
+
+impl Claim {
+    /// The route it takes; `None` when the forward has none to take.
+    pub(crate) fn place(&self) -> Option<usize> {
+        self.place
+    }
+
+    /// `origin`, with the target that is to be kept.
+    pub(crate) fn origin(&self, origin: Origin) -> Origin {
+        match self.target {
+            Some(target) => origin.with_target(target, self.honour_draining),
+            None => origin,
+        }
+    }
+}
+
+impl Sticky {
+    /// The stickiness of a forward called `name` to groups, by the place of their routes; `None`
+    /// when nothing in it is sticky.
+    pub(crate) fn new<'g>(
+        name: &str,
+        group: Option<&GroupStickiness>,
+        routes: impl Iterator<Item = (&'g str, Option<&'g CookieStickiness>)>,
+        ring: impl FnOnce() -> Arc<KeyRing>,
+    ) -> Option<Box<Self>> {
+        let group = group.map(|sticky| Cookie {
+            name: sticky.cookie.clone(),
+            owner: Owner::new("forward", name),
+            duration: sticky.duration,
+        });
+        let route = |(name, sticky): (&str, Option<&CookieStickiness>)| {
+            let owner = Owner::new("target-group", name);
+            let target = sticky.map(|sticky| TargetCookie {
+                cookie: Cookie {
+                    name: sticky.cookie.clone(),
+                    owner,
+                    duration: sticky.duration,
+                },
+                application: sticky.application.as_deref().map(Arc::from),
+                honour_draining: sticky.honour_draining,
+            });
+            (owner, target)
+        };
+        let routes: Box<[_]> = routes.map(route).collect();
+        let is_sticky = group.is_some() || routes.iter().any(|(_, target)| target.is_some());
+        is_sticky.then(|| {
+            Box::new(Self {
+                ring: ring(),
+                group,
+                routes,
+            })
+        })
+    }
+
+    /// What a request claims. `choose` chooses among routes for one that claims none.
+    pub(crate) fn claim(
+        &self,
+        head: &RequestHead<'_, '_>,
+        counters: &WorkerCounters,
+        choose: impl FnOnce() -> Option<usize>,
+    ) -> Claim {
+        let now = SystemTime::now();
+        let read = |cookie: &Cookie| {
+            let found = self.read(cookie, head, now)?;
+            found
+                .map_err(|fault| counters.sticky(StickyOutcome::of(fault)))
+                .ok()
+        };
+        let claimed = match self.group.as_ref().and_then(read) {
+            Some(Place::Group(group)) => self.routes.iter().position(|(owner, _)| *owner == group),
+            _ => None,
+        };
+        let place = claimed.or_else(choose);
+        let route = place.and_then(|place| self.routes.get(place));
+        let target = route.and_then(|(_, target)| target.as_ref());
+        let present = |name: &str| head_cookies(head, name.as_bytes()).next().is_some();
+        let has_session = target
+            .filter(|target| target.application.as_deref().is_none_or(present))
+            .and_then(|target| read(&target.cookie));
+        Claim {
+            place,
+            target: match has_session {
+                Some(Place::Target(address)) => Some(address),
+                _ => None,
+            },
+            honour_draining: target.is_some_and(|target| target.honour_draining),
+        }
+    }
+
+    /// The first value of `cookie` that counts, else why the first one does not; `None` when there
+    /// is none.
+    fn read(
+        &self,
+        cookie: &Cookie,
+        head: &RequestHead<'_, '_>,
+        now: SystemTime,
+    ) -> Option<Result<Place, Fault>> {
+        let names = [Some(cookie.name.name.as_str()), cookie.name.cross_site];
+        let values = names
+            .into_iter()
+            .flatten()
+            .flat_map(|name| head_cookies(head, name.as_bytes()));
+        let mut first = None;
+        for value in values {
+            let found = token::read(value, &self.ring, cookie.owner, now);
+            if found.is_ok() {
+                return Some(found);
+            }
+            first.get_or_insert(found);
+        }
+        first
+    }
+
+    /// Writes the cookies that an answer of `target` is to carry.
+    pub(crate) fn answer(
+        &self,
+        claim: &Claim,
+        target: SocketAddr,
+        is_secure: bool,
+        out: &mut SetCookies,
+    ) {
+        out.clear();
+        let now = SystemTime::now();
+        let Some((owner, sticky)) = claim.place.and_then(|place| self.routes.get(place)) else {
+            return;
+        };
+        let mut write = |cookie: &Cookie, place: Place, only_with: Option<&Arc<str>>| {
+            let mut value = Vec::new();
+            let until = now + cookie.duration;
+            if token::write(&mut value, &self.ring, cookie.owner, until, place).is_some() {
+                out.add(
+                    &cookie.name,
+                    &value,
+                    cookie.duration,
+                    now,
+                    is_secure,
+                    only_with,
+                );
+            }
+        };
+        if let Some(group) = &self.group {
+            write(group, Place::Group(*owner), None);
+        }
+        if let Some(sticky) = sticky {
+            // A session that goes on is renewed; another begins when the application says so.
+            let begins_with = sticky.application.as_ref();
+            let only_with = begins_with.filter(|_| claim.target.is_none());
+            write(&sticky.cookie, Place::Target(target), only_with);
+        }
+    }
+
+    /// Counts what became of a request's claim to its target, which `target` got.
+    pub(crate) fn count(&self, claim: &Claim, target: SocketAddr, counters: &WorkerCounters) {
+        let route = claim.place.and_then(|place| self.routes.get(place));
+        if route.is_some_and(|(_, sticky)| sticky.is_some()) {
+            counters.sticky(match claim.target {
+                None => StickyOutcome::New,
+                Some(had) if had == target => StickyOutcome::Kept,
+                Some(_) => StickyOutcome::Moved,
+            });
+        }
+    }
+}
+
+/// The values of a cookie, one at most of each Cookie field.
+fn head_cookies<'h>(
+    head: &'h RequestHead<'_, '_>,
+    name: &'h [u8],
+) -> impl Iterator<Item = &'h [u8]> {
+    let fields = head.fields.iter();
+    let fields = fields.filter(|field| field.name.eq_ignore_ascii_case("cookie"));
+    fields.filter_map(move |field| cookie_value(field.value, name))
+}
+
+impl StickyOutcome {
+    fn of(fault: Fault) -> Self {
+        match fault {
+            Fault::Oversized => Self::Oversized,
+            Fault::Forged => Self::Forged,
+            Fault::Foreign => Self::Foreign,
+            Fault::Expired => Self::Expired,
+        }
+    }
+}
