@@ -207,7 +207,7 @@ fn an_applications_session_begins_with_its_cookie() {
     let before = answers(&pointsman, "/", &jar, 8);
     assert_eq!(before.len(), 2, "nobody is logged in");
     let session = get(&pointsman, "/login", &jar);
-    assert_eq!(answers(&pointsman, "/", &jar, 8), [session.clone()]);
+    assert_eq!(answers(&pointsman, "/", &jar, 8), [session]);
     // Without the application's cookie there is no session.
     let text = std::fs::read_to_string(&jar).unwrap();
     let left: Vec<&str> = text.lines().filter(|line| !line.contains("SID")).collect();
