@@ -11,6 +11,8 @@ mod forward;
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 #[path = "../cli/harness.rs"]
 mod harness;
+mod hints;
+mod liars;
 mod namespace;
 mod primaries;
 mod private;

@@ -1,8 +1,7 @@
 //! NSD and Knot as primaries: zones copied whole and by changes, told of by NOTIFY, signed; kept over
-//! a restart without any primary, refused when too old, and never taken from a primary that lies.
+//! a restart without any primary, refused when too old.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +12,7 @@ use crate::harness::{Folder, Process, eventually, get};
 use crate::namespace::Running;
 use crate::secondaries::{SECRET, free_port, start};
 
-fn zone(serial: u32, expire: u32, records: &str) -> String {
+pub fn zone(serial: u32, expire: u32, records: &str) -> String {
     format!(
         "$TTL 60\n@ IN SOA ns1 hostmaster {serial} 1 1 {expire} 60\n@ NS ns1\nns1 A 127.0.0.1\n\
          mail MX 10 ns1\n* TXT \"any \\\"thing\\\"\"\nsub NS ns.sub\nns.sub A 192.0.2.9\n\
@@ -22,7 +21,7 @@ fn zone(serial: u32, expire: u32, records: &str) -> String {
 }
 
 /// Zones `name` from 127.0.0.1 at each port, signed.
-fn configuration(zones: &[(&str, &[u16])]) -> String {
+pub fn configuration(zones: &[(&str, &[u16])]) -> String {
     let mut text = format!(
         "[dns]\nbind = \"127.0.0.1:0\"\n\
          [[tsig-key]]\nname = \"transfer.test\"\nsecret = \"{SECRET}\"\n"
@@ -62,7 +61,7 @@ fn nsd(folder: &Path, name: &str, port: u16, ours: SocketAddr) -> Running {
     )
 }
 
-fn knot(folder: &Path, name: &str, port: u16, ours: SocketAddr) -> Running {
+pub fn knot(folder: &Path, name: &str, port: u16, ours: SocketAddr) -> Running {
     let home = folder.join("knot");
     std::fs::create_dir_all(&home).unwrap();
     let (at, us) = (home.display(), ours.port());
@@ -90,7 +89,7 @@ fn reload(server: &Running) {
     kill_process(Pid::from_child(&server.0), Signal::HUP).unwrap();
 }
 
-fn serial(server: SocketAddr, name: &str) -> String {
+pub fn serial(server: SocketAddr, name: &str) -> String {
     let said = dig(server, &format!("+tries=1 +time=1 +short soa {name}"));
     said.split(' ').nth(2).unwrap_or_default().to_owned()
 }
@@ -108,7 +107,7 @@ fn whole(server: SocketAddr, words: &str, name: &str) -> Vec<String> {
     lines
 }
 
-fn api(process: &Process, name: &str) -> Value {
+pub fn api(process: &Process, name: &str) -> Value {
     get(process.admin_tcp(), &format!("/api/v1/zones/{name}")).json()
 }
 
@@ -232,97 +231,4 @@ fn a_copy_outlives_process_and_primary_until_it_expires() {
         (dig(ours, &format!("+short a www.{name}")) == "192.0.2.2\n").then_some(())
     });
     drop(primary);
-}
-
-/// A primary that says what it is given, message by message, whatever it is asked.
-#[expect(clippy::disallowed_methods, reason = "no program lies on demand")]
-fn liar(answers: Vec<Vec<u8>>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            loop {
-                let mut length = [0; 2];
-                if stream.read_exact(&mut length).is_err() {
-                    break;
-                }
-                let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
-                stream.read_exact(&mut question).unwrap();
-                for answer in &answers {
-                    let mut message = answer.clone();
-                    message[..2].copy_from_slice(&question[..2]);
-                    // The question of the message is that of the request.
-                    let asked = question[question.len() - 4..][..2].to_vec();
-                    message[12 + 10..][..2].copy_from_slice(&asked);
-                    let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
-                    if stream.write_all(&framed).is_err() {
-                        break;
-                    }
-                }
-            }
-        }
-    });
-    address
-}
-
-/// An answer about `lie.test.` with these records: owner, type, data.
-fn answer(records: &[(&[u8], u16, &[u8])]) -> Vec<u8> {
-    let mut message = Vec::new();
-    for word in [0_u16, 0x8400, 1, records.len() as u16, 0, 0] {
-        message.extend(word.to_be_bytes());
-    }
-    message.extend(b"\x03lie\x04test\0\0\x06\0\x01");
-    for (owner, rtype, data) in records {
-        message.extend(*owner);
-        message.extend(rtype.to_be_bytes());
-        message.extend([0, 1, 0, 0, 0, 60]);
-        message.extend((data.len() as u16).to_be_bytes());
-        message.extend(*data);
-    }
-    message
-}
-
-fn soa(serial: u8) -> Vec<u8> {
-    let mut data = vec![0, 0];
-    for number in [u32::from(serial), 1, 1, 3600, 5] {
-        data.extend(number.to_be_bytes());
-    }
-    data
-}
-
-#[test]
-fn what_a_lying_primary_says_is_not_taken() {
-    let soa = soa(9);
-    let apex = &b"\xc0\x0c"[..];
-    let start = (apex, 6, &soa[..]);
-    let outside = (&b"\x03www\x05other\0"[..], 1, &[192, 0, 2, 66][..]);
-    let short = (apex, 1, &[192, 0, 2][..]);
-    let cname = (&b"\x01x\xc0\x0c"[..], 5, &b"\x01y\0"[..]);
-    let beside = (&b"\x01x\xc0\x0c"[..], 1, &[192, 0, 2, 66][..]);
-    let garbage = vec![0xff; 40];
-    for (lie, said) in [
-        (vec![answer(&[start, outside, start])], "is not in the zone"),
-        (vec![answer(&[start, short, start])], "not of its type"),
-        (
-            vec![answer(&[start, cname, beside, start])],
-            "CNAME record and other data",
-        ),
-        (
-            vec![answer(&[start, beside]), garbage],
-            "not the answer to what was asked",
-        ),
-        (vec![answer(&[beside, start])], "does not begin with"),
-    ] {
-        let primary = liar(lie);
-        let process = Process::start(&format!(
-            "[dns]\nbind = \"127.0.0.1:0\"\n[[zone]]\nname = \"lie.test\"\nprimaries = \"{primary}\"\n"
-        ));
-        let error = eventually("the failure is shown", || {
-            let shown = api(&process, "lie.test");
-            shown["secondary"]["error"].as_str().map(str::to_owned)
-        });
-        assert!(error.contains(said), "{said}: {error}");
-        assert!(dig(process.dns(), "a x.lie.test").contains("SERVFAIL"));
-    }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::copy::ZoneCopy;
 use super::incoming::{Ask, Fault, Incoming, Limits, Received, question};
+use crate::load::ParsedRecord;
 use crate::name::Name;
 use crate::transfer::Outgoing;
 use crate::transfer::content::is_newer;
@@ -115,11 +116,19 @@ async fn ask(request: &Request, primary: &Peer) -> Result<What, Fault> {
         }
     }
     match line.exchange(Ask::Whole).await? {
-        Received::Whole(records) => {
-            let copy = ZoneCopy::whole(&request.zone, records)?;
-            Ok(What::Whole(copy))
-        }
+        Received::Whole(records) => whole(request, records),
         _ => Err(Fault::Unasked),
+    }
+}
+
+/// A whole zone, unless it is older than the copy there is: who asked was told of a newer one.
+fn whole(request: &Request, records: Vec<ParsedRecord>) -> Result<What, Fault> {
+    let copy = ZoneCopy::whole(&request.zone, records)?;
+    match &request.have {
+        Some(have) if !is_newer(copy.serial, have.serial) => {
+            Err(Fault::Older(copy.serial, have.serial))
+        }
+        _ => Ok(What::Whole(copy)),
     }
 }
 
@@ -147,10 +156,7 @@ impl<'r> Line<'r> {
                 let copy = have.changed(&changes)?;
                 Ok(What::Changed(copy))
             }
-            Received::Whole(records) => {
-                let copy = ZoneCopy::whole(&self.request.zone, records)?;
-                Ok(What::Whole(copy))
-            }
+            Received::Whole(records) => whole(self.request, records),
             // It said a moment ago that it had something newer.
             Received::Serial(now) if now == serial => Err(Fault::Unasked),
             Received::Serial(now) => Ok(What::Current(now)),

@@ -105,6 +105,9 @@ pub(crate) enum Fault {
     /// Serials of changes do not lead from ours to the primary's.
     #[error("its changes do not follow each other")]
     Disorder,
+    /// A zone that is older than what the primary promised, and than ours.
+    #[error("its serial {0} is not newer than ours, {1}")]
+    Older(u32, u32),
     /// More than [`Limits`].
     #[error("it is larger than {0}")]
     TooLarge(&'static str),
