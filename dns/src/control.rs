@@ -3,6 +3,7 @@
 //! Runs on the control thread. Follows the health table, carries out commits, and drops replaced
 //! snapshots here, so that no answering thread pays for it.
 
+mod serving;
 mod updates;
 mod zones;
 
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::DnsService;
 use healthcheck::HealthTable;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -26,14 +26,12 @@ use crate::metrics::Counters;
 use crate::policy::{Decisions, Under};
 use crate::relocate::{self, Told};
 use crate::secondary::{self, Event, Notified};
-use crate::server::bind::Sockets;
 use crate::server::order::Order;
 use crate::server::tcp::TcpCommand;
-use crate::server::udp::UdpThread;
 use crate::snapshot::Snapshot;
-use crate::tap::{self, Tap};
+use crate::tap;
 use crate::transfer::{Outgoing, notify};
-use crate::wire::Transport;
+pub(crate) use serving::Bound;
 
 /// How often replaced snapshots are looked at while there are some.
 const RETIRE_INTERVAL: Duration = Duration::from_millis(500);
@@ -104,12 +102,6 @@ pub struct Control {
     pub(crate) withdrawn: bool,
     /// Weights may be growing.
     pub(crate) growing: bool,
-}
-
-/// An address being served.
-pub(crate) struct Bound {
-    address: SocketAddr,
-    threads: Vec<(UdpThread, Arc<Counters>)>,
 }
 
 impl std::fmt::Debug for Control {
@@ -313,77 +305,6 @@ impl Control {
         (self.acknowledge)(self.compiled.config_generation);
     }
 
-    /// Has queries recorded, or no more, as a configuration says.
-    fn record(&mut self, service: &DnsService) {
-        let wanted = service.query_log.is_some() || service.dnstap.is_some();
-        let tap = &self.shared.tap;
-        if wanted && let Some((commands, flags)) = self.writer.take() {
-            let writer = tap::Writer::new(commands, flags, self.shared.snapshot.clone());
-            let thread = std::thread::Builder::new().name("dns-log".to_owned());
-            if let Err(error) = thread.spawn(move || writer.run()) {
-                tracing::error!(%error, "cannot start the thread of the query log");
-            }
-        }
-        if self.writer.is_none() {
-            let identity = service.nsid.clone().or_else(|| service.hostname.clone());
-            let (log, dnstap) = (service.query_log.clone(), service.dnstap.clone());
-            tap.tell(tap::Command::Set(log, dnstap, identity.unwrap_or_default()));
-        }
-        let sample = service.query_log.as_ref().map_or(1, |log| log.sample);
-        tap.set_sample(if wanted { sample } else { 0 });
-    }
-
-    /// Starts serving an address.
-    fn open(&mut self, configured: SocketAddr, sockets: Sockets) {
-        let mut threads = Vec::new();
-        for socket in sockets.udp {
-            let counters = self.counters();
-            let snapshot = self.shared.snapshot.clone();
-            let tap = Tap::new(self.shared.tap.clone());
-            let counted = counters.clone();
-            let passing = (
-                self.notified.clone(),
-                self.orders.clone(),
-                self.forwards.clone(),
-            );
-            let started =
-                UdpThread::start(socket, sockets.address, snapshot, counted, tap, passing);
-            match started {
-                Ok(thread) => threads.push((thread, counters)),
-                Err(error) => {
-                    tracing::error!(address = %sockets.address, %error, "cannot start a DNS thread");
-                    self.spare.push(counters);
-                }
-            }
-        }
-        for (worker, listener) in self.workers.iter().zip(sockets.tcp) {
-            // A worker that ended closes the listener with the command.
-            let _ = worker.send(TcpCommand::Serve(configured, listener));
-        }
-        let bound = Bound {
-            address: sockets.address,
-            threads,
-        };
-        self.bound.insert(configured, bound);
-    }
-
-    /// Stops serving an address; returns when its UDP sockets are closed.
-    async fn close(&mut self, configured: SocketAddr) {
-        let Some(bound) = self.bound.remove(&configured) else {
-            return;
-        };
-        for worker in &self.workers {
-            let _ = worker.send(TcpCommand::Close(configured));
-        }
-        for (thread, _) in &bound.threads {
-            thread.stop();
-        }
-        for (thread, counters) in bound.threads {
-            thread.ended().await;
-            self.spare.push(counters);
-        }
-    }
-
     async fn stop(&mut self) {
         let addresses: Vec<SocketAddr> = self.bound.keys().copied().collect();
         for address in addresses {
@@ -400,20 +321,6 @@ impl Control {
         self.secondaries = None;
         self.binds.clear();
         self.show_status();
-    }
-
-    /// Counters for a thread: those of one that ended, so that counts neither vanish nor pile up.
-    fn counters(&mut self) -> Arc<Counters> {
-        if let Some(counters) = self.spare.pop() {
-            return counters;
-        }
-        let counters = Arc::new(Counters::new(Transport::Udp));
-        self.shared.counters.rcu(|all| {
-            let mut all = Vec::clone(all);
-            all.push(counters.clone());
-            all
-        });
-        counters
     }
 
     /// Shows what is served, bound addresses in the order of the configuration.

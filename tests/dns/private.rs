@@ -33,6 +33,37 @@ values = ["10.1.0.5"]
 id = "hidden"
 name = "hidden.test"
 networks = ["office"]
+[[zone]]
+name = "shared.test"
+[[zone.record]]
+name = "www"
+type = "A"
+values = ["192.0.2.3"]
+[[zone]]
+id = "around"
+name = "shared.test"
+networks = ["office"]
+[[zone.record]]
+name = "*"
+type = "A"
+values = ["10.1.0.30"]
+[[zone]]
+id = "within"
+name = "within.shared.test"
+networks = ["office"]
+fallthrough = "parent"
+[[zone.record]]
+name = "own"
+type = "A"
+values = ["10.1.0.31"]
+[[zone]]
+id = "closed"
+name = "closed.shared.test"
+networks = ["office"]
+[[zone.record]]
+name = "own"
+type = "A"
+values = ["10.1.0.32"]
 "#;
 
 #[test]
@@ -76,6 +107,14 @@ fn inside_and_outside_see_their_own() {
         (inside, "www.example.test", "A\t192.0.2.1\n"),
         (inside, "x.hidden.test", "NXDOMAIN"),
         (outside, "x.hidden.test", "REFUSED"),
+        // The most specific private zone is the only one asked, unless it says otherwise.
+        (inside, "own.closed.shared.test", "10.1.0.32\n"),
+        (inside, "x.closed.shared.test", "NXDOMAIN"),
+        (inside, "own.within.shared.test", "10.1.0.31\n"),
+        (inside, "x.within.shared.test", "10.1.0.30\n"),
+        (inside, "www.shared.test", "10.1.0.30\n"),
+        (outside, "www.shared.test", "192.0.2.3\n"),
+        (outside, "own.closed.shared.test", "NXDOMAIN"),
     ] {
         let answer = ask(from, name);
         assert!(answer.contains(said), "{name} from {from}: {answer}");

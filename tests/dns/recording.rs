@@ -77,6 +77,31 @@ fn the_query_log_moves_reopens_and_ends_with_a_reload() {
     assert_eq!(read("b.log"), before);
 }
 
+#[test]
+fn transfers_and_codes_of_twelve_bits_are_logged_as_what_they_are() {
+    let folder = Folder::new();
+    let file = folder.0.join("query.log");
+    let process = Process::start(&format!(
+        "[dns]\nbind = \"127.0.0.1:0\"\nquery-log = {file:?}\nallow-transfer = \"127.0.0.1\"\n{}",
+        zone()
+    ));
+    let server = process.dns();
+    assert!(dig(server, "axfr example.test").contains("ns.example.test."));
+    assert!(dig(server, "axfr www.example.test").contains("Transfer failed"));
+    assert!(dig(server, "+edns=1 +noednsneg a www.example.test").contains("BADVERS"));
+    let lines = eventually("three lines", || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        (text.lines().count() == 3).then_some(text)
+    });
+    for line in [
+        "Z example.test example.test AXFR NOERROR TCP - 127.0.0.1 -",
+        "Z example.test www.example.test AXFR REFUSED TCP - 127.0.0.1 -",
+        "Z example.test www.example.test A BADVERS UDP - 127.0.0.1 -",
+    ] {
+        assert!(lines.contains(line), "{line}: {lines}");
+    }
+}
+
 /// A capture that is told to end, so that it writes what it has.
 struct Capture(Child);
 

@@ -6,6 +6,8 @@
 //! whole query nor reads its answers for the idle time is gone.
 
 mod passing;
+mod places;
+mod zones;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +15,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -31,8 +33,10 @@ use crate::metrics::Counters;
 use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
-use crate::transfer::{Begin, begin, is_transfer};
+use crate::transfer::is_transfer;
 use crate::wire::Transport;
+pub(crate) use places::TcpLimits;
+use places::{Idle, Place};
 
 /// Bytes of answers gathered before they are written.
 const GATHER: usize = 16 * 1024;
@@ -50,49 +54,6 @@ pub(crate) enum TcpCommand {
     Serve(SocketAddr, std::net::TcpListener),
     /// Accept what is waiting, then close the listener.
     Close(SocketAddr),
-}
-
-/// Limits shared by all workers, changed by reload.
-#[derive(Debug)]
-pub(crate) struct TcpLimits {
-    open: AtomicUsize,
-    max_connections: AtomicUsize,
-    idle_millis: AtomicU64,
-}
-
-impl TcpLimits {
-    /// No connections yet.
-    pub(crate) fn new(max_connections: usize, idle: Duration) -> Self {
-        let limits = Self {
-            open: AtomicUsize::new(0),
-            max_connections: AtomicUsize::new(0),
-            idle_millis: AtomicU64::new(0),
-        };
-        limits.set(max_connections, idle);
-        limits
-    }
-
-    /// Changes the limits; for connections already open from their next query on.
-    pub(crate) fn set(&self, max_connections: usize, idle: Duration) {
-        self.max_connections
-            .store(max_connections, Ordering::Relaxed);
-        let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        self.idle_millis.store(millis, Ordering::Relaxed);
-    }
-
-    fn idle(&self) -> Duration {
-        Duration::from_millis(self.idle_millis.load(Ordering::Relaxed))
-    }
-
-    /// A place for one more connection; false when there is none.
-    fn take(&self) -> bool {
-        let max = self.max_connections.load(Ordering::Relaxed);
-        self.open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-                (open < max).then_some(open + 1)
-            })
-            .is_ok()
-    }
 }
 
 /// Answers DNS over TCP on one worker's runtime. Not `Send` while it runs.
@@ -239,9 +200,8 @@ impl Service {
             while let Some(length) = first_message(&input) {
                 let query = input.get(2..2 + length).unwrap_or_default();
                 if is_transfer(query) {
-                    let transfer = self.begin_transfer(query, peer);
                     self.write(stream, &mut output).await?;
-                    self.send_zone(stream, transfer, &mut output).await?;
+                    self.transfer(stream, query, peer, &mut output).await?;
                 } else if is_update(query) && self.update(query, peer, &mut output).await {
                     // Carried out, or refused.
                 } else if self.forward(query, peer, &mut output).await {
@@ -318,35 +278,6 @@ impl Service {
         true
     }
 
-    fn begin_transfer(&self, query: &[u8], peer: IpAddr) -> Option<Begin> {
-        let outgoing = self.snapshot.load().transfers.clone();
-        let now = self.clock.at(Instant::now()).unix;
-        begin(&outgoing, query, peer, Transport::Tcp, now)
-    }
-
-    /// Writes a zone, message by message.
-    async fn send_zone(
-        &self,
-        stream: &mut TcpStream,
-        transfer: Option<Begin>,
-        output: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        match transfer {
-            None => Ok(()),
-            Some(Begin::Reply(message)) => {
-                frame(&message, output);
-                self.write(stream, output).await
-            }
-            Some(Begin::Stream(mut zone)) => {
-                while let Some(message) = zone.next(self.clock.at(Instant::now()).unix) {
-                    frame(&message, output);
-                    self.write(stream, output).await?;
-                }
-                Ok(())
-            }
-        }
-    }
-
     async fn write(&self, stream: &mut TcpStream, output: &mut Vec<u8>) -> io::Result<()> {
         timeout(self.limits.idle(), stream.write_all(output)).await??;
         output.clear();
@@ -369,40 +300,6 @@ fn first_message(input: &BytesMut) -> Option<usize> {
     let (head, body) = input.split_first_chunk::<2>()?;
     let length = usize::from(u16::from_be_bytes(*head));
     (body.len() >= length).then_some(length)
-}
-
-/// A connection's place among the open ones.
-struct Place(Arc<TcpLimits>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection while it waits for a query.
-struct Idle<'s> {
-    service: &'s Service,
-    key: (Instant, u64),
-    evicted: Rc<Notify>,
-}
-
-impl<'s> Idle<'s> {
-    fn enter(service: &'s Service, key: (Instant, u64)) -> Self {
-        let evicted = Rc::new(Notify::new());
-        service.idle.borrow_mut().insert(key, evicted.clone());
-        Self {
-            service,
-            key,
-            evicted,
-        }
-    }
-}
-
-impl Drop for Idle<'_> {
-    fn drop(&mut self) {
-        self.service.idle.borrow_mut().remove(&self.key);
-    }
 }
 
 #[cfg(test)]

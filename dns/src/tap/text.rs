@@ -11,8 +11,12 @@ use conf::{QueryLogFormat, RecordType};
 use super::Recorded;
 use crate::name::Name;
 use crate::snapshot::Snapshot;
+use crate::transfer::message::Walk;
 use crate::wire::{LowerName, Rcode, Verdict, parse};
 use crate::zone::Place;
+
+/// Type of the record that carries EDNS (RFC 6891).
+const TYPE_OPT: u16 = 41;
 
 /// Appends the line of a record, with its end.
 pub(super) fn line(
@@ -83,12 +87,22 @@ fn shown(name: &Name) -> String {
     }
 }
 
-/// The response code of an answer; that of an OPT record is not looked for but in BADVERS, which
-/// has no other.
+/// The response code of an answer, with its upper bits where an OPT record has some (RFC 6891 section
+/// 6.1.3).
 fn rcode(answer: &[u8]) -> &'static str {
     let code = answer.get(3).map_or(2, |flags| u16::from(flags & 0xf));
+    let code = code | upper_bits(answer).unwrap_or(0) << 4;
     let found = Rcode::ALL.into_iter().find(|rcode| rcode.number() == code);
     found.map_or("SERVFAIL", Rcode::as_str)
+}
+
+/// Those of an answer that has its OPT record right after the question: one with a code of twelve bits
+/// holds nothing else before it. Others have none, or are not worth a walk.
+fn upper_bits(answer: &[u8]) -> Option<u16> {
+    let (_, mut walk) = Walk::begin(answer)?;
+    walk.question()?;
+    let first = walk.record()?;
+    (first.rtype == TYPE_OPT).then_some((first.ttl >> 24) as u16)
 }
 
 /// RFC 3339 in UTC with milliseconds, from microseconds since 1970.
