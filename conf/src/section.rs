@@ -45,6 +45,7 @@ pub(crate) enum Section {
     Dns,
     RateLimit,
     MeasuredLatency,
+    Hints,
     QueryLog,
     TsigKey,
     ForwardRule,
@@ -58,7 +59,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 47] = [
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -96,6 +97,7 @@ impl Section {
         Self::Dns,
         Self::RateLimit,
         Self::MeasuredLatency,
+        Self::Hints,
         Self::QueryLog,
         Self::TsigKey,
         Self::ForwardRule,
@@ -170,6 +172,7 @@ impl Section {
             Self::Dns => "[dns]",
             Self::RateLimit => "`response-rate-limit`",
             Self::MeasuredLatency => "`measured-latency`",
+            Self::Hints => "`hints`",
             Self::QueryLog => "`query-log`",
             Self::TsigKey => "[[tsig-key]]",
             Self::ForwardRule => "[[forward-rule]]",
@@ -458,6 +461,7 @@ impl Section {
             Self::QueryLog => &["path", "format", "sample"],
             Self::RateLimit => &["responses-per-second", "slip", "exempt", "dry-run"],
             Self::MeasuredLatency => &["region", "min-samples"],
+            Self::Hints => &["target-group"],
             Self::TsigKey => &["name", "algorithm", "secret", "secret-file"],
             Self::ForwardRule => &["name", "domain", "servers", "networks"],
             Self::Permission => &["networks", "key"],
@@ -482,6 +486,7 @@ impl Section {
                 "policy",
                 "cidr-collection",
                 "max-answers",
+                "hints",
                 "all-down",
                 "panic-threshold",
                 "sticky",

@@ -185,6 +185,8 @@ pub struct Record {
     pub cidr_collection: Option<CollectionIdx>,
     /// Sets answered at most (multivalue only, else 8).
     pub max_answers: u8,
+    /// Whose healthy targets' addresses its values name as hints (HTTPS and SVCB only).
+    pub hints: Option<GroupIdx>,
     /// What it does that Route 53 does not.
     pub beyond: Beyond,
     /// TTL in seconds, 0..=2147483647 (RFC 2181 section 8). An alias to a record ignores it.

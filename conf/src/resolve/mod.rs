@@ -18,6 +18,7 @@ mod dns_service;
 mod forward;
 mod group;
 mod health;
+mod hints;
 mod latency;
 mod limits;
 mod lints;

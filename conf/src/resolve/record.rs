@@ -9,6 +9,7 @@ use super::alias;
 use super::beyond;
 use super::defaults::Numbers;
 use super::dns::ttl;
+use super::hints;
 use super::lints;
 use super::sets::{self, SetContext};
 use super::{Definitions, Names};
@@ -136,6 +137,7 @@ fn record(
     };
     let sets = sets::resolve(&mut reader, &context, names);
     check_types(&reader, &types, policy, &sets);
+    let hints = hints::resolve(&mut reader, &types, &sets, names);
     if own_ttl.is_some() && !sets.is_empty() && sets.iter().all(is_record_alias) {
         ttl_without_effect(&reader);
     }
@@ -152,6 +154,7 @@ fn record(
         policy,
         cidr_collection,
         max_answers,
+        hints,
         beyond,
         ttl: own_ttl.unwrap_or(zone.ttl),
         sets,

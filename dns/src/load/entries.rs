@@ -141,7 +141,7 @@ impl Reader<'_> {
         if sets.len() != record.sets.len() {
             return;
         }
-        if let (Policy::Simple, [set]) = (record.policy, record.sets.as_slice())
+        if let (Policy::Simple, None, [set]) = (record.policy, record.hints, record.sets.as_slice())
             && let SetData::Values(values) = &set.data
         {
             self.add_plain(
@@ -159,6 +159,7 @@ impl Reader<'_> {
             policy: record.policy,
             cidr_collection: record.cidr_collection,
             max_answers: record.max_answers,
+            hints: record.hints,
             beyond: record.beyond,
             ttl: record.ttl,
             sets,

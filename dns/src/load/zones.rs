@@ -136,6 +136,8 @@ pub struct RoutedRecord {
     pub cidr_collection: Option<CollectionIdx>,
     /// Sets answered at most (multivalue only).
     pub max_answers: u8,
+    /// Whose healthy targets' addresses its values name as hints.
+    pub hints: Option<GroupIdx>,
     /// What it does that Route 53 does not.
     pub beyond: Beyond,
     /// TTL in seconds, 0..=2147483647.

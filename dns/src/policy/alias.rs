@@ -119,6 +119,11 @@ impl GroupAlias {
     /// Healthy targets' addresses; without any, healthy backup targets'; without those, all that
     /// may have new work.
     pub(super) fn outcome(&self, health: &HealthTable) -> Outcome {
+        outcome(self.rtype, self.ttl, &self.addresses(health))
+    }
+
+    /// The same as RDATAs.
+    pub(super) fn addresses(&self, health: &HealthTable) -> Vec<Box<[u8]>> {
         let pick = |keep: &dyn Fn(&GroupTarget, &TargetHealth) -> bool| {
             let chosen = self.targets.iter().filter(|target| {
                 health
@@ -136,8 +141,7 @@ impl GroupAlias {
         if addresses.is_empty() {
             addresses = pick(&|_, _| true);
         }
-        let rdatas = distinct(addresses.into_iter(), self.rtype);
-        outcome(self.rtype, self.ttl, &rdatas)
+        distinct(addresses.into_iter(), self.rtype)
     }
 }
 

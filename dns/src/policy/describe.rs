@@ -139,7 +139,10 @@ impl Routes {
             });
         }
         let evaluated = match &set.data {
-            RouteData::Values(_) | RouteData::Fixed(_) | RouteData::Nowhere => {
+            RouteData::Values(_)
+            | RouteData::Hinted(_)
+            | RouteData::Fixed(_)
+            | RouteData::Nowhere => {
                 if set.check.is_none() {
                     words.push("no check".to_owned());
                 }
@@ -170,6 +173,10 @@ impl Routes {
                 1 => "one value".to_owned(),
                 count => format!("{count} values"),
             },
+            RouteData::Hinted(values) => {
+                let group = &config.group(values.v4.at).name;
+                format!("values with addresses of target group `{group}`")
+            }
             RouteData::Listener(alias) => {
                 format!("listener `{}`", config.listener(alias.listener).name)
             }

@@ -11,6 +11,7 @@ mod alias;
 mod case;
 mod describe;
 mod failover;
+mod hints;
 mod located;
 mod memory;
 pub(crate) mod multivalue;

@@ -9,6 +9,7 @@ use healthcheck::{CheckId, HealthTable};
 
 use super::alias::{GroupAlias, ListenerAlias};
 use super::case::Sets;
+use super::hints::HintedValues;
 use super::order::{self, Candidate};
 use super::plan::{Class, Places, Plan};
 use super::{Case, Decision, Decisions, Member, Outcome, Rules, sticky};
@@ -53,6 +54,8 @@ pub(super) struct RouteSet {
 #[derive(Debug, Clone)]
 pub(super) enum RouteData {
     Values(Arc<Blob>),
+    /// Values that name a group's addresses.
+    Hinted(Box<HintedValues>),
     Listener(ListenerAlias),
     Group(GroupAlias),
     Fixed(BlobPlace),
@@ -194,7 +197,10 @@ impl RouteSet {
         let checked = check.is_none_or(|check| check.healthy);
         let target_healthy = match &self.data {
             _ if !self.evaluate => true,
-            RouteData::Values(_) | RouteData::Fixed(_) | RouteData::Nowhere => true,
+            RouteData::Values(_)
+            | RouteData::Hinted(_)
+            | RouteData::Fixed(_)
+            | RouteData::Nowhere => true,
             RouteData::Listener(listener) => listener.is_healthy(health),
             RouteData::Group(group) => group.is_healthy(health),
             RouteData::Record(_) => target.is_some_and(|target| target.healthy),
@@ -203,6 +209,7 @@ impl RouteSet {
             _ if withdrawn => Outcome::Nothing,
             RouteData::Nowhere => Outcome::Nothing,
             RouteData::Values(blob) => Outcome::Values(blob.clone()),
+            RouteData::Hinted(values) => values.outcome(health),
             RouteData::Fixed(blob) => Outcome::Fixed(*blob),
             RouteData::Listener(listener) => listener.outcome(),
             RouteData::Group(group) => group.outcome(health),

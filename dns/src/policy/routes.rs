@@ -11,6 +11,7 @@ use conf::{CheckIdx, Config, Policy, RecordType};
 use healthcheck::{Changes, CheckId, GroupId, SlotId, SlotMap};
 
 use super::alias::{GroupAlias, ListenerAlias};
+use super::hints::HintedValues;
 use super::plan::{Places, Plan};
 use super::route::{Route, RouteData, RouteSet, Under};
 use super::sticky;
@@ -300,6 +301,12 @@ impl Routes {
                             self.by_target.entry(target.slot).or_default().push(record);
                         }
                     }
+                    // Both families have the same targets.
+                    RouteData::Hinted(values) => {
+                        for target in &values.v4.targets {
+                            self.by_target.entry(target.slot).or_default().push(record);
+                        }
+                    }
                     RouteData::Record(target) => {
                         if let Some(aliases) = self.aliases.get_mut(*target as usize) {
                             aliases.push(record);
@@ -364,6 +371,16 @@ impl Context<'_> {
         let RoutedAlias { target, .. } = match data {
             RoutedData::Alias(alias) => alias,
             RoutedData::Values(values) => {
+                if let Some(group) = record.hints {
+                    let family = |family| GroupAlias::new(config, slots, group, family, record.ttl);
+                    return RouteData::Hinted(Box::new(HintedValues {
+                        v4: family(RecordType::A),
+                        v6: family(RecordType::AAAA),
+                        rtype,
+                        ttl: record.ttl,
+                        values: values.clone(),
+                    }));
+                }
                 let rdatas = values.iter().map(|rdata| &**rdata);
                 return RouteData::Values(Arc::new(Blob::new(rtype.0, record.ttl, rdatas)));
             }
