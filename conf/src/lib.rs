@@ -10,6 +10,7 @@ mod cross;
 mod diagnostic;
 mod document;
 mod expand;
+mod jwks;
 mod known;
 mod load;
 mod model;
@@ -26,6 +27,7 @@ mod tree;
 
 pub use certificate::{CertificateFault, read_certificate};
 pub use diagnostic::{Diagnostic, Severity};
+pub use jwks::{Jwk, JwkKey, MAX_JWKS, parse_jwks, read_jwks};
 pub use load::{load, load_text};
 pub use model::*;
 pub use render::{render_human, render_json};

@@ -84,6 +84,7 @@ impl Control {
     /// Reads certificates again whose files changed. A few `stat`s of files that were just looked
     /// at cost less than a thread to make them.
     fn look_at_files(&self) {
+        self.shared.poll_keys();
         let refreshes = self.shared.refreshes();
         let mut looked = false;
         for listener in self.shared.snapshot.load().listeners() {
@@ -116,6 +117,7 @@ impl Control {
         let (close, open) = self.shared.exchange_sockets(&config, opened);
         let plan = self.shared.plan(&config, generation, slots, &terminators);
         self.publish(&Arc::new(plan));
+        self.shared.poll_keys();
         let changed = self.change_sockets(&close, open).await;
         // Nobody waits any more when the caller of commit was dropped.
         let _ = commit.published.send(changed);

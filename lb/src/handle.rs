@@ -106,6 +106,11 @@ impl Shared {
         Plan::new(config, generation, slots, &bound, names, terminators)
     }
 
+    /// Begins to read the key sets of token issuers that are due.
+    pub(crate) fn poll_keys(&self) {
+        look(&self.names).keyrings.poll(Instant::now());
+    }
+
     /// Enters the sockets that `opened` adds and takes out those that `config` no longer names:
     /// what to close and what to open.
     pub(crate) fn exchange_sockets(
@@ -283,7 +288,7 @@ impl Lb {
             .iter()
             .map(|(name, load)| (name.clone(), load.clone()))
             .collect();
-        metrics::collect(&names.counters, &loads, &snapshot)
+        metrics::collect(&names.counters, &loads, &snapshot, &names.keyrings)
     }
 
     /// Closes the listening sockets, after accepting what waits on them. Connections go on.

@@ -13,6 +13,7 @@ mod context;
 mod control;
 mod filter;
 mod handle;
+pub mod jwt;
 pub mod l4;
 pub mod l7;
 mod limits;

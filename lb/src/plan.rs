@@ -11,6 +11,7 @@ use conf::Config;
 use healthcheck::SlotMap;
 
 use crate::filter::Filter;
+use crate::jwt::{Keyrings, Validator};
 use crate::l4::Sources;
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
@@ -38,6 +39,8 @@ pub(crate) struct Names {
     usages: HashMap<UsageKey, Arc<Usage>>,
     /// Opened when the first configuration needs it.
     ring: Option<Arc<KeyRing>>,
+    /// Keys that tokens are verified with.
+    pub(crate) keyrings: Keyrings,
 }
 
 /// A weighted forward: its listener's name, and its rule's priority or `None` for the default.
@@ -68,6 +71,7 @@ impl Names {
             turns: HashMap::new(),
             usages: HashMap::new(),
             ring: None,
+            keyrings: Keyrings::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Plan {
                     previous_turns: &previous_turns,
                     previous_usages: &previous_usages,
                     names,
+                    validators: Vec::new(),
                     terminators,
                 };
                 Arc::new(compiler.listener(listener, index, bound))
@@ -152,6 +157,8 @@ struct Compiler<'a> {
     previous_turns: &'a HashMap<TurnKey, Turn>,
     previous_usages: &'a HashMap<UsageKey, Arc<Usage>>,
     names: &'a mut Names,
+    /// Those of this listener so far.
+    validators: Vec<(Arc<conf::JwtValidation>, Arc<Validator>)>,
     terminators: &'a Terminators,
 }
 
@@ -250,7 +257,22 @@ impl Compiler<'_> {
     ) -> Option<Box<Gate>> {
         let limits = self.limits(&gate.limits, LimitScope::Action(priority));
         let workers = self.names.counters.workers();
-        Gate::new(gate, shared_limits, limits.into(), workers)
+        let validator = gate.jwt.as_ref().map(|jwt| self.validator(jwt));
+        Gate::new(gate, shared_limits, limits.into(), validator, workers)
+    }
+
+    /// One for all rules that inherit their listener's.
+    fn validator(&mut self, jwt: &Arc<conf::JwtValidation>) -> Arc<Validator> {
+        let known = self.validators.iter();
+        let mut known = known.filter(|(settings, _)| Arc::ptr_eq(settings, jwt));
+        if let Some((_, validator)) = known.next() {
+            return validator.clone();
+        }
+        let keyring = self.names.keyrings.of(&jwt.keys);
+        let workers = self.names.counters.workers();
+        let validator = Arc::new(Validator::new(jwt, keyring, workers));
+        self.validators.push((jwt.clone(), validator.clone()));
+        validator
     }
 
     fn limits(&mut self, limits: &[conf::RequestLimit], scope: LimitScope) -> Vec<Limit> {

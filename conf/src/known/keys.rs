@@ -52,7 +52,6 @@ pub(super) const LATER: &[LaterKey] = &[
     // [[listener]]
     later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
     later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),
-    later(Listener, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "x-amzn-tls-version-and-cipher-suite", &[Flag(false)], "targets would not learn how clients encrypt", REMOVE),
@@ -71,7 +70,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "client-routing-policy", &[Word("any-availability-zone")], "aliases would answer with every advertised address", REMOVE),
     later(Listener, "default", &[], "what no rule claims would go to the listener's own action", "write `forward`, `redirect` or `fixed-response` in the listener itself"),
     // [[listener.rule]]
-    later(Rule, "jwt", &[], "requests would pass without their tokens being checked", "check tokens in the targets"),
     later(Rule, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Rule, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Rule, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),

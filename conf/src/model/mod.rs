@@ -15,6 +15,7 @@ mod forward;
 mod gate;
 mod group;
 mod health;
+mod jwt;
 mod latency;
 mod limit;
 mod listener;
@@ -51,6 +52,9 @@ pub use group::{
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,
+};
+pub use jwt::{
+    JwksLocation, JwksUrl, JwtAlgorithm, JwtClaim, JwtClaimFormat, JwtKeys, JwtValidation,
 };
 pub use latency::{Latency, LatencyClients, LatencyIdx};
 pub use limit::{LimitKey, RequestLimit};

@@ -9,6 +9,7 @@ mod cookie;
 mod dns_query;
 mod forward;
 mod http;
+mod jwt;
 mod mmdb;
 mod probe;
 mod proxy;
@@ -50,6 +51,8 @@ pub(crate) fn all() -> Vec<Body> {
         http::response(),
         http::chunked(),
         cookie::body(),
+        jwt::token(),
+        jwt::jwks(),
         quic::body(),
         client_hello::body(),
         proxy::body(),

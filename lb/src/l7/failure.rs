@@ -162,6 +162,7 @@ impl Failure {
             Self::Request(_) => Some(RejectReason::BadRequest),
             Self::HeaderTimeout => Some(RejectReason::HeaderTimeout),
             Self::Denied(Denial::RateLimited { .. }) => Some(RejectReason::RateLimited),
+            Self::Denied(Denial::Token(_)) => Some(RejectReason::Token),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 //! thread; reads only.
 
 mod flows;
+mod keys;
 mod limits;
 mod sticky;
 mod tls;
@@ -17,6 +18,7 @@ use super::histogram::BOUNDS_MICROS;
 use super::{
     CODE_CLASSES, ExchangeCounters, PerWorker, Registry, RejectReason, RetryReason, names,
 };
+use crate::jwt::Keyrings;
 use crate::limits::ListenerLoad;
 use crate::snapshot::Snapshot;
 
@@ -25,6 +27,7 @@ pub(crate) fn collect(
     registry: &Registry,
     loads: &[(Arc<str>, Arc<ListenerLoad>)],
     snapshot: &Snapshot,
+    keyrings: &Keyrings,
 ) -> Vec<MetricFamily> {
     let mut families = requests(registry);
     families.extend(connections(registry, loads));
@@ -32,6 +35,7 @@ pub(crate) fn collect(
     families.extend(udp::flows(registry, snapshot));
     families.extend(tls::handshakes(registry, snapshot));
     families.extend(limits::limits(snapshot));
+    families.extend(keys::keys(keyrings));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families.push(sticky::sessions(registry));

@@ -125,11 +125,13 @@ pub enum RejectReason {
     ProxyHeaderChecksum,
     /// The request is over a rate limit.
     RateLimited,
+    /// The request carries no good token.
+    Token,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -152,6 +154,7 @@ impl RejectReason {
         Self::ProxyHeaderTooLarge,
         Self::ProxyHeaderChecksum,
         Self::RateLimited,
+        Self::Token,
     ];
 
     /// The name in metrics and logs.
@@ -179,6 +182,7 @@ impl RejectReason {
             Self::ProxyHeaderTooLarge => "proxy-header-too-large",
             Self::ProxyHeaderChecksum => "proxy-header-checksum",
             Self::RateLimited => "rate-limited",
+            Self::Token => "jwt",
         }
     }
 }

@@ -8,6 +8,7 @@ mod target;
 mod bodies;
 mod closing;
 mod conformance;
+mod jwt;
 mod keep_alive;
 mod limits;
 mod rates;

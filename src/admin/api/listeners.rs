@@ -162,8 +162,10 @@ fn gate_in_words(gate: &conf::Gate) -> String {
         let rewrite = rewrite.as_ref();
         rewrite.map_or_else(String::new, |rewrite| format!("; {what} {rewrite}"))
     };
+    let token = gate.jwt.as_ref();
+    let token = token.map_or_else(String::new, |jwt| format!("; token of {}", jwt.issuer));
     let rewrites = &gate.rewrites;
-    limits + &words("host", &rewrites.host) + &words("URL", &rewrites.url)
+    limits + &token + &words("host", &rewrites.host) + &words("URL", &rewrites.url)
 }
 
 /// A group's reasons in the words of a listener.

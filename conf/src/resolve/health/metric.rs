@@ -36,9 +36,9 @@ const MAX_QUERY: usize = 4096;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server's URL, taken apart.
-struct Url {
-    server: Destination,
-    host: String,
+pub(in crate::resolve) struct Url {
+    pub(in crate::resolve) server: Destination,
+    pub(in crate::resolve) host: String,
     prefix: String,
     is_tls: bool,
 }
@@ -171,7 +171,7 @@ fn timeout(reader: &mut Reader<'_>, interval: Duration) -> Duration {
 }
 
 /// `http://HOST[:PORT][/PREFIX]`, or https.
-fn parse(reader: &Reader<'_>, url: Spanned<&str>) -> Option<Url> {
+pub(in crate::resolve) fn parse(reader: &Reader<'_>, url: Spanned<&str>) -> Option<Url> {
     let parts = split(url.value);
     let Some((is_tls, authority, prefix)) = parts else {
         let message = format!("`{}` is not the URL of a server", clipped(url.value));

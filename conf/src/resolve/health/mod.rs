@@ -8,7 +8,7 @@ mod exec;
 mod grpc;
 mod http;
 mod matcher;
-mod metric;
+pub(super) mod metric;
 mod payload;
 mod standalone;
 mod timing;

@@ -63,6 +63,11 @@ fn trust(reader: &mut Reader<'_>, profile: Profile) -> TlsTrust {
             "keep `ca` to verify certificates, or `insecure = true` to take any",
         );
     }
+    authorities_of(reader, ca)
+}
+
+/// The authorities of the file that `ca` names.
+pub(in crate::resolve) fn authorities_of(reader: &Reader<'_>, ca: Spanned<&str>) -> TlsTrust {
     let path = reader.scope().path(ca.value, ca.span);
     match authorities(&path) {
         Ok(found) => TlsTrust::Authorities(found.into()),

@@ -4,6 +4,7 @@ mod action;
 mod condition;
 mod datagram;
 mod filter;
+mod jwt;
 mod limit;
 mod proxy;
 mod redirect;
@@ -73,11 +74,13 @@ fn listener(
     let action = action::of_listener(&mut reader, &mut scene);
     let reads_requests = protocol.is_none_or(ListenerProtocol::is_http);
     let limits = limit::read(&mut reader, reads_requests);
+    let jwt = jwt::of_listener(&mut reader, reads_requests);
     let gate = Gate {
+        jwt: jwt.clone(),
         limits: Vec::new(),
         rewrites: rewrite::read(&mut reader, action.as_ref(), reads_requests),
     };
-    let rules = rule::resolve(&mut reader, &numbers.rules, &mut scene);
+    let rules = rule::resolve(&mut reader, &numbers.rules, jwt.as_ref(), &mut scene);
     let filter = filter::resolve(&mut reader, &binds, sources, &mut names.collections);
     let http = HttpLimits::read(&mut reader, protocol, numbers);
     let idle = match protocol {

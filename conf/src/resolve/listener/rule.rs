@@ -1,17 +1,20 @@
 //! `[[listener.rule]]`: priority, conditions, action.
 
+use std::sync::Arc;
+
 use super::action::{self, Scene};
-use super::{condition, limit, rewrite};
+use super::{condition, jwt, limit, rewrite};
 use crate::document::Table;
 use crate::resolve::defaults::RuleLimits;
 use crate::section::Section;
 use crate::tree::{Limit, Reader};
-use crate::{Diagnostic, Gate, ListenerProtocol, Rule, Span, Spanned};
+use crate::{Diagnostic, Gate, JwtValidation, ListenerProtocol, Rule, Span, Spanned};
 
 /// Every rule of a listener, lowest priority first.
 pub(super) fn resolve(
     listener: &mut Reader<'_>,
     limits: &RuleLimits,
+    inherited: Option<&Arc<JwtValidation>>,
     scene: &mut Scene<'_>,
 ) -> Vec<Rule> {
     let routes = |protocol: &ListenerProtocol| protocol.is_http() || protocol.routes_by_tls();
@@ -28,7 +31,7 @@ pub(super) fn resolve(
     let mut seen: Vec<Spanned<u64>> = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     for table in tables {
-        rules.extend(rule(listener, table, limits, scene, &mut seen));
+        rules.extend(rule(listener, table, limits, inherited, scene, &mut seen));
     }
     rules.sort_by_key(|rule| rule.priority);
     rules
@@ -38,6 +41,7 @@ fn rule(
     listener: &Reader<'_>,
     table: &Table,
     limits: &RuleLimits,
+    inherited: Option<&Arc<JwtValidation>>,
     scene: &mut Scene<'_>,
     seen: &mut Vec<Spanned<u64>>,
 ) -> Option<Rule> {
@@ -57,6 +61,7 @@ fn rule(
         }
     };
     let gate = Gate {
+        jwt: jwt::of_rule(&mut reader, by_tls.is_none(), inherited),
         limits: limit::read(&mut reader, by_tls.is_none()),
         rewrites: rewrite::read(&mut reader, action.as_ref(), by_tls.is_none()),
     };

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::jwt::TokenFault;
+
 /// A request that a gate did not let pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denial {
@@ -10,6 +12,8 @@ pub(crate) enum Denial {
         /// Seconds until one may come.
         retry_after: u32,
     },
+    /// It does not carry a good token.
+    Token(TokenFault),
     /// What a rewrite made of host or URL cannot stand in a request.
     RewriteFailed,
 }
@@ -19,7 +23,8 @@ impl Denial {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::RateLimited { .. } => 429,
-            Self::RewriteFailed => 500,
+            Self::Token(TokenFault::NoKeys) | Self::RewriteFailed => 500,
+            Self::Token(_) => 401,
         }
     }
 
@@ -27,6 +32,7 @@ impl Denial {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RateLimited { .. } => "rate-limited",
+            Self::Token(fault) => fault.as_str(),
             Self::RewriteFailed => "rewrite-failed",
         }
     }
@@ -35,6 +41,7 @@ impl Denial {
     pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::RateLimited { .. } => "Too many requests came in too short a time.",
+            Self::Token(fault) => fault.sentence(),
             Self::RewriteFailed => {
                 "What this request was to be rewritten to cannot stand in a request."
             }
@@ -48,7 +55,18 @@ impl Denial {
                 // Writing to a Vec cannot fail.
                 let _ = write!(out, "Retry-After: {retry_after}\r\n");
             }
-            Self::RewriteFailed => {}
+            Self::Token(TokenFault::NoKeys) | Self::RewriteFailed => {}
+            // Who sent none is told nothing but what is needed (RFC 6750 section 3.1).
+            Self::Token(TokenFault::Missing) => {
+                out.extend_from_slice(b"WWW-Authenticate: Bearer\r\n");
+            }
+            Self::Token(fault) => {
+                let description = fault.sentence().trim_end_matches('.');
+                let _ = write!(
+                    out,
+                    "WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"{description}\"\r\n"
+                );
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Made with the plan; asked by the data path once per request, with the head as it came. A rule
 //! without such settings has none. Does no I/O: what it needs of the world is in tables that
-//! others fill. The order is limits of the listener, limits of the rule, rewrites.
+//! others fill. The order is limits of the listener, limits of the rule, the token, rewrites.
 //!
 //! Cost: nothing without a gate; each part says its own.
 
@@ -13,12 +13,14 @@ mod rewrite;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 pub(crate) use denial::Denial;
 pub(crate) use limit::{Limit, LimitCounts, Usage};
 
+use crate::jwt::Validator;
 use crate::l7::http1::RequestHead;
 use limit::Over;
 use rewrite::{Rewriter, Rewritten};
@@ -30,6 +32,7 @@ pub(crate) struct Gate {
     shared_limits: Arc<[Limit]>,
     /// Of this action.
     limits: Box<[Limit]>,
+    validator: Option<Arc<Validator>>,
     rewriter: Option<Rewriter>,
 }
 
@@ -62,21 +65,29 @@ impl Gate {
         gate: &conf::Gate,
         shared_limits: &Arc<[Limit]>,
         limits: Box<[Limit]>,
+        validator: Option<Arc<Validator>>,
         workers: usize,
     ) -> Option<Box<Self>> {
         let gate = Self {
             shared_limits: shared_limits.clone(),
             limits,
+            validator,
             rewriter: Rewriter::new(&gate.rewrites, workers),
         };
-        let is_open =
-            gate.rewriter.is_none() && gate.limits.is_empty() && gate.shared_limits.is_empty();
+        let is_open = gate.rewriter.is_none()
+            && gate.validator.is_none()
+            && gate.limits.is_empty()
+            && gate.shared_limits.is_empty();
         (!is_open).then(|| Box::new(gate))
     }
 
     /// What the request is to be forwarded as, or why it must not be.
     pub(crate) fn pass(&self, passing: Passing<'_, '_>) -> Result<Passed, Denial> {
         let over_limit = self.limit(passing)?;
+        if let Some(validator) = &self.validator {
+            let checked = validator.check(passing.head.fields, SystemTime::now(), passing.worker);
+            checked.map_err(Denial::Token)?;
+        }
         let rewritten = match &self.rewriter {
             Some(rewriter) => rewriter.apply(passing.head, passing.worker)?,
             None => Rewritten::default(),
