@@ -23,6 +23,7 @@ use crate::access_log::LogControl;
 use crate::acknowledge::Acknowledgements;
 use crate::connect::may_come_from_clients;
 use crate::control::Commit;
+use crate::explain::{self, RequestExplanation, RequestQuestion};
 use crate::limits::{Budget, ListenerLoad};
 use crate::metrics;
 use crate::plan::Names;
@@ -260,6 +261,19 @@ impl Lb {
                 .map_or_else(Vec::new, |tls| tls.refused()),
         };
         snapshot.listeners().iter().map(status).collect()
+    }
+
+    /// What would become of a request, and why; sends nothing and counts nothing. `config` is the
+    /// configuration that serves.
+    ///
+    /// # Errors
+    /// A sentence, when no listener would get it.
+    pub fn explain(
+        &self,
+        config: &Config,
+        question: &RequestQuestion,
+    ) -> Result<RequestExplanation, String> {
+        explain::explain(config, &self.shared.snapshot.load(), question)
     }
 
     /// A target's live numbers; `None` when it is neither registered nor in its deregistration

@@ -11,6 +11,7 @@ mod connect;
 mod connections;
 mod context;
 mod control;
+mod explain;
 mod filter;
 mod handle;
 pub mod jwt;
@@ -39,6 +40,10 @@ pub use balance::{MAX_ATTEMPTS, Origin, Pick, Tried};
 pub use connect::ConnectError;
 pub use context::{Attempts, Choice, WorkerContext};
 pub use control::Control;
+pub use explain::{
+    ConditionReport, GroupReport, RequestExplanation, RequestQuestion, RuleReport, TargetReport,
+    WeightReport,
+};
 pub use handle::{Lb, ListenerStatus, Prepared, TargetStatus};
 pub use round_trips::{RoundTrip, RoundTrips};
 pub use snapshot::{

@@ -20,6 +20,7 @@ mod status;
 mod table;
 mod trust;
 mod version;
+mod why;
 
 pub(crate) use outcome::{Failure, print};
 
@@ -102,6 +103,8 @@ enum Command {
     Register(register::Registration),
     /// Deregister a target: no new work, gone after the deregistration delay
     Deregister(TargetArgument),
+    /// Show what would become of a request, rule by rule, without sending it
+    Why(why::Why),
     /// Ask what the DNS server would answer
     #[command(subcommand)]
     Dns(dns::DnsCommand),
@@ -232,6 +235,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Deregister(which) => {
             register::deregister(&which.remote, &which.group, which.target)
         }
+        Command::Why(options) => why::why(&options),
         Command::Dns(dns::DnsCommand::Answer(options)) => dns::answer(&options),
         Command::Test(options) => dns::test(&options),
         Command::Import(import::ImportCommand::Route53(options)) => import::run(&options),

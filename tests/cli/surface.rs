@@ -45,6 +45,7 @@ fn every_path_of_the_description_answers_as_described() {
             .replace("{address}", &one.http.to_string());
         let real = match path.as_str() {
             "/api/v1/dns/answer" => format!("{real}?name=example.test&type=SOA"),
+            "/api/v1/why" => format!("{real}?url=http://app.test/&listener=web"),
             _ => real,
         };
         for (method, operation) in operations.as_object().unwrap() {

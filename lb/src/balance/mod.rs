@@ -251,6 +251,17 @@ impl Group {
     /// be tried again. Full targets are waited for. The caller counts the work with [`WorkerContext::begin`](
     /// crate::WorkerContext::begin) and, when the target fails, calls [`Tried::add`].
     pub fn pick<'a>(&'a self, rng: &mut SmallRng, origin: &Origin, tried: &Tried) -> Pick<'a> {
+        self.pick_by(&self.cursor.0, rng, origin, tried)
+    }
+
+    /// The same by another cursor.
+    pub(crate) fn pick_by<'a>(
+        &'a self,
+        cursor: &AtomicU64,
+        rng: &mut SmallRng,
+        origin: &Origin,
+        tried: &Tried,
+    ) -> Pick<'a> {
         if self.is_empty {
             return Pick::None;
         }
@@ -260,7 +271,6 @@ impl Group {
         if let Some(pick) = origin.kept().and_then(|kept| self.keep(kept, tried)) {
             return pick;
         }
-        let cursor = &self.cursor.0;
         let dice = match self.thinned.is_empty() {
             true => 0,
             false => rng.random(),

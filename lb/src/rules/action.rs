@@ -100,6 +100,24 @@ impl Forward {
         }
     }
 
+    /// What [`Forward::choose`] would give; takes no turn.
+    pub(crate) fn peek(&self) -> Option<usize> {
+        let turn = self.cursor.0.load(Ordering::Relaxed);
+        let turn = turn.checked_rem(self.turns.len() as u64)?;
+        self.turns.get(turn as usize).copied().map(usize::from)
+    }
+
+    /// Every route with its turns in a whole cycle.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = (&Route, usize)> {
+        let turns = |place| {
+            self.turns
+                .iter()
+                .filter(move |turn| usize::from(**turn) == place)
+        };
+        let routes = self.routes.iter().enumerate();
+        routes.map(move |(place, route)| (route, turns(place).count()))
+    }
+
     /// What [`Forward::choose`] gave.
     pub(crate) fn route(&self, place: usize) -> Option<&Route> {
         self.routes.get(place)

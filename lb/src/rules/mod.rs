@@ -9,6 +9,7 @@
 
 mod action;
 mod condition;
+mod explain;
 mod gate;
 mod pattern;
 mod redirect;
@@ -18,6 +19,7 @@ mod tests;
 use std::net::IpAddr;
 
 pub(crate) use action::{Action, FixedResponse, Forward};
+pub(crate) use explain::explain_rules;
 pub(crate) use gate::{Denial, Gate, Limit, LimitCounts, Passing, Usage};
 pub(crate) use redirect::{MAX_LOCATION, Redirect};
 
@@ -85,28 +87,7 @@ impl Listener {
             return None;
         }
         let mut lowered = [0; MAX_HOST];
-        let name = host_name(head.host.unwrap_or_default());
-        let name = name.strip_suffix('.').unwrap_or(name).as_bytes();
-        let host = lowered.get_mut(..name.len())?;
-        host.copy_from_slice(name);
-        host.make_ascii_lowercase();
-        let (path, query) = path_and_query(head.target);
-        let subject = Subject {
-            method: head.method,
-            host,
-            path: path.as_bytes(),
-            parameters: query.map_or_else(Parameters::default, |query| {
-                Parameters::new(query.as_bytes())
-            }),
-            name_lengths: head
-                .fields
-                .iter()
-                .fold(0, |bits, field| bits | condition::length_bit(field.name)),
-            fields: head.fields,
-            alpn: &[],
-            peer: peer.to_canonical(),
-            worker,
-        };
+        let subject = subject(head, &mut lowered, peer, worker)?;
         self.rules.iter().position(|rule| rule.holds(&subject))
     }
 
@@ -144,6 +125,37 @@ impl Listener {
         rule.and_then(|place| self.rules.get(place))
             .map_or(&self.default, |rule| &rule.branch)
     }
+}
+
+/// What rules look at in a request of `peer`; `lowered` is room for its host.
+fn subject<'r>(
+    head: &'r RequestHead<'_, '_>,
+    lowered: &'r mut [u8; MAX_HOST],
+    peer: IpAddr,
+    worker: usize,
+) -> Option<Subject<'r>> {
+    let name = host_name(head.host.unwrap_or_default());
+    let name = name.strip_suffix('.').unwrap_or(name).as_bytes();
+    let host = lowered.get_mut(..name.len())?;
+    host.copy_from_slice(name);
+    host.make_ascii_lowercase();
+    let (path, query) = path_and_query(head.target);
+    Some(Subject {
+        method: head.method,
+        host,
+        path: path.as_bytes(),
+        parameters: query.map_or_else(Parameters::default, |query| {
+            Parameters::new(query.as_bytes())
+        }),
+        name_lengths: head
+            .fields
+            .iter()
+            .fold(0, |bits, field| bits | condition::length_bit(field.name)),
+        fields: head.fields,
+        alpn: &[],
+        peer: peer.to_canonical(),
+        worker,
+    })
 }
 
 /// `host` without its port.

@@ -16,6 +16,7 @@ mod register;
 mod secondary;
 pub(super) mod targets;
 mod used_by;
+mod why;
 pub(super) mod zones;
 
 use axum::extract::Query;
@@ -63,6 +64,7 @@ pub(super) fn router() -> Router<Shared> {
         .route("/zones/{id}/records", get(zones::records))
         .route("/dns/answer", get(answer::show))
         .route("/latencies", get(latencies::list))
+        .route("/why", get(why::show))
         .route("/generation", get(generation::show))
         .route("/reload", post(operate::reload))
 }

@@ -98,6 +98,19 @@ impl Gate {
         })
     }
 
+    /// What [`Gate::pass`] would give as far as limits let it; uses nothing of them.
+    pub(crate) fn preview(&self, passing: Passing<'_, '_>) -> Result<Rewritten, Denial> {
+        if let Some(validator) = &self.validator {
+            // No worker's cache.
+            let checked = validator.check(passing.head.fields, SystemTime::now(), usize::MAX);
+            checked.map_err(Denial::Token)?;
+        }
+        match &self.rewriter {
+            Some(rewriter) => rewriter.apply(passing.head, passing.worker),
+            None => Ok(Rewritten::default()),
+        }
+    }
+
     /// True when the request is over a limit that only counts.
     fn limit(&self, passing: Passing<'_, '_>) -> Result<bool, Denial> {
         let mut over_limit = false;
