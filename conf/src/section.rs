@@ -225,7 +225,14 @@ impl Section {
                 "availability-zone",
                 "ticket-key-file",
             ],
-            Self::Logs => &["access", "flow", "flow-format", "health"],
+            Self::Logs => &[
+                "access",
+                "format",
+                "sample",
+                "flow",
+                "flow-format",
+                "health",
+            ],
             Self::Listener => &[
                 "name",
                 "bind",

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
-    Country, Endpoint, FlowFormat, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
-    ListenerProtocol, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType, SetData,
-    Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, UnhealthyFlows,
+    Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
+    ListenerProtocol, LogFormat, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType,
+    SetData, Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, UnhealthyFlows,
     load_text, render_human,
 };
 
@@ -274,7 +274,7 @@ fn everything_that_can_be_written() {
     );
     let flow = AccessLog::File("/etc/pointsman/flow.log".into());
     assert_eq!(config.logs.flow, Some(flow));
-    assert_eq!(config.logs.flow_format, FlowFormat::Aws);
+    assert_eq!(config.logs.flow_format, LogFormat::Aws);
     assert_eq!(config.admin.hosts, ["admin.test"]);
     let web = &config.listeners[0];
     assert_eq!((web.binds.len(), web.advertise.len()), (2, 2));

@@ -47,8 +47,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Runtime, "user", &[], "the process would keep the rights it was started with", "start it as that user"),
     later(Runtime, "max-in-flight", &[Number(0)], "requests would not be limited", REMOVE),
     // [logs]
-    later(Logs, "format", &[Word("json")], "lines would be JSON all the same", "remove the key: access logs are JSON lines"),
-    later(Logs, "sample", &[Number(1)], "every request would be logged", REMOVE),
     // [[listener]]
     later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
     later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),

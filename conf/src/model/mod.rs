@@ -66,7 +66,7 @@ pub use location::{
 pub use measured::MeasuredLatency;
 pub use metric::{Comparison, InsufficientData, MetricCheck};
 pub use passive::{PassiveHealth, TrafficFailure, TrafficFailures};
-pub use process::{AccessLog, Admin, FlowFormat, Logs, Profile, Runtime};
+pub use process::{AccessLog, Admin, LogFormat, Logs, Profile, Runtime};
 pub use proxy::{ProxyIn, ProxyInMode, ProxyOptions, ProxyOut, ProxyProtocol};
 pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,

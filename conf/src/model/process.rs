@@ -60,26 +60,30 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
-/// How flows are logged.
+/// How a log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FlowFormat {
+pub enum LogFormat {
     /// JSON lines.
     #[default]
     Json,
-    /// As AWS does: TLS flows in NLB's access log format, all others as VPC flow log records of
-    /// version 2.
+    /// As AWS does: exchanges in ALB's access log format, TLS flows in NLB's, all others as VPC flow
+    /// log records of version 2.
     Aws,
 }
 
 /// Logs.
 #[derive(Debug, Clone)]
 pub struct Logs {
-    /// Access log, JSON lines.
+    /// Access log.
     pub access: AccessLog,
+    /// How exchanges are written.
+    pub format: LogFormat,
+    /// One exchange of so many is logged, beside those that went wrong; at least 1.
+    pub sample: u32,
     /// Flow log; `None` = flows stand in the access log.
     pub flow: Option<AccessLog>,
     /// How flows are written, wherever they go.
-    pub flow_format: FlowFormat,
+    pub flow_format: LogFormat,
     /// Health check log, JSON lines.
     pub health: AccessLog,
 }

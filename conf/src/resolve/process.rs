@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::address;
 use super::defaults::Numbers;
 use crate::section::Section;
-use crate::tree::Reader;
+use crate::tree::{Limit, Reader};
 use crate::{
-    AccessLog, Admin, Diagnostic, FlowFormat, Logs, Runtime, Span, Spanned, read_ticket_secrets,
+    AccessLog, Admin, Diagnostic, LogFormat, Logs, Runtime, Span, Spanned, read_ticket_secrets,
 };
 
 /// Port of the admin surface when none is given.
@@ -138,11 +138,21 @@ fn ticket_key_file(reader: &mut Reader<'_>) -> Option<Spanned<PathBuf>> {
     Some(Spanned::new(path, named.span))
 }
 
+/// `sample`: one exchange of so many.
+const SAMPLE: Limit<u64> = Limit {
+    default: 1,
+    min: 1,
+    max: 1_000_000,
+    why: "1 logs every exchange, N one of N; `access = \"off\"` logs none",
+};
+
 fn logs(root: &mut Reader<'_>) -> Logs {
     let mut logs = Logs {
         access: AccessLog::Stdout,
+        format: LogFormat::Json,
+        sample: 1,
         flow: None,
-        flow_format: FlowFormat::Json,
+        flow_format: LogFormat::Json,
         health: AccessLog::Off,
     };
     let Some(table) = root.table("logs") else {
@@ -152,10 +162,14 @@ fn logs(root: &mut Reader<'_>) -> Logs {
     if let Some(access) = destination(&mut reader, "access") {
         logs.access = access;
     }
+    let formats = [("json", LogFormat::Json), ("aws", LogFormat::Aws)];
+    logs.format = reader.choice("format", &formats).value_or(LogFormat::Json);
+    if let Some(sample) = reader.whole("sample", &SAMPLE) {
+        logs.sample = u32::try_from(sample.value).unwrap_or(u32::MAX);
+    }
     logs.flow = destination(&mut reader, "flow");
-    let formats = [("json", FlowFormat::Json), ("aws", FlowFormat::Aws)];
     let format = reader.choice("flow-format", &formats);
-    logs.flow_format = format.value_or(FlowFormat::Json);
+    logs.flow_format = format.value_or(logs.format);
     if let Some(health) = destination(&mut reader, "health") {
         logs.health = health;
     }

@@ -30,8 +30,10 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             span: None,
         },
         logs: Logs {
+            format: conf::LogFormat::Json,
+            sample: 1,
             flow: None,
-            flow_format: conf::FlowFormat::Json,
+            flow_format: conf::LogFormat::Json,
             access: AccessLog::Off,
             health: AccessLog::Off,
         },

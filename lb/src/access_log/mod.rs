@@ -7,6 +7,7 @@
 //! Cost: one formatting into a scratch buffer and one copy into the ring; no allocation once warm;
 //! a syscall only for the first record after the writer fell asleep.
 
+mod alb;
 mod aws;
 mod flow;
 mod json;
@@ -19,5 +20,6 @@ mod writer;
 
 pub use flow::{FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord};
 pub use record::ExchangeRecord;
+pub(crate) use ring::Detail;
 pub use ring::LogRing;
 pub(crate) use writer::{LogControl, start};

@@ -1,4 +1,5 @@
-//! What is logged of HTTP: one record per exchange, as one JSON object a line.
+//! What is logged of HTTP: one record per exchange, as one JSON object a line (or as ALB does, see
+//! `alb`).
 //!
 //! Field names are the design's words; times are RFC 3339 in UTC, durations seconds with
 //! microseconds, sizes bytes. Fields that have no value are left out.
@@ -26,6 +27,8 @@ pub struct ExchangeRecord<'a> {
     pub client: SocketAddr,
     /// The target that answered, or was tried last.
     pub target: Option<&'a str>,
+    /// What the client speaks: `http/1.0`, `http/1.1`, `h2` (RFC 7301's names).
+    pub protocol: &'a str,
     /// The method as it was sent.
     pub method: &'a [u8],
     /// The Host (or absolute-form authority).
@@ -40,6 +43,22 @@ pub struct ExchangeRecord<'a> {
     pub bytes_in: u64,
     /// Bytes sent to the client, head included.
     pub bytes_out: u64,
+    /// How long it waited for a target, or for a place on one; `None` = not at all.
+    pub queued: Option<Duration>,
+    /// From its first byte to its being sent to the target.
+    pub sent: Option<Duration>,
+    /// The port it came in at.
+    pub port: u16,
+    /// The host it was forwarded with, if rewritten.
+    pub rewritten_host: &'a [u8],
+    /// Path and query it was forwarded with, if rewritten.
+    pub rewritten_path: &'a [u8],
+    /// Where a redirect led.
+    pub location: &'a [u8],
+    /// User-Agent; with full detail only.
+    pub user_agent: &'a [u8],
+    /// X-Amzn-Trace-Id; with full detail only.
+    pub trace_id: &'a [u8],
     /// How long connecting took; `None` on a kept connection.
     pub connect: Option<Duration>,
     /// From the request being sent to the answer's first byte.
@@ -59,6 +78,11 @@ pub struct ExchangeRecord<'a> {
 }
 
 impl ExchangeRecord<'_> {
+    /// True when something went wrong: such records are never left out.
+    pub(super) fn is_remarkable(&self) -> bool {
+        self.reason.is_some() || self.termination.is_some() || self.status >= 500
+    }
+
     pub(super) fn write(&self, line: &mut Line<'_>) {
         line.time("time", self.time);
         line.word("type", "http");
@@ -76,6 +100,7 @@ impl ExchangeRecord<'_> {
         if let Some(target) = self.target {
             line.word("target", target);
         }
+        line.word("protocol", self.protocol);
         line.text("method", self.method);
         line.text("host", self.host);
         line.text("path", self.path);
@@ -85,6 +110,14 @@ impl ExchangeRecord<'_> {
         }
         line.number("bytes_in", self.bytes_in);
         line.number("bytes_out", self.bytes_out);
+        let texts = [
+            ("rewritten_host", self.rewritten_host),
+            ("rewritten_path", self.rewritten_path),
+        ];
+        for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            line.text(name, text);
+        }
+        line.optional_seconds("queue", self.queued);
         line.optional_seconds("connect", self.connect);
         line.optional_seconds("first_byte", self.first_byte);
         line.seconds("duration", self.duration);

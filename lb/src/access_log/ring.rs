@@ -1,14 +1,14 @@
 //! A worker's end of the logs: one ring for exchanges, one for flows that have a log of their own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::thread::Thread;
 
-use super::aws;
 use super::flow::{FlowRecord, SkippedRecord};
 use super::json::Line;
 use super::record::ExchangeRecord;
+use super::{alb, aws};
 use crate::metrics::{PerWorker, WorkerCounters};
 
 /// What workers and the writer both look at.
@@ -18,10 +18,25 @@ pub(super) struct Shared {
     pub(super) enabled: [AtomicBool; LANES],
     /// True: flows go to the lane of their own.
     pub(super) flows_apart: AtomicBool,
+    /// True: exchanges are written as ALB does.
+    pub(super) exchanges_as_aws: AtomicBool,
+    /// One exchange of so many is logged.
+    pub(super) sample: AtomicU32,
     /// True: flows are written as AWS does.
     pub(super) flows_as_aws: AtomicBool,
     /// True while the writer waits for somebody to wake it.
     pub(super) asleep: AtomicBool,
+}
+
+/// What of an exchange is worth keeping for its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Nothing: there is no log.
+    Off,
+    /// What JSON shows.
+    Plain,
+    /// What ALB shows too: some fields of the request.
+    Full,
 }
 
 /// Ways from each worker to the writer, each with a destination.
@@ -33,6 +48,8 @@ pub(super) const FLOW: usize = 1;
 
 /// One worker's rings. Records that do not fit are dropped and counted.
 pub struct LogRing {
+    /// Exchanges left out since the last one that was logged.
+    turn: Cell<u32>,
     inner: RefCell<Inner>,
     shared: Arc<Shared>,
     writer: Thread,
@@ -63,6 +80,7 @@ impl LogRing {
     ) -> Self {
         let scratch = Vec::with_capacity(1024);
         Self {
+            turn: Cell::new(0),
             inner: RefCell::new(Inner { rings, scratch }),
             shared,
             writer,
@@ -81,9 +99,40 @@ impl LogRing {
         self.is_enabled(self.lane_of_flows())
     }
 
-    /// Logs an HTTP exchange.
+    /// What of an exchange is worth keeping for its record.
+    pub(crate) fn detail(&self) -> Detail {
+        match (self.is_on(), self.writes_as_alb()) {
+            (false, _) => Detail::Off,
+            (true, false) => Detail::Plain,
+            (true, true) => Detail::Full,
+        }
+    }
+
+    fn writes_as_alb(&self) -> bool {
+        self.shared.exchanges_as_aws.load(Ordering::Relaxed)
+    }
+
+    /// True when it is an exchange's turn to be logged.
+    fn is_sampled(&self) -> bool {
+        let sample = self.shared.sample.load(Ordering::Relaxed);
+        if sample <= 1 {
+            return true;
+        }
+        let turn = self.turn.get();
+        self.turn.set(if turn + 1 >= sample { 0 } else { turn + 1 });
+        turn == 0
+    }
+
+    /// Logs an HTTP exchange, if it went wrong or has its turn.
     pub fn exchange(&self, record: &ExchangeRecord<'_>) {
+        if !self.is_sampled() && !record.is_remarkable() {
+            return;
+        }
+        let as_alb = self.writes_as_alb();
         self.write(ACCESS, |out| {
+            if as_alb {
+                return alb::write(out, record);
+            }
             let mut line = Line::begin(out);
             record.write(&mut line);
             line.end();

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use conf::{AccessLog, FlowFormat, Logs};
+use conf::{AccessLog, LogFormat, Logs};
 
 use super::{ExchangeRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord, start};
 use crate::metrics::{PerWorker, RejectReason};
 
-fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: FlowFormat) -> Logs {
+fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: LogFormat) -> Logs {
     Logs {
+        format: LogFormat::Json,
+        sample: 1,
         access,
         flow,
         flow_format,
@@ -39,7 +41,7 @@ fn flow() -> FlowRecord<'static> {
 /// What the flow log holds after `write`, and the access log.
 async fn written(
     name: &str,
-    format: FlowFormat,
+    format: LogFormat,
     apart: bool,
     write: impl FnOnce(&super::LogRing),
 ) -> (String, String) {
@@ -68,9 +70,9 @@ async fn flows_are_json_in_the_access_log_unless_they_have_their_own() {
         ring.exchange(&record(b"/"));
         ring.flow(&flow());
     };
-    let (none, both) = written("together", FlowFormat::Json, false, write).await;
+    let (none, both) = written("together", LogFormat::Json, false, write).await;
     assert_eq!((none.as_str(), both.lines().count()), ("", 2));
-    let (flows, exchanges) = written("apart", FlowFormat::Json, true, write).await;
+    let (flows, exchanges) = written("apart", LogFormat::Json, true, write).await;
     assert_eq!((flows.lines().count(), exchanges.lines().count()), (1, 1));
     let flow: serde_json::Value = serde_json::from_str(&flows).unwrap();
     let expected = serde_json::json!({
@@ -85,7 +87,7 @@ async fn flows_are_json_in_the_access_log_unless_they_have_their_own() {
 
 #[tokio::test]
 async fn flows_are_vpc_flow_log_records_in_both_directions() {
-    let (flows, _) = written("vpc", FlowFormat::Aws, true, |ring| {
+    let (flows, _) = written("vpc", LogFormat::Aws, true, |ring| {
         ring.flow(&flow());
         ring.flow(&FlowRecord {
             kind: FlowKind::Tcp,
@@ -128,7 +130,7 @@ async fn tls_flows_are_nlb_lines_whatever_names_clients_ask_for() {
         client_alpn: b"h2,http/1.1",
         ..TlsRecord::default()
     };
-    let (flows, _) = written("nlb", FlowFormat::Aws, true, |ring| {
+    let (flows, _) = written("nlb", LogFormat::Aws, true, |ring| {
         ring.flow(&FlowRecord {
             kind: FlowKind::Tls,
             tls: Some(tls),
@@ -159,6 +161,15 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         target_status: Some(200),
         bytes_in: 10,
         bytes_out: 20,
+        queued: None,
+        sent: Some(Duration::from_micros(1500)),
+        port: 8080,
+        protocol: "http/1.1",
+        rewritten_host: b"",
+        rewritten_path: b"",
+        location: b"",
+        user_agent: b"",
+        trace_id: b"",
         connect: None,
         first_byte: Some(Duration::from_micros(1_000_042)),
         duration: Duration::from_millis(2),
@@ -209,7 +220,7 @@ async fn a_full_ring_drops_counts_and_never_blocks() {
     assert_eq!(counters.of(0).log_dropped.value(), 0, "off is not a loss");
     let path = std::env::temp_dir().join(format!("pointsman-full-{}", std::process::id()));
     let access = AccessLog::File(path.clone());
-    control.set(&logs(access, None, FlowFormat::Json)).unwrap();
+    control.set(&logs(access, None, LogFormat::Json)).unwrap();
     let long = vec![b'x'; 4000];
     let mut written = 0u64;
     while counters.of(0).log_dropped.value() == 0 {
@@ -220,4 +231,93 @@ async fn a_full_ring_drops_counts_and_never_blocks() {
     let lines = std::fs::read_to_string(&path).unwrap().lines().count() as u64;
     std::fs::remove_file(&path).unwrap();
     assert_eq!(lines + counters.of(0).log_dropped.value(), written);
+}
+
+/// The access log as ALB's after `write`.
+async fn written_as_alb(name: &str, sample: u32, write: impl FnOnce(&super::LogRing)) -> String {
+    let path = std::env::temp_dir().join(format!("pm-alb-{name}-{}", std::process::id()));
+    let (control, rings) = start(&AccessLog::Off, 1, &PerWorker::new(1)).unwrap();
+    let logs = Logs {
+        format: LogFormat::Aws,
+        sample,
+        ..logs(AccessLog::File(path.clone()), None, LogFormat::Json)
+    };
+    control.set(&logs).unwrap();
+    write(&rings[0]);
+    control.close().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn exchanges_are_written_as_alb_does() {
+    let tls = TlsRecord {
+        handshake: None,
+        alert: "",
+        certificate: "site.pem",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        version: "tlsv13",
+        named_group: "",
+        server_name: b"example.test",
+        alpn: b"http/1.1",
+        target_alpn: b"",
+        client_alpn: b"",
+        resumed: false,
+        failure: None,
+    };
+    let log = written_as_alb("lines", 1, |ring| {
+        ring.exchange(&ExchangeRecord {
+            user_agent: b"a \"quoted\" agent\n",
+            trace_id: b"Root=1-67891233-abcdef012345678912345678",
+            rewritten_path: b"/b",
+            tls: Some(tls),
+            duration: Duration::from_millis(1200),
+            ..record(b"/a?b=c")
+        });
+        ring.exchange(&ExchangeRecord {
+            target_group: "",
+            rule: None,
+            action: None,
+            target: None,
+            method: b"",
+            host: b"",
+            status: 400,
+            target_status: None,
+            sent: None,
+            first_byte: None,
+            reason: Some("bad-method"),
+            ..record(b"")
+        });
+    })
+    .await;
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "https 1970-01-01T00:00:01.200000Z web [::1]:5 127.0.0.1:3001 0.001 1.000 0.198 200 200 \
+             10 20 \"GET https://example.test:8080/a?b=c HTTP/1.1\" \"a \\x22quoted\\x22 agent\\x0A\" \
+             TLS_AES_128_GCM_SHA256 tlsv13 app \"Root=1-67891233-abcdef012345678912345678\" \
+             \"example.test\" \"site.pem\" 0 1970-01-01T00:00:00.000000Z \"forward\" \"-\" \"-\" \
+             \"127.0.0.1:3001\" \"200\" \"-\" \"-\" - \"-\" \"/b\" \"TransformSuccess\"",
+            "http 1970-01-01T00:00:00.002000Z web [::1]:5 - -1 -1 -1 400 - 10 20 \
+             \"- http://-:8080- -\" \"-\" - - - \"-\" \"-\" \"-\" -1 1970-01-01T00:00:00.000000Z \"-\" \
+             \"-\" \"bad-method\" \"-\" \"-\" \"-\" \"-\" - \"-\" \"-\" \"-\"",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_sample_leaves_out_only_what_went_well() {
+    let log = written_as_alb("sample", 10, |ring| {
+        for number in 0..30 {
+            let reason = (number == 17).then_some("rate-limited");
+            ring.exchange(&ExchangeRecord {
+                reason,
+                ..record(b"/")
+            });
+        }
+    })
+    .await;
+    assert_eq!(log.lines().count(), 4, "{log}");
 }

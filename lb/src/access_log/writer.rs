@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread::Thread;
 use std::time::Duration;
 
-use conf::{AccessLog, FlowFormat, Logs};
+use conf::{AccessLog, LogFormat, Logs};
 use tokio::sync::oneshot;
 
 use super::ring::{ACCESS, FLOW, LANES, LogRing, Shared};
@@ -104,9 +104,12 @@ impl LogControl {
         let access = Destination::open(&logs.access)?;
         let flow = logs.flow.as_ref().map(Destination::open).transpose()?;
         let set = |flag: &AtomicBool, value| flag.store(value, Ordering::Relaxed);
+        let as_aws = logs.format == LogFormat::Aws;
+        set(&self.shared.exchanges_as_aws, as_aws);
+        self.shared.sample.store(logs.sample, Ordering::Relaxed);
         set(
             &self.shared.flows_as_aws,
-            logs.flow_format == FlowFormat::Aws,
+            logs.flow_format == LogFormat::Aws,
         );
         set(&self.shared.flows_apart, flow.is_some());
         self.move_to(ACCESS, access);

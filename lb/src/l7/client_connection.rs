@@ -245,6 +245,9 @@ impl ClientConnection {
             }
         };
         (record.text, record.marks) = (std::mem::take(&mut buffers.log_text), request.log_marks);
+        if request.version == Version::Http10 {
+            record.protocol = "http/1.0";
+        }
         let after = self.act(&listener, buffers, &request, &mut record).await;
         record.bytes_in += std::mem::take(&mut self.bytes_in);
         self.now = Instant::now();
@@ -284,7 +287,7 @@ impl ClientConnection {
         let limits = HeadLimits {
             bytes: self.listener.max_header_bytes,
         };
-        let log = self.context.log().is_on();
+        let detail = self.context.log().detail();
         let forwarding = Forwarding {
             client: &self.address,
             scheme: match self.side.session() {
@@ -311,7 +314,7 @@ impl ClientConnection {
             let fresh = filled.get(seen..).unwrap_or(filled);
             if filled.len() >= enough || memchr::memchr(b'\n', fresh).is_some() {
                 enough = filled.len() * 2;
-                let taken = Request::take(buffers, limits, forwarding, routing, log);
+                let taken = Request::take(buffers, limits, forwarding, routing, detail);
                 if let Some(request) = taken.map_err(Failure::Request)? {
                     return Ok(Some(request));
                 }

@@ -66,6 +66,8 @@ struct Search {
     again: Option<Choice>,
     /// Every target closed on the request once, and all are asked anew.
     second_round: bool,
+    /// How long it waited for targets.
+    waited: Option<Duration>,
 }
 
 /// How an attempt ended.
@@ -93,6 +95,7 @@ impl ClientConnection {
             attempts: Attempts::new(stickiness::origin(self, request)),
             last: None,
             second_round: false,
+            waited: None,
             again: None,
         };
         loop {
@@ -102,6 +105,7 @@ impl ClientConnection {
                 Some(choice) => choice,
                 None => choose(&self.context, route, &mut search).await?,
             };
+            record.queued = search.waited;
             record.target = Some(choice.target.clone());
             let ended = self
                 .attempt(
@@ -193,6 +197,7 @@ impl ClientConnection {
         let times = exchange.sent_at.zip(exchange.answered_at);
         let response = exchange.response;
         record.first_byte = times.map(|(sent, answered)| answered - sent);
+        record.sent = times.map(|(sent, _)| sent.saturating_duration_since(record.started));
         record.took(&response);
         match result {
             Ok(()) => {
@@ -296,7 +301,9 @@ async fn choose(
             _ => break,
         }
     }
+    let began = Instant::now();
     // Boxed: waiting is rare, and an idle connection should not carry the room for it.
     let choice = Box::pin(context.choose(route, &mut search.attempts)).await;
+    search.waited = Some(search.waited.unwrap_or_default() + began.elapsed());
     choice.map_err(Failure::NoChoice)
 }

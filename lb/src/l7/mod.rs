@@ -14,6 +14,7 @@ mod deadline;
 mod dispatch;
 mod exchange;
 mod failure;
+mod log_text;
 mod record;
 mod request;
 mod request_body;

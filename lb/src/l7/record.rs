@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::log_text::{LogMarks, LogText};
 use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
@@ -32,10 +33,12 @@ pub(super) struct Record<'a> {
     pub(super) branch: Option<&'a Branch>,
     /// Where it was forwarded to.
     pub(super) route: Option<&'a Route>,
-    /// Method, host and path.
+    /// What the client speaks.
+    pub(super) protocol: &'static str,
+    /// Texts of the request.
     pub(super) text: Vec<u8>,
-    /// Where method and host end in `text`.
-    pub(super) marks: (usize, usize),
+    /// Where each ends in `text`.
+    pub(super) marks: LogMarks,
     /// The target that answered, or was tried last.
     pub(super) target: Option<Arc<Target>>,
     /// Status the client got; 0 = none.
@@ -46,6 +49,10 @@ pub(super) struct Record<'a> {
     pub(super) bytes_in: u64,
     /// Bytes written to the client.
     pub(super) bytes_out: u64,
+    /// How long it waited for a target, or for a place on one.
+    pub(super) queued: Option<Duration>,
+    /// From its first byte to its being sent to the target.
+    pub(super) sent: Option<Duration>,
     /// How long connecting took; `None` on a kept connection.
     pub(super) connect: Option<Duration>,
     /// From the request being sent to the answer's first byte.
@@ -79,13 +86,16 @@ impl<'a> Record<'a> {
             started,
             branch: None,
             route: None,
+            protocol: "http/1.1",
             text: Vec::new(),
-            marks: (0, 0),
+            marks: LogMarks::default(),
             target: None,
             status: 0,
             target_status: None,
             bytes_in: 0,
             bytes_out: 0,
+            queued: None,
+            sent: None,
             connect: None,
             first_byte: None,
             retries: 0,
@@ -146,7 +156,7 @@ impl<'a> Record<'a> {
 
     fn log(&self, duration: Duration) {
         let time = SystemTime::now();
-        let text = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+        let text = |which| self.marks.text(&self.text, which);
         self.context.log().exchange(&ExchangeRecord {
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
@@ -155,9 +165,18 @@ impl<'a> Record<'a> {
             action: self.branch.map(|branch| branch.action.as_str()),
             client: self.client,
             target: self.target.as_ref().map(|target| &**target.name()),
-            method: text(0, self.marks.0),
-            host: text(self.marks.0, self.marks.1),
-            path: text(self.marks.1, self.text.len()),
+            protocol: self.protocol,
+            method: text(LogText::Method),
+            host: text(LogText::Host),
+            path: text(LogText::Target),
+            rewritten_host: text(LogText::RewrittenHost),
+            rewritten_path: text(LogText::RewrittenTarget),
+            location: text(LogText::Location),
+            user_agent: text(LogText::UserAgent),
+            trace_id: text(LogText::TraceId),
+            port: self.listener.bound.first().map_or(0, |bound| bound.port()),
+            queued: self.queued,
+            sent: self.sent,
             status: self.status,
             target_status: self.target_status,
             bytes_in: self.bytes_in,

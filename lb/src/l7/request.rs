@@ -12,6 +12,8 @@ use super::buffer::Buffers;
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
+use super::log_text::LogMarks;
+use crate::access_log::Detail;
 use crate::metrics::WorkerCounters;
 use crate::rules::{Action, Denial, Passing};
 use crate::snapshot::Listener;
@@ -53,8 +55,8 @@ pub(super) struct Request {
     pub(super) over_limit: bool,
     /// Where it belongs, if the forward it takes is sticky.
     pub(super) claim: Option<Claim>,
-    /// Where method and host end in [`Buffers::log_text`]; the path follows.
-    pub(super) log_marks: (usize, usize),
+    /// Where texts end in [`Buffers::log_text`].
+    pub(super) log_marks: LogMarks,
 }
 
 impl Request {
@@ -66,7 +68,7 @@ impl Request {
         limits: HeadLimits,
         forwarding: Forwarding<'_>,
         routing: Routing<'_>,
-        log: bool,
+        detail: Detail,
     ) -> Result<Option<Self>, Refusal> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let filled = buffers.from_client.filled();
@@ -112,17 +114,19 @@ impl Request {
                 }
                 _ => None,
             },
-            denied: passed.and_then(Result::err),
-            log_marks: (0, 0),
+            denied: passed
+                .as_ref()
+                .and_then(|passed| passed.as_ref().err().copied()),
+            log_marks: LogMarks::default(),
         };
-        if log {
-            let text = &mut buffers.log_text;
-            text.clear();
-            text.extend_from_slice(head.method.as_bytes());
-            request.log_marks.0 = text.len();
-            text.extend_from_slice(head.host.unwrap_or_default().as_bytes());
-            request.log_marks.1 = text.len();
-            text.extend_from_slice(head.target.as_bytes());
+        if detail != Detail::Off {
+            let location = match &branch.action {
+                Action::Redirect(_) => &buffers.to_target[..],
+                _ => &[],
+            };
+            let passed = passed.as_ref().and_then(|passed| passed.as_ref().ok());
+            request.log_marks =
+                LogMarks::write(&mut buffers.log_text, &head, passed, location, detail);
         }
         buffers.from_client.consume(request.head_length);
         Ok(Some(request))

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 pub(crate) use action::{Action, FixedResponse, Forward};
 pub(crate) use explain::explain_rules;
-pub(crate) use gate::{Denial, Gate, Limit, LimitCounts, Passing, Usage};
+pub(crate) use gate::{Denial, Gate, Limit, LimitCounts, Passed, Passing, Usage};
 pub(crate) use redirect::{MAX_LOCATION, Redirect};
 
 use crate::l7::http1::RequestHead;

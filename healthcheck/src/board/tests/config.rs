@@ -223,8 +223,10 @@ impl ConfigText {
                 span: None,
             },
             logs: Logs {
+                format: conf::LogFormat::Json,
+                sample: 1,
                 flow: None,
-                flow_format: conf::FlowFormat::Json,
+                flow_format: conf::LogFormat::Json,
                 access: AccessLog::Off,
                 health: AccessLog::Off,
             },

@@ -1,0 +1,75 @@
+//! Texts of a request that the access log shows: copied one after the other while the head is there.
+//!
+//! Cost: one copy each into a buffer that is used again; without a log nothing.
+
+use super::http1::RequestHead;
+use crate::access_log::Detail;
+use crate::rules::Passed;
+
+/// How many texts there are.
+const COUNT: usize = 8;
+
+/// A text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LogText {
+    Method,
+    Host,
+    Target,
+    RewrittenHost,
+    RewrittenTarget,
+    Location,
+    UserAgent,
+    TraceId,
+}
+
+/// Where each text ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LogMarks([u32; COUNT]);
+
+impl LogMarks {
+    /// Copies the texts of a request into `out`; the rarely wanted ones only for full detail.
+    pub(super) fn write(
+        out: &mut Vec<u8>,
+        head: &RequestHead<'_, '_>,
+        passed: Option<&Passed>,
+        location: &[u8],
+        detail: Detail,
+    ) -> Self {
+        out.clear();
+        let rewritten = passed.map(|passed| &passed.rewritten);
+        let host = rewritten.and_then(|rewritten| rewritten.host.as_deref());
+        let target = rewritten.and_then(|rewritten| rewritten.target.as_deref());
+        let field = |name: &str| match detail {
+            Detail::Full => {
+                let mut named = head.fields.iter();
+                let found = named.find(|field| field.name.eq_ignore_ascii_case(name));
+                found.map_or(&[][..], |field| field.value)
+            }
+            Detail::Off | Detail::Plain => &[],
+        };
+        let texts = [
+            head.method.as_bytes(),
+            head.host.unwrap_or_default().as_bytes(),
+            head.target.as_bytes(),
+            host.unwrap_or_default().as_bytes(),
+            target.unwrap_or_default().as_bytes(),
+            location,
+            field("user-agent"),
+            field("x-amzn-trace-id"),
+        ];
+        let mut marks = Self::default();
+        for (mark, text) in marks.0.iter_mut().zip(texts) {
+            out.extend_from_slice(text);
+            *mark = u32::try_from(out.len()).unwrap_or(u32::MAX);
+        }
+        marks
+    }
+
+    /// A text.
+    pub(super) fn text(self, texts: &[u8], which: LogText) -> &[u8] {
+        let place = which as usize;
+        let end = |place: usize| self.0.get(place).map_or(0, |end| *end as usize);
+        let start = place.checked_sub(1).map_or(0, end);
+        texts.get(start..end(place)).unwrap_or_default()
+    }
+}
