@@ -85,6 +85,38 @@ fn order_is_that_of_rfc_4034_section_6_1() {
 }
 
 #[test]
+fn order_is_that_of_labels_from_the_right_whatever_is_shared() {
+    let labels = ["", "a", "A", "b", "ab", "aB", r"\000", r"\255", "*"];
+    let mut names = vec![Name::root()];
+    for first in labels {
+        for second in labels {
+            for third in labels {
+                let parts = [first, second, third]
+                    .into_iter()
+                    .filter(|part| !part.is_empty());
+                let text: String = parts.map(|part| format!("{part}.")).collect();
+                names.push(if text.is_empty() {
+                    Name::root()
+                } else {
+                    name(&text)
+                });
+            }
+        }
+    }
+    let key = |name: &Name| {
+        let lower = name.labels().map(|label| label.to_ascii_lowercase());
+        let mut labels: Vec<Vec<u8>> = lower.collect();
+        labels.reverse();
+        labels
+    };
+    for one in &names {
+        for other in &names {
+            assert_eq!(one.cmp(other), key(one).cmp(&key(other)), "{one} {other}");
+        }
+    }
+}
+
+#[test]
 fn ancestors_are_found_at_label_boundaries_only() {
     let base = name("Example.test.");
     assert!(name("example.TEST.").is_subdomain_of(&base));
