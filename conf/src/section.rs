@@ -256,6 +256,8 @@ impl Section {
                 "idle-timeout",
                 "header-timeout",
                 "max-header-bytes",
+                "http2",
+                "client-keep-alive",
                 "udp-idle-timeout",
                 "udp-unreplied-timeout",
                 "udp-responses",

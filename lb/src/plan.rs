@@ -200,6 +200,8 @@ impl Compiler<'_> {
             idle_timeout: listener.idle_timeout,
             header_timeout: listener.header_timeout,
             max_header_bytes: listener.max_header_bytes,
+            http2: listener.http2,
+            client_keep_alive: listener.client_keep_alive,
             tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,
             connection_sources,

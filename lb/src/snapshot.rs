@@ -55,6 +55,10 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this many bytes are refused with 431.
     pub max_header_bytes: usize,
+    /// Clients may begin with HTTP/2's preface.
+    pub(crate) http2: bool,
+    /// A client connection that is as old as this takes no more requests.
+    pub(crate) client_keep_alive: Duration,
     /// How TLS is agreed on with its clients; `None` in clear text.
     pub(crate) tls: Option<Arc<Terminator>>,
     /// How long its UDP flows live and how many there may be.

@@ -169,7 +169,8 @@ fn curl_is_served_over_tls_and_logs_and_metrics_tell_of_it() {
     assert_eq!(first["tls_version"], "tlsv13");
     assert_eq!(first["tls_cipher"], TLS13[0]);
     assert_eq!(first["server_name"], "app.test");
-    assert_eq!(first["alpn"], "http/1.1");
+    assert_eq!(first["alpn"], "h2");
+    assert_eq!(first["protocol"], "h2");
     let reasons: Vec<_> = lines
         .iter()
         .filter(|line| line["termination"] == "tls-handshake")

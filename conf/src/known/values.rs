@@ -32,13 +32,6 @@ const fn later(
 pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
-        "alpn",
-        &["http2-only", "http2-optional", "http2-preferred"],
-        "clients that agree on HTTP/2 would be answered in HTTP/1.1",
-        "use `http1-only`, or a `tls` listener: its targets get the bytes as they are",
-    ),
-    later(
-        Listener,
         "protocol",
         &["tcp-quic"],
         "TCP connections and QUIC would not share the listener",

@@ -13,7 +13,7 @@ pub struct ListenerIdx(pub usize);
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListenerProtocol {
-    /// HTTP/1.1 and HTTP/1.0 in clear text.
+    /// HTTP/2, HTTP/1.1 and HTTP/1.0 in clear text.
     Http,
     /// The same over TLS, which ends here.
     Https,
@@ -133,6 +133,11 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// Request heads over this are refused with 431 (http only), in bytes.
     pub max_header_bytes: usize,
+    /// Clients may speak HTTP/2 (http and https only; ELB `routing.http2.enabled`).
+    pub http2: bool,
+    /// A client connection that is as old as this takes no more requests (http and https only; ELB
+    /// `client_keep_alive.seconds`).
+    pub client_keep_alive: Duration,
     /// How TLS is agreed on (https and tls only).
     pub tls: Option<ListenerTls>,
     /// What becomes of UDP flows (udp and tcp-udp only).

@@ -151,6 +151,11 @@ impl Alpn {
         }
     }
 
+    /// True when HTTP/2 may be agreed on.
+    pub fn offers_http2(self) -> bool {
+        self.protocols().iter().any(|protocol| *protocol == b"h2")
+    }
+
     /// The protocols as they stand in the handshake (RFC 7301), the server's favourite first.
     pub fn protocols(self) -> &'static [&'static [u8]] {
         match self {

@@ -27,6 +27,8 @@ pub(crate) struct Numbers {
     pub(crate) max_connections: Limit<u64>,
     /// `idle-timeout` of an `http` listener (ALB `idle_timeout.timeout_seconds`).
     pub(crate) http_idle_timeout: Limit<Duration>,
+    /// `client-keep-alive` (ALB `client_keep_alive.seconds`).
+    pub(crate) client_keep_alive: Limit<Duration>,
     /// `idle-timeout` of a `tcp` listener (NLB `tcp.idle_timeout.seconds`).
     pub(crate) tcp_idle_timeout: Limit<Duration>,
     /// `udp-idle-timeout` (NLB: 120 s, fixed).
@@ -237,6 +239,12 @@ const LOCAL: Numbers = Numbers {
     max_probes: limit(1024, 1, 65_536, "each running probe holds a socket"),
     max_connections: limit(0, 0, 10_000_000, "no process may hold so many sockets"),
     http_idle_timeout: limit(s(60), ms(100), WEEK, WAIT),
+    client_keep_alive: limit(
+        HOUR,
+        s(1),
+        WEEK,
+        "connections that live longer are never spread anew",
+    ),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),
     udp_idle_timeout: limit(s(120), ms(100), WEEK, FLOW),
     udp_unreplied_timeout: limit(s(10), ms(100), HOUR, FLOW),
@@ -337,6 +345,7 @@ const LOCAL: Numbers = Numbers {
 
 const AWS: Numbers = Numbers {
     http_idle_timeout: limit(s(60), s(1), s(4000), ELB),
+    client_keep_alive: limit(HOUR, s(60), WEEK, ELB),
     tcp_idle_timeout: limit(s(350), s(60), s(6000), ELB),
     udp_idle_timeout: limit(s(120), s(120), s(120), ELB),
     deregistration_delay: limit(s(300), s(0), HOUR, ELB),

@@ -154,6 +154,7 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         action: Some("forward"),
         client: "[::1]:5".parse().unwrap(),
         target: Some("127.0.0.1:3001"),
+        protocol: "http/1.1",
         method: b"GET",
         host: b"example.test",
         path,

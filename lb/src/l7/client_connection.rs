@@ -23,8 +23,10 @@ use super::deadline::Deadline;
 use super::dispatch::Relayed;
 use super::failure::Failure;
 use super::http1::{
-    ClientAddress, Forwarding, HeadLimits, ResponseEdit, Version, empty_lines, write_answer_with,
+    ClientAddress, Forwarding, HeadLimits, Refusal, ResponseEdit, Version, empty_lines,
+    write_answer_with,
 };
+use super::http2;
 use super::record::Record;
 use super::request::{Request, Routing};
 use super::request_body::RequestBody;
@@ -38,6 +40,9 @@ use crate::stream::{Accepted, Side, Stream};
 /// How long, and how much, is read and thrown away after a half-close.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
 
+/// The first line of HTTP/2's preface.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
 /// How long a connection keeps the room for an exchange after its last one. Longer than the pauses
 /// of a busy client, so that no request costs an allocation; short enough for the idle to be small.
 const WARM: Duration = Duration::from_millis(100);
@@ -49,11 +54,27 @@ pub(crate) fn serve(
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
+    let agreed = accepted.stream.session().and_then(|s| s.alpn.as_deref());
+    if agreed == Some(b"h2") {
+        return Box::pin(http2::serve(accepted, Vec::new(), listener, context));
+    }
     Box::pin(async move {
-        ClientConnection::new(accepted, listener, context)
-            .run()
-            .await;
+        let mut connection = ClientConnection::new(accepted, listener, context);
+        connection.run().await;
+        if let Some(ahead) = connection.preface.take() {
+            connection.into_http2(*ahead).await;
+        }
     })
+}
+
+/// Serves one stream of an HTTP/2 connection: a connection with one request.
+pub(super) async fn serve_stream(
+    accepted: Accepted,
+    listener: Arc<Listener>,
+    context: Rc<WorkerContext>,
+) {
+    let mut stream = ClientConnection::new(accepted, listener, context);
+    stream.run().await;
 }
 
 /// A client's connection.
@@ -74,6 +95,16 @@ pub(super) struct ClientConnection {
     pub(super) deadline: Deadline,
     /// When the last exchange ended.
     now: Instant,
+    /// When it is so old that it takes no more requests.
+    old: Instant,
+    /// No request has come yet, and what comes may be HTTP/2's preface.
+    may_be_http2: bool,
+    /// The preface came: what was read of it and after it.
+    #[expect(
+        clippy::box_collection,
+        reason = "rare, and every connection has the room for it"
+    )]
+    preface: Option<Box<Vec<u8>>>,
     /// Bytes read and not yet counted.
     pub(super) bytes_in: u64,
     /// The client has said that it will send no more.
@@ -106,6 +137,9 @@ impl ClientConnection {
         } = accepted;
         let now = Instant::now();
         Self {
+            old: now + http2::jittered(listener.client_keep_alive),
+            may_be_http2: listener.http2 && stream.as_tcp().is_some(),
+            preface: None,
             generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
             context,
             listener,
@@ -121,6 +155,17 @@ impl ClientConnection {
             finished: false,
             connect_retry: RetryReason::Local,
         }
+    }
+
+    /// Goes on in HTTP/2, of which `ahead` was read.
+    fn into_http2(self, ahead: Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>> {
+        let accepted = Accepted {
+            stream: self.side,
+            peer: self.peer,
+            local: self.local,
+            tlvs: self.tlvs,
+        };
+        Box::pin(http2::serve(accepted, ahead, self.listener, self.context))
     }
 
     /// As targets are told of it.
@@ -231,11 +276,26 @@ impl ClientConnection {
         let started = Instant::now();
         let client = (self.peer, self.side.session());
         let mut record = Record::new(&context, &listener, client, started);
+        if self.side.is_http2() {
+            record.protocol = "h2";
+        }
         let request = match self.read_head(buffers, started).await {
-            Ok(Some(request)) => request,
+            Ok(Some(mut request)) => {
+                request.persists &= started < self.old;
+                if request.version == Version::Http10 {
+                    record.protocol = "http/1.0";
+                }
+                request
+            }
             Ok(None) => {
                 record.termination = Some(Failure::ClientClosed.as_str());
                 record.bytes_in = std::mem::take(&mut self.bytes_in);
+                return After::Close;
+            }
+            Err(failure) if self.is_preface(failure, buffers) => {
+                let ahead = buffers.from_client.filled().to_vec();
+                self.preface = Some(Box::new(ahead));
+                record.forget();
                 return After::Close;
             }
             Err(failure) => {
@@ -250,9 +310,17 @@ impl ClientConnection {
         }
         let after = self.act(&listener, buffers, &request, &mut record).await;
         record.bytes_in += std::mem::take(&mut self.bytes_in);
+        self.may_be_http2 = false;
         self.now = Instant::now();
         buffers.log_text = record.end(self.now);
         after
+    }
+
+    /// True when what the codec refused is the start of an HTTP/2 connection (RFC 9113 section 3.4).
+    fn is_preface(&self, failure: Failure, buffers: &Buffers) -> bool {
+        self.may_be_http2
+            && failure == Failure::Request(Refusal::UnsupportedVersion)
+            && buffers.from_client.filled().starts_with(PREFACE)
     }
 
     /// After a response that was relayed to its end.
@@ -271,6 +339,7 @@ impl ClientConnection {
         if !relayed.close {
             return After::Keep;
         }
+        self.side.end();
         // Bytes that were not read would turn the close into a reset.
         match body.is_complete() && buffers.from_client.filled().is_empty() {
             true => After::Close,

@@ -5,6 +5,7 @@
 //! [`State`].
 
 pub mod http1;
+pub mod http2;
 
 mod action;
 mod buffer;
@@ -23,6 +24,7 @@ mod stickiness;
 mod upgrade;
 
 pub(crate) use client_connection::serve;
+pub(crate) use http2::ClientStream as Http2ClientStream;
 
 /// What one worker's HTTP connections share.
 #[derive(Debug, Default)]

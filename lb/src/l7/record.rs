@@ -129,6 +129,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Lets nothing be written: there was no exchange.
+    pub(super) fn forget(mut self) {
+        self.is_written = true;
+    }
+
     /// Ends the record at `now`, and hands the room for the log text back.
     pub(super) fn end(mut self, now: Instant) -> Vec<u8> {
         self.write(now);

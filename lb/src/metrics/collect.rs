@@ -2,6 +2,7 @@
 //! thread; reads only.
 
 mod flows;
+mod http2;
 mod keys;
 mod limits;
 mod sticky;
@@ -36,6 +37,7 @@ pub(crate) fn collect(
     families.extend(tls::handshakes(registry, snapshot));
     families.extend(limits::limits(snapshot));
     families.extend(keys::keys(keyrings));
+    families.extend(http2::http2(registry));
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families.push(sticky::sessions(registry));

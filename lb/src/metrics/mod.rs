@@ -8,6 +8,7 @@
 
 mod collect;
 mod histogram;
+mod http2;
 mod names;
 mod sticky;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use histogram::Histogram;
+pub(crate) use http2::{Http2Counters, Http2End};
 use sticky::StickyCounters;
 pub use sticky::StickyOutcome;
 
@@ -248,6 +250,8 @@ pub struct ListenerCounters {
     pub udp: UdpCounters,
     /// TLS.
     pub tls: TlsCounters,
+    /// HTTP/2.
+    pub(crate) http2: Http2Counters,
 }
 
 /// What one worker counts for one listener at which TLS ends.

@@ -20,6 +20,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use crate::l7::Http2ClientStream;
 use crate::proxy::Tlvs;
 use crate::tls::{Session, TargetTls, TlsStream};
 pub(crate) use side::Side;
@@ -45,6 +46,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// TLS that ends here. Boxed: most streams should not carry the room for it.
     Tls(Box<TlsStream>),
+    /// A stream of a client's HTTP/2 connection, in the form of HTTP/1.1.
+    Http2Client(Box<Http2ClientStream>),
 }
 
 impl Stream {
@@ -52,7 +55,19 @@ impl Stream {
     pub(crate) fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Http2Client(_) => None,
+        }
+    }
+
+    /// True for a stream of an HTTP/2 connection.
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2Client(_))
+    }
+
+    /// Ends what is written where only its writer knows the end. Elsewhere closing does.
+    pub(crate) fn end(&mut self) {
+        if let Self::Http2Client(stream) = self {
+            stream.finish();
         }
     }
 
@@ -66,6 +81,7 @@ impl Stream {
         match self {
             Self::Tcp(_) => None,
             Self::Tls(stream) => stream.session(),
+            Self::Http2Client(stream) => stream.session(),
         }
     }
 
@@ -73,7 +89,7 @@ impl Stream {
     pub(crate) fn is_over(&self, tls: Option<&Arc<TargetTls>>) -> bool {
         match (self, tls) {
             (Self::Tls(stream), Some(tls)) => stream.is_of(tls),
-            (Self::Tls(_), None) => false,
+            (Self::Tls(_), None) | (Self::Http2Client(_), _) => false,
             (_, tls) => tls.is_none(),
         }
     }
@@ -86,7 +102,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Tls(_) => {
+            Self::Tls(_) | Self::Http2Client(_) => {
                 let part = |place: usize| parts.get(place).map_or(&[][..], |part| part);
                 self.poll_write(cx, part(0), part(1))
             }
@@ -98,6 +114,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => tcp_info::segments(stream.as_fd()),
             Self::Tls(stream) => stream.segments(),
+            Self::Http2Client(_) => None,
         }
     }
 
@@ -107,6 +124,7 @@ impl Stream {
             // Fails only on sockets that are gone already.
             Self::Tcp(stream) => drop(stream.set_zero_linger()),
             Self::Tls(stream) => stream.reset(),
+            Self::Http2Client(stream) => stream.reset(),
         }
     }
 }
@@ -120,7 +138,7 @@ impl From<TcpStream> for Stream {
 impl Side for Stream {
     fn is_writing(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Tcp(_) | Self::Http2Client(_) => false,
             Self::Tls(stream) => stream.is_writing(),
         }
     }
@@ -129,6 +147,7 @@ impl Side for Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read(cx, room),
             Self::Tls(stream) => stream.poll_read(cx, room),
+            Self::Http2Client(stream) => stream.poll_read(cx, room),
         }
     }
 
@@ -136,6 +155,7 @@ impl Side for Stream {
         match self {
             Self::Tcp(stream) => stream.poll_readable(cx),
             Self::Tls(stream) => stream.poll_readable(cx),
+            Self::Http2Client(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -148,6 +168,7 @@ impl Side for Stream {
         match self {
             Self::Tcp(stream) => Side::poll_write(stream, cx, first, second),
             Self::Tls(stream) => stream.poll_write(cx, first, second),
+            Self::Http2Client(stream) => stream.poll_write(cx, first, second),
         }
     }
 
@@ -155,6 +176,7 @@ impl Side for Stream {
         match self {
             Self::Tcp(stream) => stream.poll_finish(cx),
             Self::Tls(stream) => stream.poll_finish(cx),
+            Self::Http2Client(stream) => stream.poll_finish(cx),
         }
     }
 }

@@ -3,12 +3,16 @@
 
 mod balancer;
 mod client;
+mod frames;
 mod target;
 
 mod bodies;
 mod closing;
 mod conformance;
 mod jwt;
+mod http2;
+mod http2_attacks;
+mod http2_refusals;
 mod keep_alive;
 mod limits;
 mod rates;

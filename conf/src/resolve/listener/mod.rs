@@ -4,6 +4,7 @@ mod action;
 mod condition;
 mod datagram;
 mod filter;
+mod http;
 mod jwt;
 mod limit;
 mod proxy;
@@ -19,11 +20,11 @@ use super::address;
 use super::defaults::Numbers;
 use super::process::whole_or;
 use super::{Names, Sources};
-use crate::scalar::Bytes;
 use crate::section::Section;
 use crate::tree::{Choice, Limit, Reader};
 use crate::{Gate, Listener, ListenerIdx, ListenerProtocol, Spanned, TargetGroup};
 use action::Scene;
+use http::HttpLimits;
 
 /// Resolves every listener.
 pub(super) fn resolve(
@@ -89,7 +90,7 @@ fn listener(
     };
     let hello_timeout = (protocol == Some(ListenerProtocol::TlsPassthrough))
         .then(|| reader.duration_or("tls-handshake-timeout", &numbers.handshake_timeout));
-    let tls = tls::read(&mut reader, protocol, numbers);
+    let tls = tls::read(&mut reader, protocol, http.http2, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
@@ -123,6 +124,8 @@ fn listener(
         idle_timeout,
         header_timeout: hello_timeout.unwrap_or(http.header_timeout),
         max_header_bytes: http.max_header_bytes,
+        http2: http.http2.value,
+        client_keep_alive: http.client_keep_alive,
         tls,
         udp,
     })
@@ -201,43 +204,6 @@ fn own_addresses(binds: &[Spanned<SocketAddr>]) -> Vec<IpAddr> {
         }
     }
     found
-}
-
-/// What only `http` listeners have.
-struct HttpLimits {
-    header_timeout: Duration,
-    max_header_bytes: usize,
-}
-
-impl HttpLimits {
-    fn read(
-        reader: &mut Reader<'_>,
-        protocol: Option<ListenerProtocol>,
-        numbers: &Numbers,
-    ) -> Self {
-        let other = protocol.filter(|protocol| !protocol.is_http());
-        if let Some(protocol) = other {
-            let why = format!("a {} listener reads no headers", protocol.as_str());
-            for key in ["header-timeout", "max-header-bytes"] {
-                reader.misplaced(key, &why, "remove it");
-            }
-        }
-        let mut limits = Self {
-            header_timeout: numbers.header_timeout.default,
-            max_header_bytes: bytes(numbers.max_header_bytes.default),
-        };
-        if other.is_none() {
-            limits.header_timeout = reader.duration_or("header-timeout", &numbers.header_timeout);
-            if let Some(size) = reader.size("max-header-bytes", &numbers.max_header_bytes) {
-                limits.max_header_bytes = bytes(size.value);
-            }
-        }
-        limits
-    }
-}
-
-fn bytes(size: Bytes) -> usize {
-    usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
 /// The range depends on the protocol; when that is unknown, only the form is worth a report.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::defaults::Numbers;
+use super::http::Http2;
 use crate::document::Table;
 use crate::section::Section;
 use crate::suggest;
@@ -37,6 +38,7 @@ const SHOWN_SUITES: usize = 3;
 pub(super) fn read(
     reader: &mut Reader<'_>,
     protocol: Option<ListenerProtocol>,
+    http2: Http2,
     numbers: &Numbers,
 ) -> Option<ListenerTls> {
     let Some(protocol) = protocol else {
@@ -68,7 +70,7 @@ pub(super) fn read(
     }
     let (certificates, local_ca) = certificates(reader);
     let policy = policy(reader);
-    let alpn = alpn(reader, protocol);
+    let alpn = alpn(reader, protocol, http2);
     let handshake_timeout = reader.duration_or("tls-handshake-timeout", &numbers.handshake_timeout);
     Some(ListenerTls {
         certificates,
@@ -254,22 +256,40 @@ fn bad_policy(reader: &Reader<'_>, named: Spanned<&str>) {
     reader.bad_value(named.span, message, help);
 }
 
-fn alpn(reader: &mut Reader<'_>, protocol: ListenerProtocol) -> Alpn {
-    let all = [
+fn alpn(reader: &mut Reader<'_>, protocol: ListenerProtocol, http2: Http2) -> Alpn {
+    let words = [
         Alpn::None,
         Alpn::Http1Only,
         Alpn::Http2Only,
         Alpn::Http2Optional,
         Alpn::Http2Preferred,
     ];
-    let words = all.map(|alpn| (alpn.as_str(), alpn));
-    // Requests are read as HTTP/1 only.
-    let (words, default) = match protocol.is_http() {
-        true => (words.get(..2).unwrap_or(&words), Alpn::Http1Only),
-        false => (&words[..], Alpn::None),
+    let words = words.map(|alpn| (alpn.as_str(), alpn));
+    let default = match (protocol.is_http(), http2.value) {
+        (false, _) => Alpn::None,
+        (true, true) => Alpn::Http2Preferred,
+        (true, false) => Alpn::Http1Only,
     };
-    match reader.choice("alpn", words) {
+    let span = reader.key_span("alpn");
+    let alpn = match reader.choice("alpn", &words) {
         Choice::Is(alpn) => alpn.value,
         _ => default,
+    };
+    if let (Some(span), false, true) = (span, http2.value, alpn.offers_http2())
+        && protocol.is_http()
+    {
+        let word = alpn.as_str();
+        let message = format!(
+            "`alpn` of {} is `{word}`, but `http2` is false",
+            reader.title()
+        );
+        let mut problem = Diagnostic::error("http2-twice", span, message)
+            .consequence("clients would agree on HTTP/2 and not be answered in it")
+            .help("remove one of them");
+        if let Some(span) = http2.span {
+            problem = problem.related(span, "`http2` is false here");
+        }
+        reader.scope().report(problem);
     }
+    alpn
 }

@@ -288,6 +288,8 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         header_timeout: Duration::from_secs(60),
         filter: Vec::new(),
         max_header_bytes: 65536,
+        http2: true,
+        client_keep_alive: Duration::from_secs(3600),
         tls: None,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),

@@ -88,6 +88,11 @@ impl ChunkedDecoder {
         self.state == State::Done
     }
 
+    /// True when the next byte is data.
+    pub fn is_in_data(&self) -> bool {
+        self.state == State::Data
+    }
+
     /// How many of `bytes`, from their start, belong to the body.
     pub fn accept(&mut self, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let mut taken = 0;
