@@ -232,7 +232,7 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
         response_timeout: config.response_timeout,
         tls: config.tls.as_ref().map(|check| {
             let before = before.and_then(|group| group.settings.tls.as_ref());
-            TargetTls::new(check, config.protocol.is_http(), before)
+            TargetTls::new(check, config.protocol, before)
         }),
         queue_timeout: config.queue_timeout,
         preserve_client_ip: config.preserve_client_ip,

@@ -65,6 +65,8 @@ pub struct Choice {
     pub response_timeout: Duration,
     /// How TLS is agreed on with it; `None` in clear text.
     pub(crate) tls: Option<Arc<TargetTls>>,
+    /// What its targets speak.
+    pub(crate) protocol: conf::GroupProtocol,
     /// What the connection begins with.
     pub(crate) proxy_out: conf::ProxyOut,
     /// The connection comes from the client's address.
@@ -254,6 +256,7 @@ impl WorkerContext {
                     connect_timeout: group.settings.connect_timeout,
                     response_timeout: group.settings.response_timeout,
                     tls: group.settings.tls.clone(),
+                    protocol: group.settings.protocol,
                     proxy_out: group.settings.proxy_out,
                     preserve_client_ip: group.settings.preserve_client_ip,
                 }),

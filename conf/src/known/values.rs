@@ -47,13 +47,6 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         TargetGroup,
         "protocol",
-        &["h2", "h2c", "grpc"],
-        "targets that expect HTTP/2 would be spoken to in HTTP/1.1",
-        "use a `tcp` listener and a `tcp` group: HTTP/2 goes through untouched",
-    ),
-    later(
-        TargetGroup,
-        "protocol",
         &["tcp-quic"],
         "TCP connections and QUIC would not share the group",
         "use a `quic` group and a `tcp` one",

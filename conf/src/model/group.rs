@@ -20,6 +20,14 @@ pub enum GroupProtocol {
     Http,
     /// The same over TLS; for `http` and `https` listeners.
     Https,
+    /// HTTP/2 over TLS; for `http` and `https` listeners.
+    H2,
+    /// HTTP/2 in clear text, by prior knowledge; for `http` and `https` listeners.
+    H2c,
+    /// gRPC in clear text; for `http` and `https` listeners.
+    Grpc,
+    /// gRPC over TLS; for `http` and `https` listeners.
+    Grpcs,
     /// Any byte stream; for `tcp` and `tls` listeners.
     Tcp,
     /// Any byte stream over TLS; for `tcp` and `tls` listeners.
@@ -38,6 +46,10 @@ impl GroupProtocol {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::H2 => "h2",
+            Self::H2c => "h2c",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
             Self::Tls => "tls",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
@@ -48,12 +60,22 @@ impl GroupProtocol {
 
     /// True when its targets take requests: an answer can be due.
     pub fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https)
+        matches!(self, Self::Http | Self::Https) || self.is_http2()
+    }
+
+    /// True when its targets are spoken to in HTTP/2.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Self::H2 | Self::H2c | Self::Grpc | Self::Grpcs)
+    }
+
+    /// True when its targets take gRPC calls.
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::Grpcs)
     }
 
     /// True when its targets speak TLS.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Https | Self::Tls)
+        matches!(self, Self::Https | Self::Tls | Self::H2 | Self::Grpcs)
     }
 
     /// True when its targets receive UDP datagrams.

@@ -138,6 +138,8 @@ fn tls(
             let word = protocol.as_str();
             let help = match protocol {
                 GroupProtocol::Http => "use protocol `https`, or remove the key",
+                GroupProtocol::H2c => "use protocol `h2`, or remove the key",
+                GroupProtocol::Grpc => "use protocol `grpcs`, or remove the key",
                 GroupProtocol::Tcp => "use protocol `tls`, or remove the key",
                 _ => "remove it",
             };
@@ -208,6 +210,10 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
     let words = [
         ("http", GroupProtocol::Http),
         ("https", GroupProtocol::Https),
+        ("h2", GroupProtocol::H2),
+        ("h2c", GroupProtocol::H2c),
+        ("grpc", GroupProtocol::Grpc),
+        ("grpcs", GroupProtocol::Grpcs),
         ("tls", GroupProtocol::Tls),
         ("tcp", GroupProtocol::Tcp),
         ("udp", GroupProtocol::Udp),

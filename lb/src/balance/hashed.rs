@@ -36,8 +36,8 @@ impl Key {
     /// client opens many connections, the address.
     pub(super) fn of(algorithm: Algorithm, protocol: GroupProtocol) -> Option<Self> {
         match (algorithm, protocol) {
-            (Algorithm::SourceIpHash, _)
-            | (Algorithm::Maglev, GroupProtocol::Http | GroupProtocol::Https) => Some(Self::Source),
+            (Algorithm::SourceIpHash, _) => Some(Self::Source),
+            (Algorithm::Maglev, protocol) if protocol.is_http() => Some(Self::Source),
             (Algorithm::ConnectionIdHash, _) => Some(Self::Connection),
             (Algorithm::FlowHash | Algorithm::Maglev, _) => Some(Self::Flow),
             _ => None,

@@ -440,7 +440,10 @@ impl ClientConnection {
         out.clear();
         let edit = ResponseEdit { client, close };
         let fields = |out: &mut Vec<u8>| failure.write_fields(out);
-        write_answer_with(out, status, fields, &text, edit, to_head);
+        match self.side.is_grpc() {
+            true => http2::write_grpc_answer(out, status, &text),
+            false => write_answer_with(out, status, fields, &text, edit, to_head),
+        }
         self.send(buffers, close, record).await
     }
 

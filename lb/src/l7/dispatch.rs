@@ -18,6 +18,7 @@ use super::buffer::Buffers;
 use super::client_connection::ClientConnection;
 use super::exchange::{ClientHalf, Exchange, Patience};
 use super::failure::Failure;
+use super::http2;
 use super::record::Record;
 use super::request::Request;
 use super::request_body::RequestBody;
@@ -106,6 +107,9 @@ impl ClientConnection {
                 None => choose(&self.context, route, &mut search).await?,
             };
             record.queued = search.waited;
+            if let Some(failure) = self.mismatch(&choice, buffers) {
+                return Err(failure.into());
+            }
             record.target = Some(choice.target.clone());
             let ended = self
                 .attempt(
@@ -201,7 +205,8 @@ impl ClientConnection {
         record.took(&response);
         match result {
             Ok(()) => {
-                let outcome = TrafficOutcome::of_status(response.status.unwrap_or_default());
+                let status = http2::status_of(&target, response.status.unwrap_or_default());
+                let outcome = TrafficOutcome::of_status(status);
                 context.observe(&choice.target, outcome);
                 let close = response.close || self.finished || !body.is_complete();
                 body.finish(&mut buffers.from_client);
@@ -250,6 +255,10 @@ impl ClientConnection {
         fresh: bool,
         now: Instant,
     ) -> Result<(Stream, Option<Duration>), Failure> {
+        if choice.protocol.is_http2() {
+            // Boxed: an idle connection should not carry the room for it.
+            return Box::pin(self.reach_http2(choice, fresh, now)).await;
+        }
         let kept = match choice.is_personal() {
             _ if fresh => None,
             true => self.own.take(&choice.target, now),

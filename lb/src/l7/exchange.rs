@@ -134,7 +134,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
     /// What the dispatcher must know to decide about another attempt.
     pub(super) fn attempt(&self) -> Attempt {
         Attempt {
-            wrote: self.wrote || self.target.is_writing(),
+            wrote: (self.wrote || self.target.is_writing()) && !self.target.is_untouched(),
             answered: self.response.began,
             idempotent: self.client.request.idempotent,
             replayable: self.client.body.is_replayable(),

@@ -48,6 +48,8 @@ pub(super) enum Failure {
     HeaderTimeout,
     /// No byte of the body came for the idle timeout.
     BodyTimeout,
+    /// The group's targets speak another version of HTTP than the client.
+    VersionMismatch,
     /// The redirect's Location is longer than 8 KiB.
     LongLocation,
     /// Its rule does not let it pass.
@@ -83,6 +85,7 @@ impl Failure {
             Self::ClientClosed | Self::ClientStalled => None,
             Self::Request(refusal) => Some(refusal.status()),
             Self::HeaderTimeout | Self::BodyTimeout => Some(408),
+            Self::VersionMismatch => Some(464),
             Self::LongLocation => Some(507),
             Self::Denied(denial) => Some(denial.status()),
         }
@@ -105,6 +108,7 @@ impl Failure {
             Self::Request(refusal) => refusal.as_str(),
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTimeout => "body-timeout",
+            Self::VersionMismatch => "protocol-version-mismatch",
             Self::LongLocation => "redirect-too-long",
             Self::Denied(denial) => denial.as_str(),
         }
@@ -129,6 +133,9 @@ impl Failure {
             Self::Request(refusal) => refusal.sentence(),
             Self::HeaderTimeout => "The request head was not complete in time.",
             Self::BodyTimeout => "The request body was not complete in time.",
+            Self::VersionMismatch => {
+                "The targets speak another version of HTTP than the client, or another method is due."
+            }
             Self::LongLocation => "The address to redirect to is longer than 8 KiB.",
             Self::Denied(denial) => denial.sentence(),
         }

@@ -24,12 +24,13 @@ mod stickiness;
 mod upgrade;
 
 pub(crate) use client_connection::serve;
-pub(crate) use http2::ClientStream as Http2ClientStream;
+pub(crate) use http2::{ClientStream as Http2ClientStream, TargetStream as Http2TargetStream};
 
 /// What one worker's HTTP connections share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     buffers: buffer::BufferStack,
     connections: connection_cache::ConnectionCache,
+    http2: http2::Pool,
     held: request_body::HeldBytes,
 }

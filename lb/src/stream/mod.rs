@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
-use crate::l7::Http2ClientStream;
+use crate::l7::{Http2ClientStream, Http2TargetStream};
 use crate::proxy::Tlvs;
 use crate::tls::{Session, TargetTls, TlsStream};
 pub(crate) use side::Side;
@@ -48,6 +48,8 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream>),
     /// A stream of a client's HTTP/2 connection, in the form of HTTP/1.1.
     Http2Client(Box<Http2ClientStream>),
+    /// A stream of an HTTP/2 connection to a target, in the form of HTTP/1.1.
+    Http2Target(Box<Http2TargetStream>),
 }
 
 impl Stream {
@@ -55,13 +57,18 @@ impl Stream {
     pub(crate) fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
-            Self::Tls(_) | Self::Http2Client(_) => None,
+            Self::Tls(_) | Self::Http2Client(_) | Self::Http2Target(_) => None,
         }
     }
 
-    /// True for a stream of an HTTP/2 connection.
+    /// True for a stream of a client's HTTP/2 connection.
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self, Self::Http2Client(_))
+    }
+
+    /// True when a client's request is a gRPC call.
+    pub(crate) fn is_grpc(&self) -> bool {
+        matches!(self, Self::Http2Client(stream) if stream.is_grpc())
     }
 
     /// Ends what is written where only its writer knows the end. Elsewhere closing does.
@@ -79,7 +86,7 @@ impl Stream {
     /// What was agreed on in its handshake; `None` in clear text.
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Http2Target(_) => None,
             Self::Tls(stream) => stream.session(),
             Self::Http2Client(stream) => stream.session(),
         }
@@ -89,7 +96,7 @@ impl Stream {
     pub(crate) fn is_over(&self, tls: Option<&Arc<TargetTls>>) -> bool {
         match (self, tls) {
             (Self::Tls(stream), Some(tls)) => stream.is_of(tls),
-            (Self::Tls(_), None) | (Self::Http2Client(_), _) => false,
+            (Self::Tls(_), None) | (Self::Http2Client(_) | Self::Http2Target(_), _) => false,
             (_, tls) => tls.is_none(),
         }
     }
@@ -102,7 +109,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Tls(_) | Self::Http2Client(_) => {
+            Self::Tls(_) | Self::Http2Client(_) | Self::Http2Target(_) => {
                 let part = |place: usize| parts.get(place).map_or(&[][..], |part| part);
                 self.poll_write(cx, part(0), part(1))
             }
@@ -114,7 +121,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => tcp_info::segments(stream.as_fd()),
             Self::Tls(stream) => stream.segments(),
-            Self::Http2Client(_) => None,
+            Self::Http2Client(_) | Self::Http2Target(_) => None,
         }
     }
 
@@ -125,6 +132,7 @@ impl Stream {
             Self::Tcp(stream) => drop(stream.set_zero_linger()),
             Self::Tls(stream) => stream.reset(),
             Self::Http2Client(stream) => stream.reset(),
+            Self::Http2Target(stream) => stream.reset(),
         }
     }
 }
@@ -138,9 +146,13 @@ impl From<TcpStream> for Stream {
 impl Side for Stream {
     fn is_writing(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Http2Client(_) => false,
+            Self::Tcp(_) | Self::Http2Client(_) | Self::Http2Target(_) => false,
             Self::Tls(stream) => stream.is_writing(),
         }
+    }
+
+    fn is_untouched(&self) -> bool {
+        matches!(self, Self::Http2Target(stream) if stream.is_untouched())
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -148,6 +160,7 @@ impl Side for Stream {
             Self::Tcp(stream) => stream.poll_read(cx, room),
             Self::Tls(stream) => stream.poll_read(cx, room),
             Self::Http2Client(stream) => stream.poll_read(cx, room),
+            Self::Http2Target(stream) => stream.poll_read(cx, room),
         }
     }
 
@@ -156,6 +169,7 @@ impl Side for Stream {
             Self::Tcp(stream) => stream.poll_readable(cx),
             Self::Tls(stream) => stream.poll_readable(cx),
             Self::Http2Client(stream) => stream.poll_readable(cx),
+            Self::Http2Target(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -169,6 +183,7 @@ impl Side for Stream {
             Self::Tcp(stream) => Side::poll_write(stream, cx, first, second),
             Self::Tls(stream) => stream.poll_write(cx, first, second),
             Self::Http2Client(stream) => stream.poll_write(cx, first, second),
+            Self::Http2Target(stream) => stream.poll_write(cx, first, second),
         }
     }
 
@@ -177,6 +192,7 @@ impl Side for Stream {
             Self::Tcp(stream) => stream.poll_finish(cx),
             Self::Tls(stream) => stream.poll_finish(cx),
             Self::Http2Client(stream) => stream.poll_finish(cx),
+            Self::Http2Target(stream) => stream.poll_finish(cx),
         }
     }
 }

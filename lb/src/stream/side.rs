@@ -37,6 +37,11 @@ pub(crate) trait Side {
         false
     }
 
+    /// True when what was written came to nothing, and the other end says so or cannot have seen it.
+    fn is_untouched(&self) -> bool {
+        false
+    }
+
     /// Tells the other end that no more will be written.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

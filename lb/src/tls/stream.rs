@@ -142,6 +142,11 @@ impl TlsStream {
         self.session.as_ref()
     }
 
+    /// True when the handshake agreed on the application protocol `name` (RFC 7301).
+    pub(super) fn agreed_on(&self, name: &[u8]) -> bool {
+        self.connection.alpn_protocol() == Some(name)
+    }
+
     /// TCP segments received and sent, if the kernel tells.
     pub(crate) fn segments(&self) -> Option<(u64, u64)> {
         self.socket.segments()

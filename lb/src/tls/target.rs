@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use conf::TlsCheck;
+use conf::{GroupProtocol, TlsCheck};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::net::TcpStream;
@@ -28,13 +28,16 @@ pub struct TargetTls {
     name: Option<ServerName<'static>>,
     /// Requests and answers go over it: an end without close_notify may be a cut.
     is_http: bool,
+    /// They go over HTTP/2, which is to be agreed on.
+    is_http2: bool,
     /// When a failure was last told, in seconds since 1970.
     told: AtomicU64,
 }
 
 impl PartialEq for TargetTls {
     fn eq(&self, other: &Self) -> bool {
-        self.check == other.check && self.is_http == other.is_http
+        let kinds = (self.is_http, self.is_http2) == (other.is_http, other.is_http2);
+        self.check == other.check && kinds
     }
 }
 
@@ -42,14 +45,23 @@ impl Eq for TargetTls {}
 
 impl TargetTls {
     /// What `check` says; `before` when that is the same.
-    pub(crate) fn new(check: &TlsCheck, is_http: bool, before: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(crate) fn new(
+        check: &TlsCheck,
+        protocol: GroupProtocol,
+        before: Option<&Arc<Self>>,
+    ) -> Arc<Self> {
+        let (is_http, is_http2) = (protocol.is_http(), protocol.is_http2());
         if let Some(before) = before
             && before.check == *check
-            && before.is_http == is_http
+            && (before.is_http, before.is_http2) == (is_http, is_http2)
         {
             return before.clone();
         }
-        let alpn: &[u8] = if is_http { b"http/1.1" } else { b"" };
+        let alpn: &[u8] = match (is_http, is_http2) {
+            (_, true) => b"h2",
+            (true, false) => b"http/1.1",
+            (false, false) => b"",
+        };
         let sent = check.sni != conf::Sni::NotSent;
         // Names have been looked at when the configuration was read.
         let name = check.server_name.clone();
@@ -58,6 +70,7 @@ impl TargetTls {
             name: name.and_then(|name| ServerName::try_from(name).ok()),
             check: check.clone(),
             is_http,
+            is_http2,
             told: AtomicU64::new(0),
         })
     }
@@ -78,6 +91,9 @@ impl TargetTls {
         let handshake = std::future::poll_fn(|cx| stream.poll_handshake(cx, b""));
         let done = tokio::time::timeout(timeout, handshake).await;
         let error = match done {
+            Ok(Ok(())) if self.is_http2 && !stream.agreed_on(b"h2") => {
+                io::Error::other("the target does not agree on HTTP/2 (ALPN h2)")
+            }
             Ok(Ok(())) => return Ok(stream),
             Ok(Err(error)) => error,
             Err(_elapsed) => io::ErrorKind::TimedOut.into(),

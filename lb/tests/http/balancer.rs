@@ -29,6 +29,8 @@ pub struct Balancer {
 pub struct Options {
     pub listener: &'static str,
     pub group: &'static str,
+    /// What targets speak; `http` unless given.
+    pub protocol: Option<&'static str>,
     pub access_log: Option<std::path::PathBuf>,
 }
 
@@ -46,8 +48,9 @@ fn config(bind: &str, targets: &[SocketAddr], options: &Options) -> Arc<conf::Co
     let text = format!(
         "[logs]\naccess = \"{access}\"\n\
          [[listener]]\nname = \"web\"\nprotocol = \"http\"\nbind = \"{bind}\"\nforward = \"app\"\n{}\n\
-         [[target-group]]\nname = \"app\"\nprotocol = \"http\"\ntargets = [{}]\n{}\n",
+         [[target-group]]\nname = \"app\"\nprotocol = \"{}\"\ntargets = [{}]\n{}\n",
         options.listener,
+        options.protocol.unwrap_or("http"),
         targets.join(", "),
         options.group,
     );

@@ -12,7 +12,7 @@ use crate::balancer::{Balancer, Options};
 use crate::target::Target;
 
 /// Runs `test` with a connection to `balancer`.
-fn with_client<F: Future<Output = ()>>(
+pub fn with_client<F: Future<Output = ()>>(
     balancer: &Balancer,
     test: impl FnOnce(SendRequest<Bytes>) -> F,
 ) {
@@ -32,19 +32,22 @@ fn with_client<F: Future<Output = ()>>(
     });
 }
 
-fn get(path: &str) -> Request<()> {
+pub fn get(path: &str) -> Request<()> {
     let uri = format!("http://a.example{path}");
     Request::get(uri).body(()).unwrap()
 }
 
-async fn fetch(client: &mut SendRequest<Bytes>, request: Request<()>) -> (Response<()>, String) {
+pub async fn fetch(
+    client: &mut SendRequest<Bytes>,
+    request: Request<()>,
+) -> (Response<()>, String) {
     let (response, _) = client.send_request(request, true).unwrap();
     let (head, body) = response.await.unwrap().into_parts();
     let (text, _) = read(body).await.unwrap();
     (Response::from_parts(head, ()), text)
 }
 
-async fn read(mut body: RecvStream) -> Result<(String, Option<HeaderMap>), h2::Error> {
+pub async fn read(mut body: RecvStream) -> Result<(String, Option<HeaderMap>), h2::Error> {
     let mut text = Vec::new();
     while let Some(data) = body.data().await {
         let data = data?;

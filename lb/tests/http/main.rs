@@ -13,6 +13,7 @@ mod jwt;
 mod http2;
 mod http2_attacks;
 mod http2_refusals;
+mod http2_targets;
 mod keep_alive;
 mod limits;
 mod rates;

@@ -16,6 +16,7 @@ fn options(listener: &'static str, other: std::net::SocketAddr) -> Options {
         listener,
         group: group.leak(),
         access_log: None,
+        protocol: None,
     }
 }
 

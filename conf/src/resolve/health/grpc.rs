@@ -47,6 +47,17 @@ pub(super) fn read(reader: &mut Reader<'_>, owner: &Owner) -> GrpcCheck {
     }
 }
 
+/// The check of a group whose file gives none: ELB's.
+pub(super) fn unwritten() -> GrpcCheck {
+    GrpcCheck {
+        matcher: Codes::grpc(UNIMPLEMENTED).default(),
+        tls: None,
+        path: ELB.to_owned(),
+        service: None,
+        host: None,
+    }
+}
+
 fn service(reader: &mut Reader<'_>, path: &str) -> Option<String> {
     if path != HEALTH {
         let help = format!("leave `path` out: it is {HEALTH} then");

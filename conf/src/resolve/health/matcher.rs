@@ -5,7 +5,7 @@
 use super::Owner;
 use crate::document::Kind;
 use crate::tree::Reader;
-use crate::{GroupProtocol, Matcher, Profile};
+use crate::{Matcher, Profile};
 
 /// What a matcher may hold, and what it holds when the file does not say.
 pub(super) struct Codes {
@@ -23,7 +23,7 @@ impl Codes {
     pub(super) fn http(owner: &Owner) -> Self {
         let (default, low, high) = match (owner.profile, owner.protocol) {
             (Profile::Local, _) => ((200, 299), 100, 599),
-            (Profile::Aws, GroupProtocol::Http | GroupProtocol::Https) => ((200, 200), 200, 499),
+            (Profile::Aws, protocol) if protocol.is_http() => ((200, 200), 200, 499),
             (Profile::Aws, _) => ((200, 399), 200, 599),
         };
         Self {

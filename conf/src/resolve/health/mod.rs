@@ -172,6 +172,11 @@ fn unwritten(owner: &Owner, numbers: &Numbers) -> TargetHealthCheck {
     TargetHealthCheck {
         kind: match protocol {
             Protocol::Http => TargetHealthCheckKind::Http(http::unwritten(owner)),
+            Protocol::H2c => TargetHealthCheckKind::Http(crate::HttpCheck {
+                version: crate::HttpVersion::Http2,
+                ..http::unwritten(owner)
+            }),
+            Protocol::Grpc => TargetHealthCheckKind::Grpc(grpc::unwritten()),
             Protocol::Udp => TargetHealthCheckKind::Udp(payload::silence()),
             _ => TargetHealthCheckKind::Tcp(TcpCheck::default()),
         },
@@ -195,6 +200,9 @@ fn default_protocol(owner: &Owner) -> Protocol {
     match (owner.profile, owner.protocol) {
         (Profile::Aws, GroupProtocol::Http) => Protocol::Http,
         (Profile::Aws, GroupProtocol::Https) => Protocol::Https,
+        (Profile::Aws, GroupProtocol::H2) => Protocol::H2,
+        (Profile::Aws, GroupProtocol::H2c) => Protocol::H2c,
+        (Profile::Aws, GroupProtocol::Grpc) => Protocol::Grpc,
         (Profile::Local, GroupProtocol::Udp | GroupProtocol::Quic) => Protocol::Udp,
         _ => Protocol::Tcp,
     }

@@ -8,7 +8,7 @@ use super::{Owner, Protocol};
 use crate::resolve::defaults::Numbers;
 use crate::scalar::Shown;
 use crate::tree::Reader;
-use crate::{Diagnostic, GroupProtocol, Profile, Spanned};
+use crate::{Diagnostic, Profile, Spanned};
 
 /// The three durations.
 pub(super) struct Timing {
@@ -105,10 +105,11 @@ pub(super) fn default_timeout(
     let default = match (protocol, owner.protocol) {
         (Protocol::Tcp | Protocol::Tls | Protocol::Udp, _) => numbers.timeout_tcp,
         (Protocol::Grpc | Protocol::Agent | Protocol::Exec, _) => numbers.timeout.default,
-        (
-            Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c,
-            GroupProtocol::Http | GroupProtocol::Https,
-        ) => numbers.timeout.default,
+        (Protocol::Http | Protocol::Https | Protocol::H2 | Protocol::H2c, protocol)
+            if protocol.is_http() =>
+        {
+            numbers.timeout.default
+        }
         (Protocol::Https | Protocol::H2, _) => numbers.timeout_tcp,
         (Protocol::Http | Protocol::H2c, _) => numbers.timeout_http_of_tcp,
     };

@@ -222,19 +222,16 @@ fn check_protocols(
     group: &TargetGroup,
     span: Span,
 ) {
-    let matches = matches!(
-        (protocol, group.protocol),
-        (
-            ListenerProtocol::Http | ListenerProtocol::Https,
-            GroupProtocol::Http | GroupProtocol::Https
-        ) | (
-            ListenerProtocol::Tcp | ListenerProtocol::Tls,
-            GroupProtocol::Tcp | GroupProtocol::Tls
-        ) | (ListenerProtocol::TlsPassthrough, GroupProtocol::Tcp)
-            | (ListenerProtocol::Udp, GroupProtocol::Udp)
-            | (ListenerProtocol::TcpUdp, GroupProtocol::TcpUdp)
-            | (ListenerProtocol::Quic, GroupProtocol::Quic)
-    );
+    let matches = match protocol {
+        ListenerProtocol::Http | ListenerProtocol::Https => group.protocol.is_http(),
+        ListenerProtocol::Tcp | ListenerProtocol::Tls => {
+            matches!(group.protocol, GroupProtocol::Tcp | GroupProtocol::Tls)
+        }
+        ListenerProtocol::TlsPassthrough => group.protocol == GroupProtocol::Tcp,
+        ListenerProtocol::Udp => group.protocol == GroupProtocol::Udp,
+        ListenerProtocol::TcpUdp => group.protocol == GroupProtocol::TcpUdp,
+        ListenerProtocol::Quic => group.protocol == GroupProtocol::Quic,
+    };
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());
         let help = match protocol {

@@ -13,6 +13,8 @@ use bytes::{Buf, Bytes};
 use h2::RecvStream;
 use http::HeaderMap;
 
+use super::grpc;
+
 /// A chunk's size line and the line end after it, at most; the room below which none is begun.
 const OVERHEAD: usize = 24;
 
@@ -36,6 +38,8 @@ pub(super) struct BodyIn {
     text: Vec<u8>,
     at: usize,
     ended: bool,
+    /// What the trailers said.
+    grpc_status: Option<u16>,
 }
 
 impl BodyIn {
@@ -47,12 +51,18 @@ impl BodyIn {
             data: Bytes::new(),
             text: Vec::new(),
             at: 0,
+            grpc_status: None,
         }
     }
 
     /// Everything has come and been taken.
     pub(super) fn is_done(&self) -> bool {
         self.ended && self.at == self.text.len()
+    }
+
+    /// The gRPC status in its trailers.
+    pub(super) fn grpc_status(&self) -> Option<u16> {
+        self.grpc_status
     }
 
     /// Reads into `room`; 0 is the end.
@@ -150,6 +160,7 @@ impl BodyIn {
             Some(data) => self.data = data?,
             None if self.coding == Coding::Chunked => {
                 let trailers = std::task::ready!(self.recv.poll_trailers(cx))?;
+                self.grpc_status = trailers.as_ref().and_then(grpc::status);
                 write_end(&mut self.text, trailers.as_ref());
                 self.ended = true;
             }

@@ -19,6 +19,7 @@ use http::{Method, Request};
 
 use super::body_in::BodyIn;
 use super::body_out::{BodyOut, is_end};
+use super::grpc;
 use super::request_head::write_request;
 use super::response_head::response;
 use super::wire::Wire;
@@ -48,6 +49,7 @@ pub(crate) struct ClientStream {
     body: BodyIn,
     respond: SendResponse<Bytes>,
     to_head: bool,
+    is_grpc: bool,
     out: Out,
 }
 
@@ -78,6 +80,7 @@ impl ClientStream {
             body: BodyIn::new(recv, coding),
             respond,
             to_head: parts.method == Method::HEAD,
+            is_grpc: grpc::is_call(parts.headers.get(http::header::CONTENT_TYPE)),
             out: Out::Head(Vec::new()),
         }
     }
@@ -85,6 +88,11 @@ impl ClientStream {
     /// What was agreed on in its connection's handshake.
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         self.shared.session.as_ref()
+    }
+
+    /// True when the request is a gRPC call.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.is_grpc
     }
 
     /// Ends a response whose end only its writer knows.
