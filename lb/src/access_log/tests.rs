@@ -165,7 +165,6 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         queued: None,
         sent: Some(Duration::from_micros(1500)),
         port: 8080,
-        protocol: "http/1.1",
         rewritten_host: b"",
         rewritten_path: b"",
         location: b"",
