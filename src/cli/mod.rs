@@ -284,6 +284,7 @@ mod tests {
                 "weight",
                 "register",
                 "deregister",
+                "why",
                 "dns",
                 "test",
                 "import",
