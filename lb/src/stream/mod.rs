@@ -66,6 +66,11 @@ impl Stream {
         matches!(self, Self::Http2Client(_))
     }
 
+    /// True when a client's HTTP/2 stream asks for a tunnel.
+    pub(crate) fn tunnels(&self) -> bool {
+        matches!(self, Self::Http2Client(stream) if stream.tunnels())
+    }
+
     /// True when a client's request is a gRPC call.
     pub(crate) fn is_grpc(&self) -> bool {
         matches!(self, Self::Http2Client(stream) if stream.is_grpc())

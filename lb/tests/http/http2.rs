@@ -271,3 +271,53 @@ fn an_old_http1_connection_ends_with_its_next_answer() {
     client.read_to_end();
     assert!(answers > 1);
 }
+
+#[test]
+fn websockets_pass_as_extended_connects() {
+    let target = Target::scripted(|mut connection| {
+        let head = connection.head().unwrap();
+        assert!(head.starts_with("GET /chat HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
+        assert!(head.contains("\r\nConnection: Upgrade\r\n"), "{head}");
+        assert!(head.contains("\r\nsec-websocket-key: "), "{head}");
+        connection.send(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: p\r\n\r\nfirst",
+        );
+        let ahead = connection.read_until("ping").unwrap();
+        connection.send(format!("{ahead}-pong"));
+        // The client's end comes through, and ours after it.
+        assert!(connection.read_until("more").is_none());
+    });
+    let balancer = Balancer::start(&[target.address], &Options::default());
+    with_client(&balancer, async |mut client| {
+        // The settings that allow it come first.
+        while !client.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let request = Request::connect("http://a.example/chat")
+            .extension(h2::ext::Protocol::from_static("websocket"));
+        let request = request
+            .header("sec-websocket-version", "13")
+            .body(())
+            .unwrap();
+        let (response, mut send) = client.send_request(request, false).unwrap();
+        send.send_data("ping".into(), false).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), 200);
+        let fields = response.headers();
+        assert_eq!(fields["sec-websocket-protocol"], "p");
+        assert!(!fields.contains_key("sec-websocket-accept") && !fields.contains_key("upgrade"));
+        let mut body = response.into_body();
+        let mut text = Vec::new();
+        while text != b"firstping-pong" {
+            text.extend(body.data().await.unwrap().unwrap());
+        }
+        send.send_data(Bytes::new(), true).unwrap();
+        assert!(
+            body.data()
+                .await
+                .is_none_or(|data| data.unwrap().is_empty())
+        );
+    });
+}

@@ -25,6 +25,8 @@ pub(super) enum Coding {
     Counted,
     /// Chunked.
     Chunked,
+    /// The bytes alone: a tunnel.
+    Raw,
 }
 
 /// A body on its way in.

@@ -15,9 +15,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode, header};
 
-use super::body_in::BodyIn;
+use super::body_in::{BodyIn, Coding};
 use super::body_out::{BodyOut, is_end};
 use super::grpc;
 use super::request_head::write_request;
@@ -50,6 +50,8 @@ pub(crate) struct ClientStream {
     respond: SendResponse<Bytes>,
     to_head: bool,
     is_grpc: bool,
+    /// It asks for a tunnel: a WebSocket.
+    tunnels: bool,
     out: Out,
 }
 
@@ -77,10 +79,11 @@ impl ClientStream {
             shared,
             head,
             taken: 0,
+            tunnels: coding == Coding::Raw,
             body: BodyIn::new(recv, coding),
             respond,
             to_head: parts.method == Method::HEAD,
-            is_grpc: grpc::is_call(parts.headers.get(http::header::CONTENT_TYPE)),
+            is_grpc: grpc::is_call(parts.headers.get(header::CONTENT_TYPE)),
             out: Out::Head(Vec::new()),
         }
     }
@@ -93,6 +96,11 @@ impl ClientStream {
     /// True when the request is a gRPC call.
     pub(crate) fn is_grpc(&self) -> bool {
         self.is_grpc
+    }
+
+    /// True when the request asks for a tunnel.
+    pub(crate) fn tunnels(&self) -> bool {
+        self.tunnels
     }
 
     /// Ends a response whose end only its writer knows.
@@ -166,14 +174,20 @@ impl ClientStream {
             return Ok(bytes.len());
         };
         let length = head.bytes.len();
-        let answer = response(&head)?;
+        let mut answer = response(&head)?;
         if head.is_interim() {
             // Refused only by a stream that is over, which reading finds out.
             let _ = self.respond.send_informational(answer);
             return Ok(length - before);
         }
         let rest = all.get(length..).unwrap_or_default();
-        let (body, ended) = (head.body, is_end(head.body, rest));
+        let (mut body, mut ended) = (head.body, is_end(head.body, rest));
+        if self.tunnels && head.status == 101 {
+            // RFC 8441 section 5.
+            *answer.status_mut() = StatusCode::OK;
+            answer.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+            (body, ended) = (BodyLength::UntilClose, false);
+        }
         let send = self.respond.send_response(answer, ended);
         self.out = Out::Body(BodyOut::new(send.map_err(io::Error::other)?, body, ended));
         if ended {
@@ -204,7 +218,7 @@ impl Side for ClientStream {
         if count == 0 && matches!(self.out, Out::Done) {
             return Poll::Ready(Ok(0));
         }
-        if self.body.is_done() {
+        if self.body.is_done() && !self.tunnels {
             if count > 0 {
                 return Poll::Ready(Ok(count));
             }
@@ -215,7 +229,7 @@ impl Side for ClientStream {
             Poll::Ready(Ok(more)) if count + more > 0 => Poll::Ready(Ok(count + more)),
             _ if count > 0 => Poll::Ready(Ok(count)),
             // The request is over, which its last bytes have told.
-            Poll::Ready(Ok(_)) => Poll::Pending,
+            Poll::Ready(Ok(_)) if !self.tunnels => Poll::Pending,
             other => other,
         }
     }

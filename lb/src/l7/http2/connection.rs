@@ -94,6 +94,7 @@ async fn handshake(wire: &Wire, listener: &Listener, patience: Duration) -> Opti
     let head = u32::try_from(listener.max_header_bytes).unwrap_or(u32::MAX);
     let mut builder = server::Builder::new();
     builder
+        .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
         .initial_window_size(WINDOW.0)
         .initial_connection_window_size(WINDOW.1)

@@ -26,11 +26,12 @@ pub(in crate::l7) fn status_of(target: &Stream, status: u16) -> u16 {
 
 impl ClientConnection {
     /// Why the request cannot go to the chosen group, by what both speak (ELB's 464): HTTP/1.1 to
-    /// HTTP/2 or gRPC, calls to HTTP/1.1, and to gRPC anything but POST.
+    /// HTTP/2 or gRPC, calls to HTTP/1.1, to gRPC anything but POST, and tunnels to HTTP/2.
     pub(in crate::l7) fn mismatch(&self, choice: &Choice, buffers: &Buffers) -> Option<Failure> {
         let fits = match (self.side.is_http2(), choice.protocol.is_http2()) {
             (false, is_http2) => !is_http2,
             (true, false) => !self.side.is_grpc(),
+            (true, true) if self.side.tunnels() => false,
             (true, true) => !choice.protocol.is_grpc() || buffers.to_target.starts_with(b"POST "),
         };
         (!fits).then_some(Failure::VersionMismatch)

@@ -5,6 +5,8 @@
 //! HTTP/1.1 head cannot say without doubt is written so that the codec refuses it by name: a request
 //! is never mended. Cost: one pass over the fields.
 
+use data_encoding::BASE64;
+use h2::ext::Protocol;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
@@ -17,7 +19,13 @@ const BAD_VALUE: u8 = 0;
 
 /// Appends the head; says how the body is to follow. `ended`: there is none.
 pub(super) fn write_request(out: &mut Vec<u8>, parts: &Parts, ended: bool) -> Coding {
-    out.extend_from_slice(parts.method.as_str().as_bytes());
+    let tunnels = is_websocket(parts) && !ended;
+    let method = if tunnels {
+        "GET"
+    } else {
+        parts.method.as_str()
+    };
+    out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(target(parts).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
@@ -27,10 +35,17 @@ pub(super) fn write_request(out: &mut Vec<u8>, parts: &Parts, ended: bool) -> Co
             header::HOST | header::COOKIE => {}
             // Of the upgrade to HTTP/2 that nobody may ask for in HTTP/2.
             _ if name == "http2-settings" => {}
+            // Of the handshake in HTTP/1.1, which is ours then.
+            header::SEC_WEBSOCKET_KEY if tunnels => {}
             _ => write_field(out, name.as_str().as_bytes(), value.as_bytes()),
         }
     }
     write_cookies(out, &parts.headers);
+    if tunnels {
+        write_upgrade(out);
+        out.extend_from_slice(b"\r\n");
+        return Coding::Raw;
+    }
     let coding = match ended || parts.headers.contains_key(header::CONTENT_LENGTH) {
         true => Coding::Counted,
         false => Coding::Chunked,
@@ -42,10 +57,24 @@ pub(super) fn write_request(out: &mut Vec<u8>, parts: &Parts, ended: bool) -> Co
     coding
 }
 
+/// True for a WebSocket over HTTP/2: an extended CONNECT (RFC 8441 section 4).
+fn is_websocket(parts: &Parts) -> bool {
+    let protocol = parts.extensions.get::<Protocol>();
+    parts.method == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket")
+}
+
+/// What asks for the same in HTTP/1.1 (RFC 6455 section 4.1). The key is for caches that do not know
+/// WebSockets; what the target answers to it nobody waits for.
+fn write_upgrade(out: &mut Vec<u8>) {
+    let key = BASE64.encode(&rand::random::<[u8; 16]>());
+    write_field(out, b"sec-websocket-key", key.as_bytes());
+    out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+}
+
 /// The request target: `:path`, which in HTTP/1.1 could be read as an absolute target (RFC 9113
 /// section 8.3.1).
 fn target(parts: &Parts) -> &str {
-    if parts.method == Method::CONNECT {
+    if parts.method == Method::CONNECT && !is_websocket(parts) {
         let authority = parts.uri.authority();
         return authority.map_or(BAD_TARGET, |authority| authority.as_str());
     }

@@ -152,7 +152,7 @@ impl TargetStream {
                 (b"connection", b"close"),
                 (b"transfer-encoding", b"chunked"),
             ],
-            Coding::Counted => &[(b"connection", b"close")],
+            _ => &[(b"connection", b"close")],
         };
         write_head(&mut self.head, &response, own);
         self.incoming = Incoming::Body(BodyIn::new(recv, coding));
