@@ -9,6 +9,7 @@ mod cookie;
 mod dns_query;
 mod forward;
 mod http;
+mod http2;
 mod jwt;
 mod mmdb;
 mod probe;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Body> {
         http::request(),
         http::response(),
         http::chunked(),
+        http2::body(),
         cookie::body(),
         jwt::token(),
         jwt::jwks(),

@@ -25,4 +25,5 @@ pub(super) use grpc::write_answer as write_grpc_answer;
 pub use meter::{Excess as Http2Excess, Meter as Http2Meter};
 pub(crate) use pool::Pool;
 pub(super) use reach::status_of;
+pub use request_head::request_text;
 pub(crate) use target_stream::TargetStream;

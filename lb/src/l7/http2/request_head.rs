@@ -17,6 +17,13 @@ const BAD_TARGET: &str = "#";
 /// Written before a value that is malformed: the codec takes no NUL.
 const BAD_VALUE: u8 = 0;
 
+/// The head of HTTP/1.1 that a request over HTTP/2 is judged by, as text. `ended`: there is no body.
+pub fn request_text(parts: &Parts, ended: bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_request(&mut text, parts, ended);
+    text
+}
+
 /// Appends the head; says how the body is to follow. `ended`: there is none.
 pub(super) fn write_request(out: &mut Vec<u8>, parts: &Parts, ended: bool) -> Coding {
     let tunnels = is_websocket(parts) && !ended;
