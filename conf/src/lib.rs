@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod certificate;
+mod client_trust;
 mod cross;
 mod diagnostic;
 mod document;
@@ -26,6 +27,7 @@ mod tls_policy;
 mod tree;
 
 pub use certificate::{CertificateFault, read_certificate};
+pub use client_trust::{ClientTrustFault, read_client_trust};
 pub use diagnostic::{Diagnostic, Severity};
 pub use jwks::{Jwk, JwkKey, MAX_JWKS, parse_jwks, read_jwks};
 pub use load::{load, load_text};

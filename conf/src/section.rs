@@ -15,6 +15,7 @@ pub(crate) enum Section {
     Listener,
     Filter,
     Certificate,
+    MutualAuthentication,
     Rule,
     RuleHeader,
     RuleQuery,
@@ -69,6 +70,7 @@ impl Section {
         Self::Listener,
         Self::Filter,
         Self::Certificate,
+        Self::MutualAuthentication,
         Self::Rule,
         Self::RuleHeader,
         Self::RuleQuery,
@@ -127,6 +129,7 @@ impl Section {
             Self::Filter => &[Self::Listener],
             Self::Target | Self::TargetHealthCheck | Self::PassiveHealth => &[Self::TargetGroup],
             Self::Certificate => &[Self::Listener],
+            Self::MutualAuthentication => &[Self::Listener],
             _ => &[],
         };
         near.iter()
@@ -146,6 +149,7 @@ impl Section {
             Self::Listener => "[[listener]]",
             Self::Filter => "[[listener.filter]]",
             Self::Certificate => "an entry of `certificates`",
+            Self::MutualAuthentication => "`mutual-authentication`",
             Self::Forward => "`forward`",
             Self::ForwardGroup => "`forward.target-groups`",
             Self::Rule => "[[listener.rule]]",
@@ -266,6 +270,7 @@ impl Section {
                 "tls-policy",
                 "alpn",
                 "tls-handshake-timeout",
+                "mutual-authentication",
             ],
             Self::Filter => &[
                 "number",
@@ -276,6 +281,13 @@ impl Section {
                 "source-ports",
             ],
             Self::Certificate => &["cert", "key"],
+            Self::MutualAuthentication => &[
+                "mode",
+                "trust-store",
+                "crl",
+                "advertise-ca-names",
+                "ignore-expiry",
+            ],
             Self::Rule => &[
                 "priority",
                 "host",

@@ -48,7 +48,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Runtime, "max-in-flight", &[Number(0)], "requests would not be limited", REMOVE),
     // [logs]
     // [[listener]]
-    later(Listener, "mutual-authentication", &[Word("off")], "clients would not be asked for certificates", REMOVE),
     later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),

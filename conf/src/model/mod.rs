@@ -77,7 +77,10 @@ pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 pub(crate) use source::is_domain;
 pub use source::{NamedTarget, Resolver, TargetName, TargetSources};
 pub use sticky::{CookieName, CookieStickiness, GroupStickiness};
-pub use tls::{Alpn, Certificate, CertificateFacts, FileStamp, KeyKind, ListenerTls, TlsPolicy};
+pub use tls::{
+    Alpn, Certificate, CertificateFacts, ClientCertificates, ClientTrust, ClientVerification,
+    FileStamp, KeyKind, ListenerTls, TlsPolicy,
+};
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
 
 /// Everything one configuration says.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::Span;
 
@@ -23,6 +24,50 @@ pub struct ListenerTls {
     pub alpn: Alpn,
     /// A handshake must be done so long after the connection was accepted.
     pub handshake_timeout: Duration,
+    /// Whether clients show certificates too.
+    pub clients: ClientCertificates,
+}
+
+/// What is done with certificates of clients (ELB's mutual authentication).
+#[derive(Debug, Clone, Default)]
+pub enum ClientCertificates {
+    /// They are not asked for.
+    #[default]
+    Off,
+    /// They are asked for, and what is shown is passed on without being verified.
+    Passthrough,
+    /// Who shows none that can be verified is refused.
+    Verify(ClientVerification),
+}
+
+/// How certificates of clients are verified.
+#[derive(Debug, Clone)]
+pub struct ClientVerification {
+    /// Who signs them.
+    pub trust: Arc<ClientTrust>,
+    /// Clients are told the authorities' names, by which they choose what to show.
+    pub advertise_ca_names: bool,
+    /// One that has expired is taken all the same.
+    pub ignore_expiry: bool,
+}
+
+/// Authorities that sign certificates of clients, and what they revoked, read from files.
+#[derive(Debug)]
+pub struct ClientTrust {
+    /// The file of the authorities.
+    pub store: PathBuf,
+    /// Files of lists of revoked certificates.
+    pub lists: Vec<PathBuf>,
+    /// Where `store` is named.
+    pub span: Span,
+    /// The authorities.
+    pub authorities: Arc<RootCertStore>,
+    /// Their certificates.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// What they revoked; each is well formed.
+    pub revoked: Vec<CertificateRevocationListDer<'static>>,
+    /// The files' stamps, the store's first, taken before they were read.
+    pub stamps: Vec<FileStamp>,
 }
 
 /// A certificate with its key, read from two PEM files that belong together.

@@ -7,6 +7,7 @@ mod filter;
 mod http;
 mod jwt;
 mod limit;
+mod mutual;
 mod proxy;
 mod redirect;
 mod rewrite;

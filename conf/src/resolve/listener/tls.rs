@@ -1,4 +1,4 @@
-//! `certificates`, `tls-policy`, `alpn`, `tls-handshake-timeout`: TLS that ends at a listener.
+//! `certificates`, `tls-policy`, `alpn` and what else belongs to TLS that ends at a listener.
 //!
 //! Reads the files that are named, so that a certificate nobody could be served with is an error of
 //! the configuration and not a listener that fails each handshake.
@@ -21,11 +21,12 @@ use crate::{
 /// The word for certificates that the local CA signs.
 const LOCAL_CA: &str = "local-ca";
 
-const KEYS: [&str; 4] = [
+const KEYS: [&str; 5] = [
     "certificates",
     "tls-policy",
     "alpn",
     "tls-handshake-timeout",
+    "mutual-authentication",
 ];
 
 /// Certificates of one listener (ELB: 25 beside the default one; files of ours are free).
@@ -71,6 +72,7 @@ pub(super) fn read(
     let (certificates, local_ca) = certificates(reader);
     let policy = policy(reader);
     let alpn = alpn(reader, protocol, http2);
+    let clients = super::mutual::read(reader, protocol);
     let handshake_timeout = reader.duration_or("tls-handshake-timeout", &numbers.handshake_timeout);
     Some(ListenerTls {
         certificates,
@@ -79,6 +81,7 @@ pub(super) fn read(
         policy,
         alpn,
         handshake_timeout,
+        clients,
     })
 }
 
