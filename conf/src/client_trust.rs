@@ -94,7 +94,12 @@ fn authorities(path: &Path) -> Result<Authorities, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in &certificates {
         let added = roots.add(certificate.clone());
-        added.map_err(|error| (format!("has a certificate that is no authority: {error}"), help))?;
+        added.map_err(|error| {
+            (
+                format!("has a certificate that is no authority: {error}"),
+                help,
+            )
+        })?;
     }
     Ok(Authorities {
         roots: roots.into(),

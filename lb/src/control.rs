@@ -93,7 +93,7 @@ impl Control {
                     // The process's: the same at each.
                     tls.keys.refresh(tls::now());
                 }
-                tls.shelf.refresh(&listener.name, &refreshes);
+                tls.refresh(&refreshes);
             }
         }
     }

@@ -166,6 +166,29 @@ pub struct ListenerStatus {
     pub open_connections: usize,
     /// Changed files of its TLS that were refused, each with the reason.
     pub refused_certificates: Vec<Arc<str>>,
+    /// The certificates that are shown, the default one first.
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A served certificate for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateStatus {
+    /// Its file, or `local-ca`.
+    pub file: String,
+    /// Names it is for.
+    pub names: Vec<String>,
+    /// Last second of its validity, in seconds since 1970.
+    pub not_after: i64,
+}
+
+impl CertificateStatus {
+    fn of(certificate: &Arc<conf::Certificate>) -> Self {
+        Self {
+            file: certificate.cert.display().to_string(),
+            names: certificate.facts.names.clone(),
+            not_after: certificate.facts.not_after,
+        }
+    }
 }
 
 /// A target's live numbers for people.
@@ -259,6 +282,10 @@ impl Lb {
                 .tls
                 .as_ref()
                 .map_or_else(Vec::new, |tls| tls.refused()),
+            certificates: listener.tls.as_ref().map_or_else(Vec::new, |tls| {
+                let certificates = tls.shelf.certificates();
+                certificates.iter().map(CertificateStatus::of).collect()
+            }),
         };
         snapshot.listeners().iter().map(status).collect()
     }

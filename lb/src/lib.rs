@@ -44,7 +44,7 @@ pub use explain::{
     ConditionReport, GroupReport, RequestExplanation, RequestQuestion, RuleReport, TargetReport,
     WeightReport,
 };
-pub use handle::{Lb, ListenerStatus, Prepared, TargetStatus};
+pub use handle::{CertificateStatus, Lb, ListenerStatus, Prepared, TargetStatus};
 pub use round_trips::{RoundTrip, RoundTrips};
 pub use snapshot::{
     Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot, Tally,
@@ -54,8 +54,8 @@ pub use start::{Settings, StartError, start};
 pub use sticky::{cookie_set, cookie_value};
 pub use target::{End, Fate, Padded, Target, WorkKind};
 pub use tls::{
-    ClientHello, ClientHelloFault, ClientHelloProgress, HandshakeReason, LocalCa, LocalCaError,
-    TargetTls,
+    ClientHello, ClientHelloFault, ClientHelloProgress, ClientIdentity, HandshakeReason, LocalCa,
+    LocalCaError, TargetTls,
 };
 pub use work::Work;
 pub use worker::Worker;

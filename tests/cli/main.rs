@@ -11,6 +11,7 @@ mod dns;
 mod guard;
 mod harness;
 mod health_log;
+mod mutual;
 mod operate;
 mod reload;
 mod rules;

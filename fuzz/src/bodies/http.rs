@@ -58,6 +58,7 @@ fn run_request(input: &[u8]) -> u64 {
         client: &client,
         scheme: "http",
         local,
+        identity: b"",
     };
     write_request(&mut forwarded, &head, forwarding);
     let mut slots = [MaybeUninit::uninit(); MAX_FIELDS];

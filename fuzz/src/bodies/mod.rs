@@ -3,6 +3,7 @@
 //! A body panics on a violation and otherwise returns its outcome: a number that differs when the
 //! input took another way through the parser, as far as that can be seen from outside.
 
+mod client_certificate;
 mod client_hello;
 mod config;
 mod cookie;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Body> {
         jwt::jwks(),
         quic::body(),
         client_hello::body(),
+        client_certificate::body(),
         proxy::body(),
         table::body(),
         target_list::body(),

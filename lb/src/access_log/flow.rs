@@ -141,6 +141,8 @@ pub struct TlsRecord<'a> {
     pub client_alpn: &'a [u8],
     /// An earlier session went on.
     pub resumed: bool,
+    /// The client's certificate: serial number and subject.
+    pub client: Option<(&'a str, &'a str)>,
     /// Why the handshake failed: the word, and the sentence.
     pub failure: Option<(&'a str, &'a str)>,
 }
@@ -248,6 +250,10 @@ impl TlsRecord<'_> {
         }
         if self.resumed {
             line.word("tls_session", "resumed");
+        }
+        if let Some((serial, subject)) = self.client {
+            line.text("tls_client_serial", serial.as_bytes());
+            line.text("tls_client_subject", subject.as_bytes());
         }
         if let Some((reason, error)) = self.failure {
             line.word("tls_reason", reason);

@@ -357,13 +357,17 @@ impl ClientConnection {
             bytes: self.listener.max_header_bytes,
         };
         let detail = self.context.log().detail();
+        let session = self.side.session().cloned();
         let forwarding = Forwarding {
             client: &self.address,
-            scheme: match self.side.session() {
+            scheme: match session {
                 Some(_) => "https",
                 None => "http",
             },
             local: self.local,
+            identity: session
+                .as_ref()
+                .map_or(b"", |session| session.identity_fields()),
         };
         let routing = Routing {
             listener: &self.listener,

@@ -147,6 +147,7 @@ fn requests_are_rewritten_as_the_table_says() {
         client: &client,
         scheme: "http",
         local: "127.0.0.1:8080".parse().unwrap(),
+        identity: b"",
     };
     let (mut compiled, mut asked, mut checked) = (None, String::new(), 0);
     for line in table.lines().filter(|line| !line.is_empty()) {

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::io;
 
-use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+use super::clients::TooLarge;
 
 /// The word in metrics and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +32,29 @@ pub enum HandshakeReason {
     CertificateRefused,
     /// The client ended the handshake for another reason.
     Refused,
-    /// The client's certificate was not accepted, or it showed none.
-    ClientCertificate,
+    /// The client showed no certificate and must.
+    ClientCertificateMissing,
+    /// No authority of the trust store signed the client's certificate.
+    ClientCertificateUntrusted,
+    /// The client's certificate has expired.
+    ClientCertificateExpired,
+    /// The client's certificate is not valid yet.
+    ClientCertificateNotYetValid,
+    /// The client's certificate, or one it leads by, is on a list of revoked ones.
+    ClientCertificateRevoked,
+    /// The client's certificate is not for clients.
+    ClientCertificatePurpose,
+    /// The client's certificates are longer than is passed on.
+    ClientCertificateTooLarge,
+    /// The client's certificate is not well formed, or its signature is wrong.
+    ClientCertificateInvalid,
     /// The connection broke.
     Broken,
 }
 
 impl HandshakeReason {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::Closed,
         Self::Timeout,
         Self::NotTls,
@@ -48,7 +64,14 @@ impl HandshakeReason {
         Self::NoSharedProtocol,
         Self::CertificateRefused,
         Self::Refused,
-        Self::ClientCertificate,
+        Self::ClientCertificateMissing,
+        Self::ClientCertificateUntrusted,
+        Self::ClientCertificateExpired,
+        Self::ClientCertificateNotYetValid,
+        Self::ClientCertificateRevoked,
+        Self::ClientCertificatePurpose,
+        Self::ClientCertificateTooLarge,
+        Self::ClientCertificateInvalid,
         Self::Broken,
     ];
 
@@ -64,7 +87,14 @@ impl HandshakeReason {
             Self::NoSharedProtocol => "no-shared-alpn",
             Self::CertificateRefused => "certificate-refused",
             Self::Refused => "client-alert",
-            Self::ClientCertificate => "client-certificate",
+            Self::ClientCertificateMissing => "client-certificate-missing",
+            Self::ClientCertificateUntrusted => "client-certificate-untrusted",
+            Self::ClientCertificateExpired => "client-certificate-expired",
+            Self::ClientCertificateNotYetValid => "client-certificate-not-yet-valid",
+            Self::ClientCertificateRevoked => "client-certificate-revoked",
+            Self::ClientCertificatePurpose => "client-certificate-purpose",
+            Self::ClientCertificateTooLarge => "client-certificate-too-large",
+            Self::ClientCertificateInvalid => "client-certificate-invalid",
             Self::Broken => "broken",
         }
     }
@@ -138,10 +168,9 @@ fn of_tls(error: &Error) -> HandshakeReason {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => HandshakeReason::NotTls,
         Error::PeerIncompatible(fault) => incompatible(fault),
         Error::NoApplicationProtocol => HandshakeReason::NoSharedProtocol,
-        Error::NoCertificatesPresented | Error::InvalidCertificate(_) => {
-            HandshakeReason::ClientCertificate
-        }
-        Error::InvalidCertRevocationList(_) => HandshakeReason::ClientCertificate,
+        Error::NoCertificatesPresented => HandshakeReason::ClientCertificateMissing,
+        Error::InvalidCertificate(fault) => of_certificate(fault),
+        Error::InvalidCertRevocationList(_) => HandshakeReason::ClientCertificateInvalid,
         Error::AlertReceived(alert) => refused(*alert),
         Error::InvalidMessage(_)
         | Error::PeerMisbehaved(_)
@@ -150,6 +179,25 @@ fn of_tls(error: &Error) -> HandshakeReason {
         | Error::DecryptError
         | Error::PeerSentOversizedRecord => HandshakeReason::Malformed,
         _ => HandshakeReason::Broken,
+    }
+}
+
+fn of_certificate(fault: &CertificateError) -> HandshakeReason {
+    use CertificateError as Fault;
+    match fault {
+        Fault::Expired | Fault::ExpiredContext { .. } => HandshakeReason::ClientCertificateExpired,
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            HandshakeReason::ClientCertificateNotYetValid
+        }
+        Fault::Revoked => HandshakeReason::ClientCertificateRevoked,
+        Fault::UnknownIssuer => HandshakeReason::ClientCertificateUntrusted,
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            HandshakeReason::ClientCertificatePurpose
+        }
+        Fault::Other(other) if other.0.is::<TooLarge>() => {
+            HandshakeReason::ClientCertificateTooLarge
+        }
+        _ => HandshakeReason::ClientCertificateInvalid,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod certificates;
 mod client_hello;
+mod clients;
 mod failure;
 mod local_ca;
 mod passthrough;
@@ -21,6 +22,7 @@ mod terminator;
 mod tickets;
 
 pub use client_hello::{ClientHello, Fault as ClientHelloFault, Progress as ClientHelloProgress};
+pub use clients::ClientIdentity;
 pub(crate) use failure::HandshakeFailure;
 pub use failure::HandshakeReason;
 pub use local_ca::{LocalCa, LocalCaError};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
+use super::ClientIdentity;
 use super::client_hello::ClientHello;
 use crate::access_log::TlsRecord;
 
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) offered: Box<[u8]>,
     /// An earlier session went on: no certificate was shown.
     pub(crate) resumed: bool,
+    /// Who the client is by its certificate, where it is asked for one.
+    pub(crate) identity: Option<Box<ClientIdentity>>,
 }
 
 impl Session {
@@ -44,12 +47,20 @@ impl Session {
             alpn: None,
             offered: hello.alpn.join(&b',').into(),
             resumed: false,
+            identity: None,
         }
     }
 
     /// The application protocols that rules go by: agreed on, else offered; by commas.
     pub(crate) fn protocols(&self) -> &[u8] {
         self.alpn.as_deref().unwrap_or(&self.offered)
+    }
+
+    /// Header fields that tell targets who the client is; empty when it is not known.
+    pub(crate) fn identity_fields(&self) -> &[u8] {
+        self.identity
+            .as_ref()
+            .map_or(b"", |identity| identity.fields())
     }
 
     /// As logs have it.
@@ -67,6 +78,10 @@ impl Session {
             alpn: self.alpn.as_deref().unwrap_or_default(),
             client_alpn: &self.offered,
             resumed: self.resumed,
+            client: self
+                .identity
+                .as_ref()
+                .map(|identity| (&*identity.serial, &*identity.subject)),
             ..TlsRecord::default()
         }
     }
@@ -86,6 +101,7 @@ impl Session {
             server_name: connection.server_name().map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            identity: None,
         }
     }
 }

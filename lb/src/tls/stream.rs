@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::time::Instant;
 
-use super::{Scratch, Session, TargetTls};
+use super::{ClientIdentity, Scratch, Session, TargetTls};
 use crate::stream::{Side, Stream};
 
 /// Bytes taken by one write: four full records.
@@ -145,6 +145,15 @@ impl TlsStream {
     /// True when the handshake agreed on the application protocol `name` (RFC 7301).
     pub(super) fn agreed_on(&self, name: &[u8]) -> bool {
         self.connection.alpn_protocol() == Some(name)
+    }
+
+    /// Takes down who the client is by its certificate, if it showed one; `verified` says that it was
+    /// looked at. Before anybody shares the session.
+    pub(super) fn identify(&mut self, verified: bool) -> Option<&ClientIdentity> {
+        let chain = self.connection.peer_certificates()?;
+        let session = Rc::get_mut(self.session.as_mut()?)?;
+        session.identity = ClientIdentity::new(chain, verified).map(Box::new);
+        session.identity.as_deref()
     }
 
     /// TCP segments received and sent, if the kernel tells.

@@ -7,15 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use conf::{Config, Diagnostic, ListenerTls};
+use arc_swap::ArcSwap;
+use conf::{ClientCertificates, Config, Diagnostic, ListenerTls};
 use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, ServerConnection};
 
+use super::clients::{TrustFiles, fingerprint, verifier};
 use super::local_ca::LocalCa;
 use super::policy::{provider, versions};
 use super::shelf::Shelf;
 use super::tickets::{TicketKeys, Tickets, binding, now};
-use super::{HandshakeFailure, Scratch, Terminators, TlsStream};
+use super::{HandshakeFailure, HandshakeReason, Refreshes, Scratch, Terminators, TlsStream};
 use crate::stream::Stream;
 
 /// What a client gets that sends a request in clear text to a port for TLS.
@@ -28,7 +30,12 @@ const CLEAR_TEXT_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 /// A listener's TLS.
 #[derive(Debug)]
 pub(crate) struct Terminator {
-    config: Arc<ServerConfig>,
+    /// Made anew when whom it believes has changed.
+    config: ArcSwap<ServerConfig>,
+    listener: String,
+    settings: ListenerTls,
+    /// Whose certificates are believed.
+    trust: Option<TrustFiles>,
     handshake_timeout: Duration,
     /// Its clients are to send requests.
     is_http: bool,
@@ -48,26 +55,15 @@ impl Terminator {
         shelf: Shelf,
         keys: Arc<TicketKeys>,
     ) -> Result<Self, rustls::Error> {
-        let builder = ServerConfig::builder_with_provider(provider(settings.policy))
-            .with_protocol_versions(&versions(settings.policy))?;
         let shelf = Arc::new(shelf);
-        let mut config = builder
-            .with_no_client_auth()
-            .with_cert_resolver(shelf.clone());
-        // The policy's order, as ELB: the first of the server's suites that the client knows.
-        config.ignore_client_order = true;
-        // Sessions are with the clients alone: no worker waits for another's look into a store.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        let bound = binding(&[listener.name.as_bytes(), settings.policy.name.as_bytes()]);
-        config.ticketer = Arc::new(Tickets::new(keys.clone(), bound));
-        config.alpn_protocols = settings
-            .alpn
-            .protocols()
-            .iter()
-            .map(|name| name.to_vec())
-            .collect();
+        let name = &listener.name;
+        let config = server_config(name, settings, &settings.clients, &shelf, &keys)?;
+        let trust = TrustFiles::of(&settings.clients);
         Ok(Self {
-            config: Arc::new(config),
+            config: ArcSwap::from_pointee(config),
+            listener: name.clone(),
+            settings: settings.clone(),
+            trust,
             handshake_timeout: settings.handshake_timeout,
             is_http: listener.protocol.is_http(),
             shelf,
@@ -79,7 +75,25 @@ impl Terminator {
     pub(crate) fn refused(&self) -> Vec<Arc<str>> {
         let mut refused = self.shelf.refused();
         refused.extend(self.keys.refused());
+        refused.extend(self.trust.as_ref().and_then(TrustFiles::refused));
         refused
+    }
+
+    /// Looks at the files of certificates and of whom is believed, and reads what changed. Called by
+    /// one task.
+    pub(crate) fn refresh(&self, refreshes: &Refreshes) {
+        self.shelf.refresh(&self.listener, refreshes);
+        let changed = self.trust.as_ref();
+        let changed = changed.and_then(|trust| trust.read_again(&self.listener, refreshes));
+        if let Some(clients) = changed {
+            let (shelf, keys) = (&self.shelf, &self.keys);
+            match server_config(&self.listener, &self.settings, &clients, shelf, keys) {
+                Ok(config) => self.config.store(Arc::new(config)),
+                Err(error) => {
+                    tracing::error!(listener = self.listener, %error, "whom TLS believes stays what it was");
+                }
+            }
+        }
     }
 
     /// Agrees on TLS with a client, in the time there is for it.
@@ -88,7 +102,7 @@ impl Terminator {
         socket: Stream,
         scratch: Scratch,
     ) -> Result<TlsStream, HandshakeFailure> {
-        let connection = ServerConnection::new(self.config.clone());
+        let connection = ServerConnection::new(self.config.load_full());
         let connection = connection.map_err(std::io::Error::other)?;
         let mut stream = TlsStream::to_client(socket, connection, scratch);
         let answer = match self.is_http {
@@ -97,11 +111,73 @@ impl Terminator {
         };
         let handshake = std::future::poll_fn(|cx| stream.poll_handshake(cx, answer));
         match tokio::time::timeout(self.handshake_timeout, handshake).await {
-            Ok(Ok(())) => Ok(stream),
+            Ok(Ok(())) => self.identified(stream),
             Ok(Err(error)) => Err(error.into()),
             Err(_elapsed) => Err(HandshakeFailure::too_slow()),
         }
     }
+
+    /// Takes down who the client is, where it is asked; what was valid when the session began may have
+    /// expired when it is resumed.
+    fn identified(&self, mut stream: TlsStream) -> Result<TlsStream, HandshakeFailure> {
+        let verification = match &self.settings.clients {
+            ClientCertificates::Off => return Ok(stream),
+            ClientCertificates::Passthrough => None,
+            ClientCertificates::Verify(verification) => Some(verification),
+        };
+        let identity = stream.identify(verification.is_some());
+        let not_after = identity.map(|identity| identity.not_after);
+        let heeds = verification.is_some_and(|verification| !verification.ignore_expiry);
+        match not_after {
+            Some(not_after) if heeds && not_after < now().cast_signed() => {
+                let reason = HandshakeReason::ClientCertificateExpired;
+                let what = "the client's certificate expired after its session began";
+                Err(HandshakeFailure::new(reason, std::io::Error::other(what)))
+            }
+            // Nobody is let in whose certificate cannot be told on.
+            None if verification.is_some() => {
+                let reason = HandshakeReason::ClientCertificateInvalid;
+                let what = "the client's certificate cannot be read";
+                Err(HandshakeFailure::new(reason, std::io::Error::other(what)))
+            }
+            _ => Ok(stream),
+        }
+    }
+}
+
+/// What rustls is to do for a listener.
+fn server_config(
+    listener: &str,
+    settings: &ListenerTls,
+    clients: &ClientCertificates,
+    shelf: &Arc<Shelf>,
+    keys: &Arc<TicketKeys>,
+) -> Result<ServerConfig, rustls::Error> {
+    let provider = provider(settings.policy);
+    let verifier = verifier(clients, &provider);
+    let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(settings.policy))?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(shelf.clone());
+    // The policy's order, as ELB: the first of the server's suites that the client knows.
+    config.ignore_client_order = true;
+    // Sessions are with the clients alone: no worker waits for another's look into a store.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    let mut bound = vec![listener.as_bytes(), settings.policy.name.as_bytes()];
+    bound.extend(fingerprint(clients));
+    let bound = binding(&bound);
+    config.ticketer = Arc::new(Tickets::new(keys.clone(), bound));
+    config.alpn_protocols = settings
+        .alpn
+        .protocols()
+        .iter()
+        .map(|name| name.to_vec())
+        .collect();
+    Ok(config)
 }
 
 /// The TLS of every listener of `config` that has any, with the keys for tickets that were used `before`.

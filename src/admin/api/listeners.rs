@@ -3,16 +3,25 @@
 //! A listener is as well as the worst target group of its actions.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, State};
 use conf::{Action, Config, ListenerIdx};
+use lb::CertificateStatus;
 use serde::Serialize;
 
 use super::super::error::ApiError;
 use super::super::state::{Admin, Shared, View};
 use super::groups::{self, GroupReport};
 use super::{List, PagingQuery, Status, page, used_by};
+
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// A certificate that is valid for fewer days is warned of: ACME clients renew 30 days before, and have
+/// failed for two weeks by then.
+const EXPIRES_SOON: i64 = 14;
 
 /// A listener as the API and the page show it.
 #[derive(Debug, Serialize)]
@@ -33,9 +42,45 @@ pub(in crate::admin) struct ListenerReport {
     pub(in crate::admin) rules: Vec<RuleReport>,
     /// Open client connections.
     pub(in crate::admin) connections: usize,
+    certificates: Vec<CertificateReport>,
     max_connections: usize,
     used_by: Vec<String>,
     generation: u64,
+}
+
+/// A certificate that is served.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CertificateReport {
+    /// Its file, or `local-ca`.
+    file: String,
+    names: Vec<String>,
+    not_after: String,
+    /// Whole days until then; below 0 once it has expired.
+    days_left: i64,
+}
+
+impl CertificateReport {
+    fn new(certificate: &CertificateStatus, now: i64) -> Self {
+        let seconds = u64::try_from(certificate.not_after).unwrap_or_default();
+        let left = certificate.not_after.saturating_sub(now);
+        Self {
+            file: certificate.file.clone(),
+            names: certificate.names.clone(),
+            not_after: healthcheck::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)),
+            days_left: left.div_euclid(DAY),
+        }
+    }
+
+    /// What people should know before clients do.
+    fn warning(&self) -> Option<String> {
+        let (file, left) = (&self.file, self.days_left);
+        match left {
+            ..0 => Some(format!("certificate {file} has expired")),
+            0..EXPIRES_SOON => Some(format!("certificate {file} expires in {left} days")),
+            _ => None,
+        }
+    }
 }
 
 /// A rule.
@@ -80,6 +125,10 @@ pub(in crate::admin) fn reports(
     groups: &[GroupReport],
 ) -> Vec<ListenerReport> {
     let live = admin.lb.listeners();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = now.as_secs().cast_signed();
     let report = |(index, listener): (usize, &conf::Listener)| {
         let live = live.iter().find(|live| *live.name == *listener.name);
         let names = listener.groups().into_iter();
@@ -89,7 +138,14 @@ pub(in crate::admin) fn reports(
             .collect();
         let rules = listener.rules.iter();
         let refused = live.map_or(&[][..], |live| &live.refused_certificates);
-        let files = match refused.is_empty() {
+        let certificates = live.map_or(&[][..], |live| &live.certificates).iter();
+        let certificates = certificates.map(|shown| CertificateReport::new(shown, now));
+        let certificates: Vec<_> = certificates.collect();
+        let warnings = certificates.iter().filter_map(CertificateReport::warning);
+        let warnings: Vec<_> = warnings
+            .chain(refused.iter().map(ToString::to_string))
+            .collect();
+        let files = match warnings.is_empty() {
             true => Status::Ok,
             false => Status::Warning,
         };
@@ -105,8 +161,9 @@ pub(in crate::admin) fn reports(
             reasons: used
                 .iter()
                 .flat_map(|group| reasons_of(group))
-                .chain(refused.iter().map(ToString::to_string))
+                .chain(warnings)
                 .collect(),
+            certificates,
             bind: live.map_or_else(Vec::new, |live| live.bound.clone()),
             advertise: listener.advertise.clone(),
             default_action: in_words(&view.config, &listener.default_action)

@@ -30,7 +30,11 @@ pub(super) fn read(outer: &mut Reader<'_>, protocol: ListenerProtocol) -> Client
     let title = format!("`{KEY}` of {}", outer.title());
     let mut reader = Reader::new(outer.scope(), table, Section::MutualAuthentication, title);
     let help = "add `mode = \"verify\"` and `trust-store = \"clients-ca.pem\"`";
-    reader.missing("mode", "it would not be known what to do with certificates", help);
+    reader.missing(
+        "mode",
+        "it would not be known what to do with certificates",
+        help,
+    );
     let words = [
         ("off", Mode::Off),
         ("passthrough", Mode::Passthrough),
@@ -80,7 +84,11 @@ fn verification(reader: &mut Reader<'_>) -> Option<ClientVerification> {
     let store = store?;
     let scope = reader.scope();
     let paths = lists.iter().map(|list| scope.path(list.value, list.span));
-    let trust = read_client_trust(scope.path(store.value, store.span), paths.collect(), store.span);
+    let trust = read_client_trust(
+        scope.path(store.value, store.span),
+        paths.collect(),
+        store.span,
+    );
     match trust {
         Ok(trust) => Some(ClientVerification {
             trust: Arc::new(trust),

@@ -54,6 +54,8 @@ pub struct Forwarding<'a> {
     /// The address the client connected to; its port is X-Forwarded-Port, and the whole stands in
     /// for a Host that an HTTP/1.0 client did not send.
     pub local: std::net::SocketAddr,
+    /// Fields about the client's certificate, each with its line end; empty when it has none.
+    pub identity: &'a [u8],
 }
 
 /// Appends the head to send to a target: always HTTP/1.1, always persistent.
@@ -76,6 +78,9 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: 
     }
     push_kept(out, head.bytes, head.fields, head.removed);
     push_forwarded(out, head, forwarding);
+    if !forwarding.identity.is_empty() {
+        out.extend_from_slice(forwarding.identity);
+    }
     match (head.upgrade, head.trailers) {
         (true, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: Upgrade, TE\r\n"),
         (true, false) => out.extend_from_slice(b"Connection: Upgrade\r\n"),

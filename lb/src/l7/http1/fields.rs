@@ -6,6 +6,9 @@
 /// Fields a head may have at most (Envoy's and ELB's order of magnitude).
 pub const MAX_FIELDS: usize = 128;
 
+/// What the names of fields about clients' certificates begin with.
+const CLIENT_CERTIFICATE: &str = "x-amzn-mtls-";
+
 /// Connection options beyond the known ones that one message may name.
 const MAX_OPTIONS: usize = 16;
 
@@ -36,6 +39,8 @@ pub enum KnownField {
     ProxyConnection,
     /// `Transfer-Encoding`
     TransferEncoding,
+    /// `X-Amzn-Mtls-…`: who a client is by its certificate.
+    ClientCertificate,
     /// Looks like a length field to what reads `_` as `-`.
     Suspicious,
     /// Anything else.
@@ -61,9 +66,20 @@ impl KnownField {
             17 if is("transfer-encoding") => Self::TransferEncoding,
             17 if is("x-forwarded-proto") => Self::ForwardedProto,
             17 if is("transfer_encoding") => Self::Suspicious,
+            22.. if is_of_client_certificate(name) => Self::ClientCertificate,
             _ => Self::Other,
         }
     }
+}
+
+/// True for ELB's fields about clients' certificates, also as who reads `-` as `_` sees them.
+fn is_of_client_certificate(name: &str) -> bool {
+    let start = name.bytes().zip(CLIENT_CERTIFICATE.bytes());
+    let mut start = start.map(|(byte, known)| match byte {
+        b'_' => known == b'-',
+        byte => byte.eq_ignore_ascii_case(&known),
+    });
+    start.all(|same| same)
 }
 
 /// Names a Connection option must not take away: they carry identity, routing, framing or

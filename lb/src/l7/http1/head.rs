@@ -302,7 +302,8 @@ impl<'b> Judged<'b> {
             | KnownField::ProxyConnection
             | KnownField::ForwardedFor
             | KnownField::ForwardedPort
-            | KnownField::ForwardedProto => self.removed |= bit,
+            | KnownField::ForwardedProto
+            | KnownField::ClientCertificate => self.removed |= bit,
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ fn forwarded(bytes: &[u8]) -> Result<Option<String>, Refusal> {
         client: &client,
         scheme: "http",
         local: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        identity: b"",
     };
     let mut out = Vec::new();
     write_request(&mut out, &head, forwarding);
