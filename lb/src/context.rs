@@ -282,6 +282,11 @@ impl WorkerContext {
         self.work.begin(target, kind)
     }
 
+    /// The same for work that a target has already, by another way: its limit does not count.
+    pub(crate) fn begin_beyond(&self, target: &Arc<Target>, kind: WorkKind) -> Option<Work> {
+        Some(self.work.begin_beyond(target, kind))
+    }
+
     /// The PROXY header that a connection to a target begins with; empty for none.
     pub(crate) fn introduction(&self, out: conf::ProxyOut, client: &Introduced<'_>) -> Vec<u8> {
         match out.is_on() {

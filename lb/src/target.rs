@@ -198,6 +198,12 @@ impl Target {
         true
     }
 
+    /// Counts work that begins whatever the limit is; `end` must follow.
+    pub(crate) fn begin_beyond(&self) {
+        self.load.0.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.load.0.selected.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts work that ended.
     pub(crate) fn end(&self) {
         // Before the queue is looked at: who enters it looks at this afterwards.

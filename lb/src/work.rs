@@ -31,20 +31,27 @@ struct Entry {
 impl WorkTable {
     /// Counts and registers work that begins on `target`; `None` when it is full.
     pub(crate) fn begin(&self, target: &Arc<Target>, kind: WorkKind) -> Option<Work> {
-        if !target.begin() {
-            return None;
-        }
+        target.begin().then(|| self.enter(target, kind))
+    }
+
+    /// The same, whatever the target's limit is.
+    pub(crate) fn begin_beyond(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
+        target.begin_beyond();
+        self.enter(target, kind)
+    }
+
+    fn enter(&self, target: &Arc<Target>, kind: WorkKind) -> Work {
         let entry = Entry {
             target: target.clone(),
             kind,
             end: None,
             waker: None,
         };
-        Some(Work {
+        Work {
             key: self.0.borrow_mut().insert(entry),
             target: target.clone(),
             table: self.clone(),
-        })
+        }
     }
 
     /// Tells all work whose target's fate ends it.

@@ -262,7 +262,8 @@ impl Acceptance {
             ListenerProtocol::Tcp
             | ListenerProtocol::TcpUdp
             | ListenerProtocol::Udp
-            | ListenerProtocol::Quic => {
+            | ListenerProtocol::Quic
+            | ListenerProtocol::TcpQuic => {
                 let flow = crate::l4::serve(accepted, listener, context);
                 self.spawn(admission, flow);
             }
@@ -308,7 +309,8 @@ impl Acceptance {
             ListenerProtocol::Tcp
             | ListenerProtocol::TcpUdp
             | ListenerProtocol::Udp
-            | ListenerProtocol::Quic => Box::pin(crate::l4::serve(accepted, listener, context)),
+            | ListenerProtocol::Quic
+            | ListenerProtocol::TcpQuic => Box::pin(crate::l4::serve(accepted, listener, context)),
             ListenerProtocol::TlsPassthrough => {
                 Box::pin(crate::tls::serve_passthrough(accepted, listener, context))
             }
@@ -333,10 +335,16 @@ impl Acceptance {
         let _ = stream.set_zero_linger();
         let counters = listener.counters.of(self.context.worker());
         counters.reject(reason);
-        counters.flows(FlowKind::Tcp).rejected.add(1);
+        let kind = match listener.protocol {
+            ListenerProtocol::Https | ListenerProtocol::Tls | ListenerProtocol::TlsPassthrough => {
+                FlowKind::Tls
+            }
+            _ => FlowKind::Tcp,
+        };
+        counters.flows(kind).rejected.add(1);
         if self.context.log().logs_flows() {
             self.context.log().flow(&FlowRecord {
-                kind: FlowKind::Tcp,
+                kind,
                 time: SystemTime::now(),
                 listener: &listener.name,
                 target_group: "",

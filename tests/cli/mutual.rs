@@ -412,3 +412,73 @@ fn certificates_pass_through_to_targets_and_streams_are_verified() {
         "{shown}"
     );
 }
+
+/// A target that answers each request with what came before it, in hexadecimal digits.
+fn preface_echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let (mut came, mut byte) = (Vec::new(), [0]);
+            let request = b"GET /who";
+            while !came.ends_with(request) && client.read(&mut byte).is_ok_and(|n| n > 0) {
+                came.extend(byte);
+            }
+            let preface = came.strip_suffix(request).unwrap_or_default();
+            let digits: String = preface.iter().map(|byte| format!("{byte:02x}")).collect();
+            let _ = write!(
+                client,
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{digits}",
+                digits.len()
+            );
+            // What is still to come would turn the close into a reset.
+            let mut rest = [0; 4096];
+            let _ = client.read(&mut rest);
+        }
+    });
+    address
+}
+
+#[test]
+fn proxy_headers_tell_of_tls_and_the_certificate() {
+    let (target, folder, ca) = (preface_echo(), Folder::new(), Authority::new("Clients CA"));
+    certificate(&folder, "site", "ecdsa", &["app.test"]);
+    ca.sign("alice", "client", LONG_AGO, FAR);
+    let verified = format!(
+        "certificates = [{}]\nalpn = \"http2-optional\"\nmutual-authentication = {{ mode = \"verify\", trust-store = \"{}\" }}",
+        entry(&folder, "site"),
+        ca.path("ca.pem")
+    );
+    let process = Process::start(&format!(
+        "{}{}{}",
+        listener("raw", "tls", "raw", &verified),
+        group("raw", "tcp", target),
+        "proxy-protocol-out = \"v2\"\nproxy-v2-options = [\"cert-cn\", \"ssl-cipher\"]\n\
+         [target-group.health-check]\nprotocol = \"tcp\"\nproxy-protocol-out = \"off\"\n",
+    ));
+    process.wait_for_state("raw", target, "healthy");
+    let alice = Some((&ca, "alice"));
+    let told = ask(
+        process.listener(0),
+        alice,
+        &["--tls-max", "1.2", "--http1.1"],
+    )
+    .unwrap();
+    let text = |text: &str| -> String {
+        let digits = text.bytes().map(|byte| format!("{byte:02x}"));
+        digits.collect()
+    };
+    let tlv = |kind: &str, value: String| format!("{kind}{:04x}{value}", value.len() / 2);
+    let ends = ["AES128-GCM-SHA256", "AES256-GCM-SHA384"].map(|cipher| {
+        let parts = [
+            // Over TLS, with a certificate on this connection, which was verified.
+            "0700000000".to_owned(),
+            tlv("21", text("TLSv1.2")),
+            tlv("22", text("alice")),
+            tlv("23", text(&format!("ECDHE-ECDSA-{cipher}"))),
+        ];
+        tlv("01", text("http/1.1")) + &tlv("20", parts.concat())
+    });
+    assert!(ends.iter().any(|end| told.ends_with(end)), "{told}");
+}

@@ -33,23 +33,9 @@ pub(super) const LATER: &[LaterWords] = &[
     later(
         Listener,
         "protocol",
-        &["tcp-quic"],
-        "TCP connections and QUIC would not share the listener",
-        "use a `quic` listener and a `tcp` one on the same port",
-    ),
-    later(
-        Listener,
-        "protocol",
         &["geneve"],
         "no tunnel to appliances would be opened",
         "remove the listener; `http` and `tcp` are served",
-    ),
-    later(
-        TargetGroup,
-        "protocol",
-        &["tcp-quic"],
-        "TCP connections and QUIC would not share the group",
-        "use a `quic` group and a `tcp` one",
     ),
     later(
         TargetGroup,

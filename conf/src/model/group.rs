@@ -38,6 +38,8 @@ pub enum GroupProtocol {
     TcpUdp,
     /// QUIC; for `quic` listeners.
     Quic,
+    /// Byte streams and QUIC at the same address.
+    TcpQuic,
 }
 
 impl GroupProtocol {
@@ -55,6 +57,7 @@ impl GroupProtocol {
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
             Self::Quic => "quic",
+            Self::TcpQuic => "tcp-quic",
         }
     }
 
@@ -80,7 +83,12 @@ impl GroupProtocol {
 
     /// True when its targets receive UDP datagrams.
     pub fn takes_datagrams(self) -> bool {
-        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic)
+        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic | Self::TcpQuic)
+    }
+
+    /// True when its datagrams are QUIC's.
+    pub fn is_quic(self) -> bool {
+        matches!(self, Self::Quic | Self::TcpQuic)
     }
 
     /// True when its targets accept TCP connections.

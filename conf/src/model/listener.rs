@@ -29,6 +29,8 @@ pub enum ListenerProtocol {
     TcpUdp,
     /// QUIC, not terminated: connections keep their target by connection ID.
     Quic,
+    /// Byte streams and QUIC on the same port (NLB's TCP_QUIC): HTTP/1 and 2 beside HTTP/3.
+    TcpQuic,
 }
 
 impl ListenerProtocol {
@@ -43,6 +45,7 @@ impl ListenerProtocol {
             Self::Udp => "udp",
             Self::TcpUdp => "tcp-udp",
             Self::Quic => "quic",
+            Self::TcpQuic => "tcp-quic",
         }
     }
 
@@ -53,7 +56,12 @@ impl ListenerProtocol {
 
     /// True when it receives UDP datagrams.
     pub fn takes_datagrams(self) -> bool {
-        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic)
+        matches!(self, Self::Udp | Self::TcpUdp | Self::Quic | Self::TcpQuic)
+    }
+
+    /// True when its datagrams are QUIC's.
+    pub fn is_quic(self) -> bool {
+        matches!(self, Self::Quic | Self::TcpQuic)
     }
 
     /// True when it reads requests: rules, redirects and header limits mean something to it.

@@ -79,4 +79,11 @@ pub struct ProxyOptions {
     pub unique_id: bool,
     /// A checksum over the header.
     pub crc32c: bool,
+    /// That the client came by TLS which ended here: version, protocol by ALPN, and whether it showed
+    /// a certificate.
+    pub ssl: bool,
+    /// The common name of the client's certificate; includes `ssl`.
+    pub cert_cn: bool,
+    /// The cipher suite; includes `ssl`.
+    pub ssl_cipher: bool,
 }

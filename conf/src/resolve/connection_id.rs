@@ -1,4 +1,4 @@
-//! `connection-id` of a `quic` group, and `server-id` of its targets.
+//! `connection-id` of a `quic` or `tcp-quic` group, and `server-id` of its targets.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub(super) fn read(
         matches!(&algorithm, Choice::Is(found) if found.value == Algorithm::ConnectionIdHash);
     let given = !matches!(algorithm, Choice::Absent);
     let algorithm = algorithm.value_or(Algorithm::RoundRobin);
-    if protocol.is_some_and(|protocol| protocol != GroupProtocol::Quic) {
+    if protocol.is_some_and(|protocol| !protocol.is_quic()) {
         other_protocol(reader, hashes, targets);
         return (algorithm, None);
     }

@@ -53,7 +53,7 @@ fn group(
         proxy_protocol_out: proxy_out.version,
     };
     let (targets, sources) = target::read(&mut reader, numbers);
-    let (max_in_flight, queue_timeout) = limits::of_group(&mut reader, protocol, &targets, numbers);
+    let (max_in_flight, queue_timeout) = limits::of_group(&mut reader, numbers);
     let check = reader.table("health-check");
     let health_check = health::of_targets(check, reader.title(), &owner, numbers, reader.scope());
     let passive_health = passive::read(&mut reader, protocol, numbers);
@@ -219,6 +219,7 @@ fn protocol(reader: &mut Reader<'_>) -> Option<GroupProtocol> {
         ("udp", GroupProtocol::Udp),
         ("tcp-udp", GroupProtocol::TcpUdp),
         ("quic", GroupProtocol::Quic),
+        ("tcp-quic", GroupProtocol::TcpQuic),
     ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),

@@ -14,18 +14,31 @@ const OPTIONS: &str = "proxy-v2-options";
 
 /// Reads the keys of a group; `protocol` is `None` when it could not be read.
 pub(super) fn out(reader: &mut Reader<'_>, protocol: Option<GroupProtocol>) -> ProxyOut {
-    if let Some(protocol) = protocol.filter(|protocol| protocol.takes_datagrams()) {
+    if let Some(protocol) = protocol.filter(|protocol| protocol.is_quic()) {
         let why = format!(
-            "targets of a {} group get datagrams as they came",
+            "targets of a {} group get datagrams as they came, which is all that QUIC understands",
             protocol.as_str()
         );
-        let help = "remove it, or use protocol `tcp`, whose connections begin with a header";
+        let help = "remove it, or use protocol `udp` or `tcp`, whose flows begin with a header";
         for key in [OUT, V2, OPTIONS] {
             reader.misplaced(key, &why, help);
         }
         return ProxyOut::default();
     }
     let version = version(reader);
+    if let Some(protocol) = protocol.filter(|protocol| protocol.takes_datagrams())
+        && version == ProxyProtocol::V1
+        && let Some(span) = reader.key_span(OUT)
+    {
+        let message = format!("`{OUT}` of {} cannot be `v1`", reader.title());
+        let problem = Diagnostic::error("bad-value", span, message)
+            .consequence(format!(
+                "version 1 knows TCP alone, and flows of a {} group are of datagrams",
+                protocol.as_str()
+            ))
+            .help("write \"v2\"");
+        reader.scope().report(problem);
+    }
     let options = options(reader, version);
     ProxyOut { version, options }
 }
@@ -69,10 +82,13 @@ fn options(reader: &mut Reader<'_>, version: ProxyProtocol) -> ProxyOptions {
             "authority" => options.authority = true,
             "unique-id" => options.unique_id = true,
             "crc32c" => options.crc32c = true,
+            "ssl" => options.ssl = true,
+            "cert-cn" => options.cert_cn = true,
+            "ssl-cipher" => options.ssl_cipher = true,
             other => reader.bad_value(
                 word.span,
                 format!("`{OPTIONS}` of {} does not know `{other}`", reader.title()),
-                "use `authority`, `unique-id` and `crc32c`; TLVs that came with the client's own header are passed on without being asked for",
+                "use `authority`, `unique-id`, `crc32c`, `ssl`, `cert-cn` and `ssl-cipher`; TLVs that came with the client's own header are passed on without being asked for",
             ),
         }
     }

@@ -119,7 +119,7 @@ fn by_source(
             "its requests share connections of many clients",
             "use type `lb-cookie`; `algorithm = \"source-ip-hash\"` sends an address to one target",
         ),
-        Some(GroupProtocol::Quic) => (
+        Some(GroupProtocol::Quic | GroupProtocol::TcpQuic) => (
             "its connections are told by their IDs",
             "remove it; `algorithm = \"source-ip-hash\"` sends an address to one target",
         ),

@@ -52,7 +52,6 @@ pub(super) fn read(
 
 /// NLB lets flows of targets that are gone run on, but for new groups with UDP.
 fn by_default(protocol: Option<GroupProtocol>, numbers: &Numbers) -> bool {
-    let streams =
-        |p: GroupProtocol| p.is_http() || (p.takes_streams() && p != GroupProtocol::TcpUdp);
+    let streams = |p: GroupProtocol| p.is_http() || !p.takes_datagrams();
     numbers.connection_termination || protocol.is_some_and(|protocol| !streams(protocol))
 }

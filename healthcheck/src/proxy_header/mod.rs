@@ -35,6 +35,12 @@ pub mod tlv {
     pub const UNIQUE_ID: u8 = 0x05;
     /// How the client encrypts.
     pub const SSL: u8 = 0x20;
+    /// The version of TLS, as text; within [`SSL`].
+    pub const SSL_VERSION: u8 = 0x21;
+    /// The common name of the client's certificate; within [`SSL`].
+    pub const SSL_CN: u8 = 0x22;
+    /// The cipher suite, as text; within [`SSL`].
+    pub const SSL_CIPHER: u8 = 0x23;
     /// AWS's own: the VPC endpoint that the client came through.
     pub const AWS: u8 = 0xEA;
 }
@@ -149,7 +155,8 @@ fn write_v2<'a>(
 /// Bytes of the checksum's TLV.
 const CHECKSUM: usize = 7;
 
-fn write_tlv(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
+/// Appends one TLV; a value longer than 65535 bytes has no place in a header.
+pub fn write_tlv(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     out.push(kind);
     out.extend_from_slice(&length.to_be_bytes());

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use conf::TrafficFailure;
 use healthcheck::TrafficOutcome;
+use healthcheck::proxy_header::Transport;
 use tokio::time::Instant;
 
 use super::copy::{Copy, Fault};
@@ -162,12 +163,12 @@ impl Flow {
     /// A connected target, each tried once.
     async fn open(&mut self, tlvs: Option<&Tlvs>) -> Result<(Work, Stream), RejectReason> {
         let session = self.tls.clone();
-        let server_name = session.as_ref().and_then(|tls| tls.server_name.as_deref());
         let client = Introduced {
             client: self.peer,
             local: self.local,
             tlvs,
-            server_name,
+            session: session.as_deref(),
+            transport: Transport::Stream,
         };
         let mut attempts = Attempts::new(Origin::tcp(self.peer, self.local));
         self.route = self.forward().and_then(Forward::choose);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use healthcheck::proxy_header::Transport;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
@@ -174,7 +175,8 @@ impl ClientConnection {
             client: self.peer,
             local: self.local,
             tlvs: self.tlvs.as_ref(),
-            server_name: self.side.server_name(),
+            session: self.side.session().map(AsRef::as_ref),
+            transport: Transport::Stream,
         }
     }
 

@@ -10,10 +10,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use conf::ProxyOut;
+use conf::{ProxyOptions, ProxyOut};
 use healthcheck::proxy_header::{self, Proxied, Transport, tlv};
 use rand::Rng;
 use rand::rngs::SmallRng;
+
+use crate::tls::Session;
 
 /// What came with a client's header beside addresses: whole TLVs, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +67,10 @@ pub(crate) struct Introduced<'a> {
     pub(crate) local: SocketAddr,
     /// What came with its own header.
     pub(crate) tlvs: Option<&'a Tlvs>,
-    /// The server name it asked for by TLS.
-    pub(crate) server_name: Option<&'a str>,
+    /// Its TLS, that ends here or passes through.
+    pub(crate) session: Option<&'a Session>,
+    /// How it comes to targets.
+    pub(crate) transport: Transport,
 }
 
 impl Introduced<'_> {
@@ -75,14 +79,26 @@ impl Introduced<'_> {
         let proxied = Proxied {
             source: self.client,
             destination: self.local,
-            transport: Transport::Stream,
+            transport: self.transport,
         };
         let fresh = format!("{:032x}", rng.random::<u128>());
         let came = || self.tlvs.into_iter().flat_map(Tlvs::iter);
-        let asked = self.server_name.filter(|_| out.options.authority);
+        let ssl = self.session.and_then(|session| ssl(session, out.options));
+        let alpn = self.session.filter(|_| ssl.is_some());
+        let alpn = alpn.and_then(|session| session.alpn.as_deref());
+        let ssl = ssl.as_deref().map(|value| (tlv::SSL, value));
+        let alpn = alpn.map(|name| (tlv::ALPN, name));
+        let asked = self
+            .session
+            .and_then(|session| session.server_name.as_deref());
+        let asked = asked.filter(|_| out.options.authority);
         let authority = asked.map(|name| (tlv::AUTHORITY, name.as_bytes()));
-        // The name asked for here is what this program went by; one told by others gives way.
-        let told = |kind| authority.is_some() && kind == tlv::AUTHORITY;
+        // What ended here is what this program went by; the same told by others gives way.
+        let told = |kind| match kind {
+            tlv::AUTHORITY => authority.is_some(),
+            tlv::SSL | tlv::ALPN => ssl.is_some(),
+            _ => false,
+        };
         let passed =
             came().filter(|(kind, _)| !matches!(*kind, tlv::CRC32C | tlv::NOOP) && !told(*kind));
         let has_id = came().any(|(kind, _)| kind == tlv::UNIQUE_ID);
@@ -90,18 +106,54 @@ impl Introduced<'_> {
         let id = makes_id.then_some((tlv::UNIQUE_ID, fresh.as_bytes()));
         let mut header = Vec::new();
         let (version, checksum) = (out.version, out.options.crc32c);
-        let tlvs = passed.chain(authority).chain(id);
+        let tlvs = passed.chain(alpn).chain(authority).chain(ssl).chain(id);
         proxy_header::write(&mut header, version, Some(proxied), tlvs, checksum);
         header
     }
 }
 
+/// What `options` tell of TLS that ended here (proxy-protocol.txt section 2.2.5).
+fn ssl(session: &Session, options: ProxyOptions) -> Option<Vec<u8>> {
+    /// The client came by TLS.
+    const CLIENT_SSL: u8 = 0x01;
+    /// It showed a certificate on this connection.
+    const CERT_CONN: u8 = 0x02;
+    /// It showed one in this session.
+    const CERT_SESS: u8 = 0x04;
+    let wanted = options.ssl || options.cert_cn || options.ssl_cipher;
+    if !wanted || session.version.is_empty() {
+        return None;
+    }
+    let identity = session.identity.as_deref();
+    let client = match (identity, session.resumed) {
+        (None, _) => CLIENT_SSL,
+        (Some(_), true) => CLIENT_SSL | CERT_SESS,
+        (Some(_), false) => CLIENT_SSL | CERT_SESS | CERT_CONN,
+    };
+    let verified = identity.is_some_and(|identity| identity.verified);
+    let mut value = vec![client];
+    // Zero says that a certificate was shown and verified.
+    value.extend(u32::from(!verified).to_be_bytes());
+    let mut add = |kind, text: &str| proxy_header::write_tlv(&mut value, kind, text.as_bytes());
+    add(tlv::SSL_VERSION, session.version);
+    if let Some(name) = identity.and_then(|identity| identity.common_name.as_deref())
+        && options.cert_cn
+    {
+        add(tlv::SSL_CN, name);
+    }
+    if options.ssl_cipher {
+        add(tlv::SSL_CIPHER, session.cipher);
+    }
+    Some(value)
+}
+
 #[cfg(test)]
 mod tests {
-    use conf::{ProxyOptions, ProxyProtocol};
+    use conf::ProxyProtocol;
     use rand::SeedableRng;
 
     use super::*;
+    use crate::tls::ClientIdentity;
 
     fn out(unique_id: bool) -> ProxyOut {
         ProxyOut {
@@ -109,18 +161,34 @@ mod tests {
             options: ProxyOptions {
                 authority: true,
                 unique_id,
-                crc32c: false,
+                ..ProxyOptions::default()
             },
+        }
+    }
+
+    fn session(name: &str, identity: Option<ClientIdentity>) -> Session {
+        Session {
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            named_group: "x25519",
+            handshake: None,
+            server_name: Some(name.into()),
+            alpn: Some(b"h2"[..].into()),
+            offered: Box::default(),
+            resumed: false,
+            identity: identity.map(Box::new),
         }
     }
 
     fn tlvs_told(came: &[u8], server_name: Option<&str>, unique_id: bool) -> Vec<u8> {
         let came = Tlvs::new(came).unwrap();
+        let session = server_name.map(|name| session(name, None));
         let client = Introduced {
             client: "192.0.2.1:4711".parse().unwrap(),
             local: "192.0.2.2:80".parse().unwrap(),
             tlvs: Some(&came),
-            server_name,
+            session: session.as_ref(),
+            transport: Transport::Stream,
         };
         let header = client.header(out(unique_id), &mut SmallRng::seed_from_u64(1));
         header[28..].to_vec()
@@ -155,5 +223,29 @@ mod tests {
     fn lengths_past_the_end_are_refused() {
         assert_eq!(Tlvs::new(b"\x02\0\x02a"), None);
         assert_eq!(Tlvs::new(b"\x02\0"), None);
+    }
+
+    #[test]
+    fn tls_that_ended_here_is_told_of_in_place_of_what_others_told() {
+        let came = Tlvs::new(b"\x20\0\x01x\x01\0\x01y\xea\0\x01z").unwrap();
+        let session = session("a.test", None);
+        let client = Introduced {
+            client: "192.0.2.1:4711".parse().unwrap(),
+            local: "192.0.2.2:443".parse().unwrap(),
+            tlvs: Some(&came),
+            session: Some(&session),
+            transport: Transport::Stream,
+        };
+        let mut out = out(false);
+        out.options = ProxyOptions {
+            ssl_cipher: true,
+            cert_cn: true,
+            ..ProxyOptions::default()
+        };
+        let header = client.header(out, &mut SmallRng::seed_from_u64(1));
+        let ssl = b"\x01\0\0\0\x01\x21\0\x07TLSv1.3\x23\0\x16TLS_AES_128_GCM_SHA256";
+        let length = u8::try_from(ssl.len()).unwrap();
+        let expected = [b"\xea\0\x01z\x01\0\x02h2\x20\0".as_slice(), &[length], ssl].concat();
+        assert_eq!(header[28..], expected);
     }
 }

@@ -83,11 +83,6 @@ impl Stream {
         }
     }
 
-    /// The server name that was asked for in its handshake.
-    pub(crate) fn server_name(&self) -> Option<&str> {
-        self.session()?.server_name.as_deref()
-    }
-
     /// What was agreed on in its handshake; `None` in clear text.
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         match self {

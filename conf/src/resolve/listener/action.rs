@@ -231,6 +231,7 @@ fn check_protocols(
         ListenerProtocol::Udp => group.protocol == GroupProtocol::Udp,
         ListenerProtocol::TcpUdp => group.protocol == GroupProtocol::TcpUdp,
         ListenerProtocol::Quic => group.protocol == GroupProtocol::Quic,
+        ListenerProtocol::TcpQuic => group.protocol == GroupProtocol::TcpQuic,
     };
     if !matches {
         let (ours, theirs) = (protocol.as_str(), group.protocol.as_str());

@@ -147,6 +147,7 @@ fn protocol(reader: &mut Reader<'_>) -> Option<ListenerProtocol> {
         ("udp", ListenerProtocol::Udp),
         ("tcp-udp", ListenerProtocol::TcpUdp),
         ("quic", ListenerProtocol::Quic),
+        ("tcp-quic", ListenerProtocol::TcpQuic),
     ];
     match reader.choice("protocol", &words) {
         Choice::Is(protocol) => Some(protocol.value),

@@ -185,12 +185,14 @@ impl Shell {
             let Some(flow) = self.table.get_mut(id) else {
                 return Err(first);
             };
+            let greeted = flow.greet(batch.payload(first));
             let socket = flow.socket.as_fd();
-            let sent = match end - first {
-                1 => send(socket, batch.payload(first), SendFlags::DONTWAIT)
+            let sent = match (greeted, end - first) {
+                (Some(greeted), _) => greeted,
+                (None, 1) => send(socket, batch.payload(first), SendFlags::DONTWAIT)
                     .map(|_| 1)
                     .map_err(io::Error::from),
-                count => batch.send(socket, first, count),
+                (None, count) => batch.send(socket, first, count),
             };
             match sent {
                 Ok(sent) => {
@@ -260,10 +262,14 @@ impl Shell {
         let Some(flow) = self.table.get_mut(id) else {
             return;
         };
-        match send(&flow.socket, payload, SendFlags::DONTWAIT) {
+        let sent = flow.greet(payload).unwrap_or_else(|| {
+            let sent = send(&flow.socket, payload, SendFlags::DONTWAIT);
+            sent.map_err(io::Error::from)
+        });
+        match sent {
             Ok(_) => flow.count_in(payload.len()),
             Err(error) => {
-                self.lose_target(id, &error.into());
+                self.lose_target(id, &error);
                 self.count_dropped(1);
             }
         }

@@ -16,11 +16,13 @@ use super::opening::NoFlow;
 use super::shell::Shell;
 use super::table::{FlowId, FlowKey};
 use crate::balance::{Origin, Tried};
+use crate::context::WorkerContext;
 use crate::l4::quic::{Header, Known, Learned};
 use crate::metrics::RejectReason;
 use crate::rules::Action;
 use crate::snapshot::{Listener, Snapshot};
-use crate::target::Target;
+use crate::target::{Target, WorkKind};
+use crate::work::Work;
 
 /// Groups of one forward at most (ELB).
 const MAX_ROUTES: usize = 5;
@@ -49,10 +51,15 @@ impl Shell {
         let header = header.ok_or(NoFlow::Refused(RejectReason::BadDatagram))?;
         let look = |snapshot: &Snapshot| verdict(snapshot, &listener, &header, now);
         match self.context.with_snapshot(look) {
-            Verdict::Target(target, place) => self.flow_to(&target, (listener, place), from, now),
+            // A connection that a target has keeps it, however much work that may have.
+            Verdict::Target(target, place) => {
+                let way = (listener, place);
+                self.flow_to(&target, way, from, now, WorkerContext::begin_beyond)
+            }
             Verdict::Hashed(id, place) => {
                 let target = self.hashed_target(&listener, place, id, from)?;
-                self.flow_to(&target, (listener, place), from, now)
+                let way = (listener, place);
+                self.flow_to(&target, way, from, now, WorkerContext::begin)
             }
             Verdict::Nothing => self.flow_of_client(from, now),
             Verdict::Stranger => {
@@ -70,6 +77,7 @@ impl Shell {
         way: (Arc<Listener>, usize),
         from: &Arrival,
         now: Instant,
+        begin: impl Fn(&WorkerContext, &Arc<Target>, WorkKind) -> Option<Work>,
     ) -> Result<FlowId, NoFlow> {
         let mut key = key(from, None);
         if let Some(id) = self.table.client_spoke(&key, now) {
@@ -86,7 +94,7 @@ impl Shell {
             return Err(NoFlow::Refused(RejectReason::Shutdown));
         }
         self.check_filter(&way.0, from)?;
-        let opened = self.open_to((target, way), key, from, (now, 0))?;
+        let opened = self.open_to((target, way), key, from, (now, 0), begin)?;
         opened.ok_or(NoFlow::Refused(RejectReason::ConnectFailed))
     }
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use conf::ListenerProtocol;
+use healthcheck::proxy_header::Transport;
+use rustix::net::{SendFlags, send};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::Instant;
 
@@ -19,6 +21,7 @@ use crate::access_log::{FlowEnd, FlowKind, FlowRecord};
 use crate::context::WorkerContext;
 use crate::l4::quic::{ConnectionIds, Learned};
 use crate::limits::Admission;
+use crate::proxy::Introduced;
 use crate::rules::Action;
 use crate::snapshot::{Listener, Route};
 use crate::target::Target;
@@ -35,7 +38,7 @@ pub(super) fn route(listener: &Listener, place: usize) -> Option<&Route> {
 /// What the flows of a listener for datagrams are counted as.
 pub(super) fn kind(listener: &Listener) -> FlowKind {
     match listener.protocol {
-        ListenerProtocol::Quic => FlowKind::Quic,
+        ListenerProtocol::Quic | ListenerProtocol::TcpQuic => FlowKind::Quic,
         _ => FlowKind::Udp,
     }
 }
@@ -65,6 +68,8 @@ pub(super) struct Flow {
     /// The address that the client used.
     local: SocketAddr,
     pub(super) work: Work,
+    /// The PROXY header that the first datagram is to begin with, while it is owed.
+    greeting: Option<Box<[u8]>>,
     /// Where the connection IDs that its target chooses are learned.
     pub(super) learned: Option<Arc<Learned>>,
     context: Rc<WorkerContext>,
@@ -97,18 +102,31 @@ impl Flow {
         let counters = listener.counters.of(context.worker());
         counters.udp.flows.add(1);
         counters.flows(kind(&listener)).opened.add(1);
-        let learned = context.with_snapshot(|snapshot| {
-            let group = snapshot.group(self::route(&listener, route)?)?;
-            match &group.connection_ids {
+        let (learned, proxy_out) = context.with_snapshot(|snapshot| {
+            let group = self::route(&listener, route).and_then(|route| snapshot.group(route));
+            let learned = match group.and_then(|group| group.connection_ids.as_ref()) {
                 Some(ConnectionIds::Learned(table)) => Some(table.clone()),
                 _ => None,
-            }
+            };
+            (learned, group.map(|group| group.settings.proxy_out))
+        });
+        let proxy_out = proxy_out.filter(|out| out.is_on());
+        let greeting = proxy_out.map(|out| {
+            let introduced = Introduced {
+                client: client.client,
+                local,
+                tlvs: None,
+                session: None,
+                transport: Transport::Datagram,
+            };
+            context.introduction(out, &introduced).into()
         });
         Self {
             socket,
             client,
             local,
             work,
+            greeting,
             learned,
             context,
             listener,
@@ -135,6 +153,19 @@ impl Flow {
         }
         self.pass = Some(pass);
         self.gathers
+    }
+
+    /// Sends the first datagram with the header before it, once per flow; `None` when there is none to
+    /// send.
+    pub(super) fn greet(&mut self, payload: &[u8]) -> Option<io::Result<usize>> {
+        let greeting = self.greeting.as_ref()?;
+        let datagram = [greeting, payload].concat();
+        let sent = send(&self.socket, &datagram, SendFlags::DONTWAIT);
+        if sent.is_ok() {
+            self.greeting = None;
+        }
+        // The kernel takes a datagram whole: one is sent.
+        Some(sent.map(|_| 1).map_err(io::Error::from))
     }
 
     /// The target.

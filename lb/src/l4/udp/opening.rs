@@ -19,11 +19,13 @@ use super::shell::Shell;
 use super::table::{FlowId, FlowKey, source};
 use crate::access_log::FlowEnd;
 use crate::balance::{Origin, Tried};
+use crate::context::WorkerContext;
 use crate::limits::Admission;
 use crate::metrics::RejectReason;
 use crate::rules::Action;
 use crate::snapshot::{Listener, Route};
 use crate::target::{Target, WorkKind};
+use crate::work::Work;
 
 /// Flows that may be evicted for one new one: another worker can take the place that one left.
 const MAX_EVICTIONS: usize = 4;
@@ -67,7 +69,8 @@ impl Shell {
             };
             let way = (listener.clone(), place);
             let retries = tried.count() as u32;
-            match self.open_to((&choice.target, way), key, from, (now, retries))? {
+            let begin = WorkerContext::begin;
+            match self.open_to((&choice.target, way), key, from, (now, retries), begin)? {
                 Some(id) => return Ok(id),
                 None => tried.add(&choice.target),
             }
@@ -85,19 +88,22 @@ impl Shell {
         }
     }
 
-    /// A flow to this target; `None` when there is no way to it, which is reported.
+    /// A flow to this target; `None` when there is no way to it, which is reported, or it has become
+    /// full. `begin` counts it.
     pub(super) fn open_to(
         &mut self,
         (target, way): (&Arc<Target>, (Arc<Listener>, usize)),
         key: FlowKey,
         from: &Arrival,
         (now, retries): (Instant, u32),
+        begin: impl Fn(&WorkerContext, &Arc<Target>, WorkKind) -> Option<Work>,
     ) -> Result<Option<FlowId>, NoFlow> {
         let places = self.places(&key, now)?;
         match self.connect(target, now) {
             Ok(socket) => {
-                let full = NoFlow::Refused(RejectReason::MaxConnections);
-                let work = self.context.begin(target, WorkKind::Flow).ok_or(full)?;
+                let Some(work) = begin(&self.context, target, WorkKind::Flow) else {
+                    return Ok(None);
+                };
                 let context = self.context.clone();
                 let local = self.local(from);
                 let began = (now, retries);

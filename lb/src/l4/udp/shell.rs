@@ -204,7 +204,7 @@ impl Shell {
     /// True when connection IDs tell flows.
     pub(super) fn is_quic(&self) -> bool {
         let protocol = self.listener.as_ref().map(|listener| listener.protocol);
-        protocol == Some(ListenerProtocol::Quic)
+        protocol.is_some_and(ListenerProtocol::is_quic)
     }
 
     /// This worker's counters of the listener.

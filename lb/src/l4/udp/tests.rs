@@ -1,5 +1,6 @@
 //! Flows over real loopback sockets, with health played.
 
+mod introduced;
 mod quic;
 
 use std::net::SocketAddr;

@@ -15,6 +15,8 @@ pub struct ClientIdentity {
     fields: Box<[u8]>,
     /// Its subject, as text (RFC 2253).
     pub(crate) subject: Box<str>,
+    /// The last common name in it.
+    pub(crate) common_name: Option<Box<str>>,
     /// Its serial number, in hexadecimal digits.
     pub(crate) serial: Box<str>,
     /// When it expires, in seconds since 1970.
@@ -29,6 +31,8 @@ impl ClientIdentity {
         let own = chain.first()?;
         let (_, parsed) = X509Certificate::from_der(own).ok()?;
         let subject = distinguished_name::text(parsed.subject());
+        let common_name = parsed.subject().iter_common_name().last();
+        let common_name = common_name.and_then(|name| Some(name.as_str().ok()?.into()));
         let serial = serial(parsed.raw_serial());
         let fields = match verified {
             true => verified_fields(&parsed, own, &serial, &subject),
@@ -37,6 +41,7 @@ impl ClientIdentity {
         Some(Self {
             fields: fields.into_bytes().into(),
             subject: subject.into(),
+            common_name,
             serial: serial.into(),
             not_after: parsed.validity().not_after.timestamp(),
             verified,

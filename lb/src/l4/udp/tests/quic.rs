@@ -115,11 +115,15 @@ async fn ask(connection: &Connection, word: &[u8]) -> u8 {
 }
 
 fn config(targets: &str, connection_id: &str) -> Arc<Config> {
+    config_of("quic", targets, connection_id)
+}
+
+fn config_of(protocol: &str, targets: &str, connection_id: &str) -> Arc<Config> {
     load(&format!(
         "[logs]\naccess = \"off\"\n\
-         [[listener]]\nname = \"quic\"\nbind = \"127.0.0.1:0\"\nprotocol = \"quic\"\n\
+         [[listener]]\nname = \"quic\"\nbind = \"127.0.0.1:0\"\nprotocol = \"{protocol}\"\n\
          forward = \"app\"\n\
-         [[target-group]]\nname = \"app\"\nprotocol = \"quic\"\ntargets = [{targets}]\n\
+         [[target-group]]\nname = \"app\"\nprotocol = \"{protocol}\"\ntargets = [{targets}]\n\
          connection-id = {connection_id}\n"
     ))
 }
@@ -312,4 +316,34 @@ async fn first_to_hear(targets: &[(UdpSocket, SocketAddr)], datagram: &[u8]) -> 
     };
     assert_eq!(heard.0, datagram);
     who
+}
+
+#[tokio::test]
+async fn one_port_takes_quic_and_tcp() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let identity = Identity::new();
+    let target = identity.serve(7, Some([1; 8]));
+    let service = tokio::net::TcpListener::bind(target).await.unwrap();
+    tokio::task::spawn(async move {
+        let (mut stream, _) = service.accept().await.unwrap();
+        stream.write_all(b"by TCP").await.unwrap();
+    });
+    let targets = format!("{{ address = \"{target}\", server-id = \"0x0101010101010101\" }}");
+    let mode = "{ mode = \"server-id\" }";
+    let rig = Rig::start(2, &config_of("tcp-quic", &targets, mode)).await;
+    let client = identity.client();
+    let connection = connect(&client, rig.address(0)).await;
+    for round in 0..5 {
+        client
+            .rebind(StdSocket::bind("127.0.0.1:0").unwrap())
+            .unwrap();
+        assert_eq!(ask(&connection, &[round]).await, 7);
+    }
+    let stream = tokio::net::TcpStream::connect(rig.address(0)).await;
+    let mut said = String::new();
+    let reading = async { stream.unwrap().read_to_string(&mut said).await };
+    timeout(DEADLINE, reading).await.unwrap().unwrap();
+    assert_eq!(said, "by TCP");
+    client.close(0u32.into(), b"");
+    rig.finish(Duration::ZERO).await;
 }
