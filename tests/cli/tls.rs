@@ -474,3 +474,38 @@ fn tls_passes_through_to_whom_the_name_and_the_protocol_lead() {
     let failed = "pointsman_tls_handshake_failures_total{listener=\"front\",reason=\"not-tls\"} 1";
     assert!(metrics.contains(failed), "{metrics}");
 }
+
+#[test]
+fn connections_refused_before_their_handshake_are_tls_flows() {
+    let (service, folder) = (Service::start("one"), certificates());
+    let log = folder.0.join("flow.log");
+    let rest = format!(
+        "certificates = [{}]\nfilter = [{{ number = 1, action = \"deny\", networks = \"127.0.0.1\" }}]",
+        entry(&folder, "ecdsa")
+    );
+    let process = Process::start(&format!(
+        "[logs]\naccess = \"off\"\nflow = \"{}\"\n{}{}",
+        log.display(),
+        listener("web", "https", "app", &rest),
+        group("app", "http", service.http)
+    ));
+    let url = format!("https://{}/", process.listener(0));
+    assert!(!run("curl", &["-sS", "--insecure", &url]).status.success());
+    let line = eventually("its line in the flow log", || {
+        let text = std::fs::read_to_string(&log).ok()?;
+        serde_json::from_str::<Value>(text.lines().next()?).ok()
+    });
+    assert_eq!(
+        (&line["type"], &line["listener"]),
+        (&"tls".into(), &"web".into())
+    );
+    let metrics = get(process.admin_tcp(), "/metrics").body;
+    let mut lines = metrics.lines();
+    let refused = lines.any(|line| {
+        line.starts_with("pointsman_flows_rejected_total{")
+            && line.contains("\"web\"")
+            && line.contains("\"tls\"")
+            && line.ends_with(" 1")
+    });
+    assert!(refused, "{metrics}");
+}
