@@ -62,7 +62,7 @@ pub(crate) enum Section {
 
 impl Section {
     /// Every section.
-    pub(crate) const ALL: [Self; 49] = [
+    pub(crate) const ALL: &[Self] = &[
         Self::Root,
         Self::Admin,
         Self::Runtime,
@@ -133,8 +133,8 @@ impl Section {
             _ => &[],
         };
         near.iter()
-            .copied()
             .chain(Self::ALL)
+            .copied()
             .filter(|section| *section != self)
             .find(|section| section.keys().contains(&key) || known::key(*section, key).is_some())
     }
