@@ -265,6 +265,7 @@ async fn exchanges_are_written_as_alb_does() {
         client_alpn: b"",
         resumed: false,
         failure: None,
+        client: None,
     };
     let log = written_as_alb("lines", 1, |ring| {
         ring.exchange(&ExchangeRecord {
