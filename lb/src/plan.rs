@@ -13,6 +13,7 @@ use healthcheck::SlotMap;
 use crate::filter::Filter;
 use crate::jwt::{Keyrings, Validator};
 use crate::l4::Sources;
+use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
 use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Limit, Redirect, Rule, Usage};
@@ -202,6 +203,12 @@ impl Compiler<'_> {
             max_header_bytes: listener.max_header_bytes,
             http2: listener.http2,
             client_keep_alive: listener.client_keep_alive,
+            max_request_body: match listener.max_request_body {
+                0 => u64::MAX,
+                limit => limit,
+            },
+            request_edits: RequestEdits::new(&listener.header_edits),
+            response_edits: ResponseEdits::new(&listener.header_edits.response),
             tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,
             connection_sources,

@@ -18,6 +18,7 @@ use healthcheck::{GroupId, SlotId};
 use crate::balance::Picker;
 use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
+use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::queue::Queue;
@@ -59,6 +60,12 @@ pub struct Listener {
     pub(crate) http2: bool,
     /// A client connection that is as old as this takes no more requests.
     pub(crate) client_keep_alive: Duration,
+    /// Request bodies over this many bytes are refused with 413.
+    pub max_request_body: u64,
+    /// What it changes in requests; `None` on the plain path.
+    pub(crate) request_edits: Option<RequestEdits>,
+    /// What it changes in responses; `None` on the plain path.
+    pub(crate) response_edits: Option<ResponseEdits>,
     /// How TLS is agreed on with its clients; `None` in clear text.
     pub(crate) tls: Option<Arc<Terminator>>,
     /// How long its UDP flows live and how many there may be.

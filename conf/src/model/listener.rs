@@ -3,7 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Action, FilterRule, Gate, GroupIdx, ListenerTls, ProxyIn, RequestLimit, Rule, Scheme};
+use super::{
+    Action, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn, RequestLimit, Rule,
+    Scheme,
+};
 use crate::{Span, Spanned};
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
@@ -146,6 +149,10 @@ pub struct Listener {
     /// A client connection that is as old as this takes no more requests (http and https only; ELB
     /// `client_keep_alive.seconds`).
     pub client_keep_alive: Duration,
+    /// Request bodies over this are refused with 413 (http only), in bytes; 0 = none is.
+    pub max_request_body: u64,
+    /// What it changes in heads (http only).
+    pub header_edits: HeaderEdits,
     /// How TLS is agreed on (https and tls only).
     pub tls: Option<ListenerTls>,
     /// What becomes of UDP flows (udp and tcp-udp only).

@@ -14,6 +14,7 @@ mod filter;
 mod forward;
 mod gate;
 mod group;
+mod header_edits;
 mod health;
 mod jwt;
 mod latency;
@@ -49,6 +50,7 @@ pub use gate::Gate;
 pub use group::{
     Algorithm, GroupIdx, GroupProtocol, MinimumHealthy, Target, TargetGroup, UnhealthyFlows,
 };
+pub use header_edits::{FieldEdits, FieldPair, ForwardedFor, HeaderEdits, TlsFields, Trace};
 pub use health::{
     AgentCheck, ExecCheck, GrpcCheck, HttpCheck, HttpVersion, Matcher, Sni, TargetHealthCheck,
     TargetHealthCheckKind, TcpCheck, TlsCheck, TlsTrust, UdpCheck,

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use crate::Profile;
 use crate::scalar::Bytes;
 use crate::tree::Limit;
+use crate::{Profile, Trace};
 
 /// The numbers of one profile.
 #[derive(Debug)]
@@ -55,6 +55,12 @@ pub(crate) struct Numbers {
     pub(crate) header_timeout: Limit<Duration>,
     /// `max-header-bytes` (ALB: 64 KB for all headers).
     pub(crate) max_header_bytes: Limit<Bytes>,
+    /// `max-request-body`: 0 = any size.
+    pub(crate) max_request_body: Limit<Bytes>,
+    /// `preserve-host-header` (ALB: off).
+    pub(crate) preserve_host_header: bool,
+    /// `trace` (ALB always writes its own field).
+    pub(crate) trace: Trace,
     /// What rules may hold.
     pub(crate) rules: RuleLimits,
     /// `weight` of a target.
@@ -278,6 +284,14 @@ const LOCAL: Numbers = Numbers {
         Bytes(1 << 20),
         "less refuses ordinary browsers, more lets a client fill the memory",
     ),
+    max_request_body: limit(
+        Bytes(0),
+        Bytes(0),
+        Bytes(1 << 50),
+        "nobody sends so much in one request",
+    ),
+    preserve_host_header: true,
+    trace: Trace::Off,
     rules: RuleLimits {
         per_listener: 1000,
         values_per_condition: 100,
@@ -356,6 +370,8 @@ const AWS: Numbers = Numbers {
     slow_start: limit(s(0), s(0), s(900), ELB),
     shortest_slow_start: s(30),
     aws_cookies: true,
+    preserve_host_header: false,
+    trace: Trace::Amzn,
     rules: RuleLimits {
         per_listener: 100,
         values_per_condition: 3,

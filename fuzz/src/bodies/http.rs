@@ -2,11 +2,12 @@
 //! meant to us, and where the input is split must not matter.
 
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
+use lb::l7::headers::{Edited, RequestEdits};
 use lb::l7::http1::{
-    BodyLength, ChunkedDecoder, ClientAddress, Forwarding, HeadLimits, MAX_FIELDS, parse_request,
-    parse_response, write_request,
+    BodyLength, ChunkedDecoder, ClientAddress, Forwarding, HeadLimits, MAX_FIELDS, RequestHead,
+    parse_request, parse_response, write_request,
 };
 
 use super::{Body, outcome, seeds};
@@ -28,6 +29,7 @@ const WORDS: &[&[u8]] = &[
 ];
 
 pub(super) fn request() -> Body {
+    let edits = every_edit();
     Body {
         name: "http-request",
         seeds: seeds(&[
@@ -38,11 +40,11 @@ pub(super) fn request() -> Body {
             "OPTIONS * HTTP/1.0\r\nConnection: keep-alive, X-A\r\nX-A: 1\r\n\r\n",
         ]),
         words: WORDS,
-        run: Box::new(run_request),
+        run: Box::new(move |input| run_request(input, &edits)),
     }
 }
 
-fn run_request(input: &[u8]) -> u64 {
+fn run_request(input: &[u8], edits: &RequestEdits) -> u64 {
     let mut slots = [MaybeUninit::uninit(); MAX_FIELDS];
     let parsed = parse_request(input, &mut slots, LIMITS);
     let head = match parsed {
@@ -51,7 +53,42 @@ fn run_request(input: &[u8]) -> u64 {
         Ok(Some(head)) => head,
     };
     assert!(head.bytes.len() <= LIMITS.bytes && input.starts_with(head.bytes));
-    let client = ClientAddress::new(Ipv4Addr::new(192, 0, 2, 1).into());
+    for edits in [None, Some(edits)] {
+        check_forwarded(&head, edits);
+    }
+    outcome((
+        head.method.len().min(8),
+        kind(head.body),
+        head.upgrade,
+        head.fields.len(),
+        head.removed,
+    ))
+}
+
+/// Everything that a listener can change in requests.
+fn every_edit() -> RequestEdits {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let edits = conf::HeaderEdits {
+        client_port: true,
+        trusted: Some(vec![]),
+        forwarded: true,
+        rewrites_host: true,
+        trace: conf::Trace::Both,
+        drop_invalid: true,
+        request: conf::FieldEdits {
+            remove: vec!["x-a".to_owned()],
+            rename: vec![pair("x-b", "x-c")],
+            insert: vec![pair("x-d", "1")],
+        },
+        ..conf::HeaderEdits::default()
+    };
+    RequestEdits::new(&edits).unwrap_or_else(|| unreachable!("it edits"))
+}
+
+/// One request stays one request, with and without edits.
+fn check_forwarded(head: &RequestHead<'_, '_>, edits: Option<&RequestEdits>) {
+    let address = SocketAddr::from(([192, 0, 2, 1], 9));
+    let client = ClientAddress::new(address.ip());
     let local = SocketAddr::from(([127, 0, 0, 1], 80));
     let mut forwarded = Vec::new();
     let forwarding = Forwarding {
@@ -59,8 +96,13 @@ fn run_request(input: &[u8]) -> u64 {
         scheme: "http",
         local,
         identity: b"",
+        edited: edits.map(|edits| Edited {
+            edits,
+            peer: address,
+            tls: None,
+        }),
     };
-    write_request(&mut forwarded, &head, forwarding);
+    write_request(&mut forwarded, head, forwarding);
     let mut slots = [MaybeUninit::uninit(); MAX_FIELDS];
     let roomy = HeadLimits { bytes: 64 * 1024 };
     match parse_request(&forwarded, &mut slots, roomy) {
@@ -74,19 +116,12 @@ fn run_request(input: &[u8]) -> u64 {
             assert_eq!(again.upgrade, head.upgrade);
         }
         // Our own fields may be one too many.
-        Err(_) if head.fields.len() + 8 > MAX_FIELDS => {}
+        Err(_) if head.fields.len() + 12 > MAX_FIELDS => {}
         other => panic!(
             "forwarded as {:?}: {other:?}",
             forwarded.escape_ascii().to_string()
         ),
     }
-    outcome((
-        head.method.len().min(8),
-        kind(head.body),
-        head.upgrade,
-        head.fields.len(),
-        head.removed,
-    ))
 }
 
 pub(super) fn response() -> Body {

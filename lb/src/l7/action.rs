@@ -38,8 +38,9 @@ impl ClientConnection {
         let branch = listener.branch(request.rule);
         record.branch = Some(branch);
         record.over_limit = request.over_limit;
+        let limit = listener.max_request_body;
         let keeps = request.idempotent && request.body != BodyLength::Empty;
-        let mut body = RequestBody::new(request.body, keeps, &self.context.l7().held);
+        let mut body = RequestBody::new(request.body, limit, keeps, &self.context.l7().held);
         let done = match request.denied {
             None => {
                 let done = self.carry_out(&branch.action, buffers, request, &mut body, record);
@@ -141,6 +142,7 @@ impl ClientConnection {
         let edit = ResponseEdit {
             client: request.version,
             close,
+            edits: self.response_edits(),
         };
         let (location, out) = (&buffers.to_target, &mut buffers.to_client);
         out.clear();

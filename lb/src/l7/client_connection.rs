@@ -23,6 +23,7 @@ use super::connection_cache::OwnConnections;
 use super::deadline::Deadline;
 use super::dispatch::Relayed;
 use super::failure::Failure;
+use super::headers::{Edited, ResponseEdits};
 use super::http1::{
     ClientAddress, Forwarding, HeadLimits, Refusal, ResponseEdit, Version, empty_lines,
     write_answer_with,
@@ -82,7 +83,7 @@ pub(super) async fn serve_stream(
 #[derive(Debug)]
 pub(super) struct ClientConnection {
     pub(super) context: Rc<WorkerContext>,
-    listener: Arc<Listener>,
+    pub(super) listener: Arc<Listener>,
     /// The configuration generation `listener` was looked up in.
     generation: u64,
     pub(super) side: Stream,
@@ -143,10 +144,10 @@ impl ClientConnection {
             preface: None,
             generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
             context,
+            address: address_of(peer, &listener),
             listener,
             side: stream,
             peer,
-            address: ClientAddress::new(peer.ip()),
             local,
             tlvs,
             own: OwnConnections::default(),
@@ -263,6 +264,7 @@ impl ClientConnection {
             None => true,
             Some((generation, Some(listener))) => {
                 self.generation = generation;
+                self.address = address_of(self.peer, &listener);
                 self.listener = listener;
                 true
             }
@@ -370,6 +372,11 @@ impl ClientConnection {
             identity: session
                 .as_ref()
                 .map_or(b"", |session| session.identity_fields()),
+            edited: self.listener.request_edits.as_ref().map(|edits| Edited {
+                edits,
+                peer: self.peer,
+                tls: self.side.session().map(|tls| (tls.version, tls.cipher)),
+            }),
         };
         let routing = Routing {
             listener: &self.listener,
@@ -444,7 +451,11 @@ impl ClientConnection {
         let text = format!("{} ({})", failure.sentence(), failure.as_str());
         let out = &mut buffers.to_client;
         out.clear();
-        let edit = ResponseEdit { client, close };
+        let edit = ResponseEdit {
+            client,
+            close,
+            edits: self.listener.response_edits.as_ref(),
+        };
         let fields = |out: &mut Vec<u8>| failure.write_fields(out);
         match self.side.is_grpc() {
             true => http2::write_grpc_answer(out, status, &text),
@@ -519,8 +530,21 @@ impl ClientConnection {
         .await;
     }
 
+    /// What the listener changes in responses.
+    pub(super) fn response_edits(&self) -> Option<&ResponseEdits> {
+        self.listener.response_edits.as_ref()
+    }
+
     /// How long either side may be silent.
     pub(super) fn idle_timeout(&self) -> Duration {
         self.listener.idle_timeout
+    }
+}
+
+/// The client's address as X-Forwarded-For has it.
+fn address_of(peer: SocketAddr, listener: &Listener) -> ClientAddress {
+    match &listener.request_edits {
+        Some(edits) if edits.shows_port() => ClientAddress::with_port(peer),
+        _ => ClientAddress::new(peer.ip()),
     }
 }

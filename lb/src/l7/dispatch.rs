@@ -184,6 +184,7 @@ impl ClientConnection {
             request,
             body,
             deadline: &mut self.deadline,
+            response_edits: self.listener.response_edits.as_ref(),
             bytes_in: &mut self.bytes_in,
             finished: &mut self.finished,
         };

@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use super::buffer::Buffers;
 use super::deadline::Deadline;
 use super::failure::{Attempt, Failure};
+use super::headers::ResponseEdits;
 use super::http1::{ChunkFault, Refusal};
 use super::request::Request;
 use super::request_body::RequestBody;
-use super::response_relay::ResponseRelay;
+use super::response_relay::{ResponseRelay, Terms};
 use crate::context::WorkerContext;
 use crate::stream::Side;
 use crate::work::Work;
@@ -40,6 +41,8 @@ pub(super) struct ClientHalf<'a, C> {
     pub(super) request: &'a Request,
     pub(super) body: &'a mut RequestBody,
     pub(super) deadline: &'a mut Deadline,
+    /// What the listener changes in responses.
+    pub(super) response_edits: Option<&'a ResponseEdits>,
     /// Bytes read from the client beyond those that were there at the start.
     pub(super) bytes_in: &'a mut u64,
     /// The client finished sending; it may still be reading.
@@ -165,12 +168,15 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             request,
             side,
             body,
+            response_edits,
             ..
         } = &mut self.client;
-        let answered = match self
-            .response
-            .poll_read(cx, self.target, buffers, request, closing)
-        {
+        let terms = Terms {
+            request,
+            closing,
+            edits: *response_edits,
+        };
+        let answered = match self.response.poll_read(cx, self.target, buffers, terms) {
             Poll::Ready(outcome) => outcome.map(|()| true)?,
             Poll::Pending => false,
         };
@@ -281,5 +287,6 @@ pub(super) fn chunk_failure(fault: ChunkFault) -> Failure {
         ChunkFault::Malformed => Refusal::BadChunk,
         ChunkFault::Overhead => Refusal::LargeChunkOverhead,
         ChunkFault::Trailer => Refusal::BadTrailer,
+        ChunkFault::TooLarge => Refusal::LargeBody,
     })
 }

@@ -166,6 +166,7 @@ impl Failure {
             Self::NoChoice(reason) => Some(reason),
             Self::NoConnection { .. } | Self::NoTls { .. } => Some(RejectReason::ConnectFailed),
             Self::Request(refusal) if refusal.status() == 431 => Some(RejectReason::HeaderTooLarge),
+            Self::Request(Refusal::LargeBody) => Some(RejectReason::BodyTooLarge),
             Self::Request(_) => Some(RejectReason::BadRequest),
             Self::HeaderTimeout => Some(RejectReason::HeaderTimeout),
             Self::Denied(Denial::RateLimited { .. }) => Some(RejectReason::RateLimited),

@@ -75,6 +75,10 @@ impl Request {
         let Some(head) = parse_request(filled, &mut slots, limits)? else {
             return Ok(None);
         };
+        if matches!(head.body, BodyLength::Counted(size) if size > routing.listener.max_request_body)
+        {
+            return Err(Refusal::LargeBody);
+        }
         let rule = routing
             .listener
             .rule_for(&head, routing.peer, routing.worker);

@@ -37,10 +37,11 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    /// A body of which nothing has been seen yet. `keeps`: hold it for replay as far as possible.
-    pub(super) fn new(length: BodyLength, keeps: bool, held: &HeldBytes) -> Self {
+    /// A body of which nothing has been seen yet, of at most `limit` bytes. `keeps`: hold it for
+    /// replay as far as possible.
+    pub(super) fn new(length: BodyLength, limit: u64, keeps: bool, held: &HeldBytes) -> Self {
         Self {
-            progress: BodyProgress::new(length),
+            progress: BodyProgress::limited(length, limit),
             sent: 0,
             ready: 0,
             keeps,

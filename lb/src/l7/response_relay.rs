@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use super::buffer::{Buffer, Buffers};
 use super::failure::Failure;
+use super::headers::ResponseEdits;
 use super::http1::{
     BodyLength, BodyProgress, ChunkedDecoder, HeadLimits, MAX_FIELDS, ResponseEdit, ResponseFault,
     Step, Version, parse_response, write_response,
@@ -23,6 +24,17 @@ const HEAD: HeadLimits = HeadLimits { bytes: 32 * 1024 };
 const SMALL_BODY: usize = 4 * 1024;
 /// No more is read while so much waits to be written.
 const BACKLOG: usize = 16 * 1024;
+
+/// What decides how a head is written for the client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// What was asked.
+    pub(super) request: &'a Request,
+    /// The client's connection is to end with this response anyway.
+    pub(super) closing: bool,
+    /// What the listener changes.
+    pub(super) edits: Option<&'a ResponseEdits>,
+}
 
 /// How far a response has come.
 #[derive(Debug)]
@@ -95,15 +107,13 @@ impl ResponseRelay {
         self.persists && !self.upgraded && buffers.from_target.filled().is_empty()
     }
 
-    /// Reads once, if there is room, and takes in what came. `closing`: the client's connection is
-    /// to end with this response anyway.
+    /// Reads once, if there is room, and takes in what came.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         target: &mut impl Side,
         buffers: &mut Buffers,
-        request: &Request,
-        closing: bool,
+        terms: Terms<'_>,
     ) -> Poll<Result<(), Failure>> {
         let finished = self.has_head && self.progress.is_done();
         let backlog = buffers.to_client.len() - self.sent;
@@ -114,7 +124,7 @@ impl ResponseRelay {
             Ok(0) => Poll::Ready(self.end()),
             Ok(_) => {
                 self.began = true;
-                Poll::Ready(self.take_in(buffers, request, closing))
+                Poll::Ready(self.take_in(buffers, terms))
             }
             Err(_) => Poll::Ready(Err(self.broken())),
         }
@@ -138,14 +148,9 @@ impl ResponseRelay {
         }
     }
 
-    fn take_in(
-        &mut self,
-        buffers: &mut Buffers,
-        request: &Request,
-        closing: bool,
-    ) -> Result<(), Failure> {
+    fn take_in(&mut self, buffers: &mut Buffers, terms: Terms<'_>) -> Result<(), Failure> {
         while !self.has_head {
-            if !self.take_head(buffers, request, closing)? {
+            if !self.take_head(buffers, terms)? {
                 return Ok(());
             }
         }
@@ -153,18 +158,14 @@ impl ResponseRelay {
     }
 
     /// Takes one head, interim or final; false when it is not complete.
-    fn take_head(
-        &mut self,
-        buffers: &mut Buffers,
-        request: &Request,
-        closing: bool,
-    ) -> Result<bool, Failure> {
+    fn take_head(&mut self, buffers: &mut Buffers, terms: Terms<'_>) -> Result<bool, Failure> {
         let Buffers {
             from_target,
             to_client,
             set_cookies,
             ..
         } = buffers;
+        let request = terms.request;
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let parsed = parse_response(from_target.filled(), &mut slots, HEAD, request.to_head);
         let Some(head) = parsed.map_err(Failure::Response)? else {
@@ -184,6 +185,7 @@ impl ResponseRelay {
                     ResponseEdit {
                         client,
                         close: false,
+                        edits: None,
                     },
                 );
             }
@@ -203,13 +205,14 @@ impl ResponseRelay {
         if client == Version::Http10 && head.body == BodyLength::Chunked {
             self.decoder = Some(ChunkedDecoder::default());
         }
-        self.close = closing || !request.persists || until_close || self.decoder.is_some();
+        self.close = terms.closing || !request.persists || until_close || self.decoder.is_some();
         write_response(
             to_client,
             &head,
             ResponseEdit {
                 client,
                 close: self.close,
+                edits: terms.edits,
             },
         );
         if !set_cookies.is_empty() {

@@ -129,11 +129,13 @@ pub enum RejectReason {
     RateLimited,
     /// The request carries no good token.
     Token,
+    /// The request body is over `max-request-body`.
+    BodyTooLarge,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::MaxConnections,
         Self::NoTarget,
         Self::HoldExpired,
@@ -157,6 +159,7 @@ impl RejectReason {
         Self::ProxyHeaderChecksum,
         Self::RateLimited,
         Self::Token,
+        Self::BodyTooLarge,
     ];
 
     /// The name in metrics and logs.
@@ -185,6 +188,7 @@ impl RejectReason {
             Self::ProxyHeaderChecksum => "proxy-header-checksum",
             Self::RateLimited => "rate-limited",
             Self::Token => "jwt",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 }

@@ -148,6 +148,7 @@ fn requests_are_rewritten_as_the_table_says() {
         scheme: "http",
         local: "127.0.0.1:8080".parse().unwrap(),
         identity: b"",
+        edited: None,
     };
     let (mut compiled, mut asked, mut checked) = (None, String::new(), 0);
     for line in table.lines().filter(|line| !line.is_empty()) {

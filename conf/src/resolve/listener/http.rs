@@ -8,9 +8,10 @@ use crate::tree::Reader;
 use crate::{ListenerProtocol, Span, Spanned};
 
 /// Keys that mean nothing to a listener that reads no requests.
-const KEYS: [&str; 4] = [
+const KEYS: [&str; 5] = [
     "header-timeout",
     "max-header-bytes",
+    "max-request-body",
     "http2",
     "client-keep-alive",
 ];
@@ -19,6 +20,7 @@ const KEYS: [&str; 4] = [
 pub(super) struct HttpLimits {
     pub(super) header_timeout: Duration,
     pub(super) max_header_bytes: usize,
+    pub(super) max_request_body: u64,
     /// Where it was said, if it was.
     pub(super) http2: Http2,
     pub(super) client_keep_alive: Duration,
@@ -48,6 +50,7 @@ impl HttpLimits {
         let mut limits = Self {
             header_timeout: numbers.header_timeout.default,
             max_header_bytes: bytes(numbers.max_header_bytes.default),
+            max_request_body: numbers.max_request_body.default.0,
             http2: Http2 {
                 value: true,
                 span: None,
@@ -58,6 +61,9 @@ impl HttpLimits {
             limits.header_timeout = reader.duration_or("header-timeout", &numbers.header_timeout);
             if let Some(size) = reader.size("max-header-bytes", &numbers.max_header_bytes) {
                 limits.max_header_bytes = bytes(size.value);
+            }
+            if let Some(size) = reader.size("max-request-body", &numbers.max_request_body) {
+                limits.max_request_body = size.value.0;
             }
             if let Some(Spanned { value, span }) = reader.flag("http2") {
                 limits.http2 = Http2 {

@@ -3,7 +3,9 @@
 mod action;
 mod condition;
 mod datagram;
+mod field_edits;
 mod filter;
+mod headers;
 mod http;
 mod jwt;
 mod limit;
@@ -94,6 +96,7 @@ fn listener(
     let tls = tls::read(&mut reader, protocol, http.http2, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
+    let header_edits = headers::read(&mut reader, protocol, numbers, &proxy_in.trusted);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
     let backlog = backlog(&mut reader, protocol, numbers);
@@ -127,6 +130,8 @@ fn listener(
         max_header_bytes: http.max_header_bytes,
         http2: http.http2.value,
         client_keep_alive: http.client_keep_alive,
+        max_request_body: http.max_request_body,
+        header_edits,
         tls,
         udp,
     })

@@ -32,7 +32,10 @@ pub(super) fn read(
     // With a word that could not be read nothing can be said of the other keys.
     let is_known = matches!(choice, Choice::Absent | Choice::Is(_));
     let mode = choice.value_or(ProxyInMode::Off);
-    if is_known && mode == ProxyInMode::Off && !reader.is_empty_or_absent(TRUSTED) {
+    // Of requests, who passes them on is believed in X-Forwarded-For without a PROXY header too.
+    let reads_requests = protocol.is_none_or(ListenerProtocol::is_http);
+    let unused = is_known && mode == ProxyInMode::Off && !reads_requests;
+    if unused && !reader.is_empty_or_absent(TRUSTED) {
         let why = "senders are believed by their PROXY headers, and none is read";
         let help = format!("add `{IN} = \"required\"` or `\"optional\"`, or remove it");
         reader.misplaced(TRUSTED, why, &help);

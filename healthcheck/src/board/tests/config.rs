@@ -290,6 +290,8 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         max_header_bytes: 65536,
         http2: true,
         client_keep_alive: Duration::from_secs(3600),
+        max_request_body: 0,
+        header_edits: conf::HeaderEdits::default(),
         tls: None,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),

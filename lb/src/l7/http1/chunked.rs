@@ -26,6 +26,8 @@ pub enum ChunkFault {
     Overhead,
     /// A trailer is malformed or not allowed as one.
     Trailer,
+    /// There is more data than may be.
+    TooLarge,
 }
 
 /// What one step found.
@@ -62,6 +64,8 @@ pub struct ChunkedDecoder {
     state: State,
     digits: u8,
     size: u64,
+    /// Bytes of data that may still be announced.
+    left: u64,
     extensions: u32,
     trailers: u32,
     name: [u8; NAME],
@@ -74,6 +78,7 @@ impl Default for ChunkedDecoder {
             state: State::Size,
             digits: 0,
             size: 0,
+            left: u64::MAX,
             extensions: 0,
             trailers: 0,
             name: [0; NAME],
@@ -83,6 +88,14 @@ impl Default for ChunkedDecoder {
 }
 
 impl ChunkedDecoder {
+    /// A body of at most `limit` bytes of data.
+    pub fn limited(limit: u64) -> Self {
+        Self {
+            left: limit,
+            ..Self::default()
+        }
+    }
+
     /// True after the last line.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
@@ -134,7 +147,7 @@ impl ChunkedDecoder {
             | State::Extension
             | State::QuotedExtension
             | State::QuotedPair => self.extension_byte(byte),
-            State::SizeLf if byte == b'\n' => Ok(self.after_size()),
+            State::SizeLf if byte == b'\n' => self.after_size(),
             State::DataCr if byte == b'\r' => Ok(State::DataLf),
             State::DataLf if byte == b'\n' => Ok(State::Size),
             State::TrailerStart if byte == b'\r' => Ok(State::LastLf),
@@ -186,13 +199,16 @@ impl ChunkedDecoder {
         }
     }
 
-    fn after_size(&mut self) -> State {
+    fn after_size(&mut self) -> Result<State, ChunkFault> {
         self.digits = 0;
-        if self.size == 0 {
-            State::TrailerStart
-        } else {
-            State::Data
-        }
+        self.left = self
+            .left
+            .checked_sub(self.size)
+            .ok_or(ChunkFault::TooLarge)?;
+        Ok(match self.size {
+            0 => State::TrailerStart,
+            _ => State::Data,
+        })
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<State, ChunkFault> {

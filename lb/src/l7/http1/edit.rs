@@ -5,28 +5,42 @@
 //! Cost: no allocation once the output has grown to its working size.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::fields::{KnownField, line_start};
 use super::head::{RequestHead, Version};
 use super::refusal::reason_phrase;
 use super::response_head::ResponseHead;
+use crate::l7::headers::{Edited, ResponseEdits};
+
+/// Bytes of the longest text: brackets, 45 of an address, a colon and a port.
+const MAX_ADDRESS: usize = 53;
 
 /// An address as text, made once per connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress {
-    text: [u8; 45],
+    text: [u8; MAX_ADDRESS],
     length: u8,
 }
 
 impl ClientAddress {
     /// The text of `address`; an IPv4-mapped one is written as IPv4.
     pub fn new(address: IpAddr) -> Self {
-        let mut text = [0; 45];
+        Self::of(format_args!("{}", address.to_canonical()))
+    }
+
+    /// The text of `address` with its port, an IPv6 one in brackets (as ELB writes it).
+    pub fn with_port(address: SocketAddr) -> Self {
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        Self::of(format_args!("{canonical}"))
+    }
+
+    fn of(shown: std::fmt::Arguments<'_>) -> Self {
+        let mut text = [0; MAX_ADDRESS];
         let room = text.len();
         let mut rest = &mut text[..];
-        // 45 bytes hold every address, so writing cannot fail.
-        let written = match write!(rest, "{}", address.to_canonical()) {
+        // Every address fits, so writing cannot fail.
+        let written = match rest.write_fmt(shown) {
             Ok(()) => room - rest.len(),
             Err(_) => 0,
         };
@@ -53,9 +67,11 @@ pub struct Forwarding<'a> {
     pub scheme: &'a str,
     /// The address the client connected to; its port is X-Forwarded-Port, and the whole stands in
     /// for a Host that an HTTP/1.0 client did not send.
-    pub local: std::net::SocketAddr,
+    pub local: SocketAddr,
     /// Fields about the client's certificate, each with its line end; empty when it has none.
     pub identity: &'a [u8],
+    /// What the listener changes; `None` on the plain path.
+    pub edited: Option<Edited<'a>>,
 }
 
 /// Appends the head to send to a target: always HTTP/1.1, always persistent.
@@ -67,6 +83,24 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: 
     }
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    match forwarding.edited {
+        None => push_plain(out, head, forwarding),
+        Some(edited) => edited.edits.write(out, head, forwarding, edited),
+    }
+    if !forwarding.identity.is_empty() {
+        out.extend_from_slice(forwarding.identity);
+    }
+    match (head.upgrade, head.trailers) {
+        (true, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: Upgrade, TE\r\n"),
+        (true, false) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
+        (false, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n"),
+        (false, false) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The fields, changed only as forwarding demands.
+fn push_plain(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: Forwarding<'_>) {
     match head.host {
         Some(host) if head.absolute => push_field(out, "Host", host.as_bytes()),
         Some(_) => {}
@@ -78,16 +112,6 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: 
     }
     push_kept(out, head.bytes, head.fields, head.removed);
     push_forwarded(out, head, forwarding);
-    if !forwarding.identity.is_empty() {
-        out.extend_from_slice(forwarding.identity);
-    }
-    match (head.upgrade, head.trailers) {
-        (true, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: Upgrade, TE\r\n"),
-        (true, false) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
-        (false, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n"),
-        (false, false) => {}
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The X-Forwarded fields as ELB writes them: For appended to, Proto and Port our own.
@@ -111,16 +135,18 @@ fn push_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: For
 
 /// How a response head changes on its way to the client.
 #[derive(Debug, Clone, Copy)]
-pub struct ResponseEdit {
+pub struct ResponseEdit<'a> {
     /// What the client speaks.
     pub client: Version,
     /// True when the client's connection ends with this response.
     pub close: bool,
+    /// What the listener changes; `None` on the plain path.
+    pub edits: Option<&'a ResponseEdits>,
 }
 
 /// Appends the head to send to the client: always HTTP/1.1. Chunked coding is not announced to
 /// an HTTP/1.0 client.
-pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edit: ResponseEdit) {
+pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edit: ResponseEdit<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status_line);
     if head.status_line.len() == 3 {
@@ -132,7 +158,14 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edit: Resp
         Version::Http10 => head.removed | head.encoding,
         Version::Http11 => head.removed,
     };
-    push_kept(out, head.bytes, head.fields, removed);
+    match edit.edits.filter(|_| !head.is_interim()) {
+        None => push_kept(out, head.bytes, head.fields, removed),
+        Some(edits) => {
+            let edited = removed | edits.removed(head.fields);
+            push_kept(out, head.bytes, head.fields, edited);
+            edits.write(out, head.fields, removed);
+        }
+    }
     if head.status == 101 {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     } else if !head.is_interim() {
@@ -141,7 +174,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edit: Resp
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_connection(out: &mut Vec<u8>, edit: ResponseEdit) {
+fn push_connection(out: &mut Vec<u8>, edit: ResponseEdit<'_>) {
     match (edit.close, edit.client) {
         (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (false, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
@@ -149,8 +182,21 @@ fn push_connection(out: &mut Vec<u8>, edit: ResponseEdit) {
     }
 }
 
+/// What the listener puts into every response, our own ones included.
+fn push_inserted(out: &mut Vec<u8>, edit: ResponseEdit<'_>) {
+    if let Some(edits) = edit.edits {
+        edits.write_inserted(out);
+    }
+}
+
 /// Appends an answer of our own: `text` as plain text, kept back when the request was HEAD.
-pub fn write_answer(out: &mut Vec<u8>, status: u16, text: &str, edit: ResponseEdit, to_head: bool) {
+pub fn write_answer(
+    out: &mut Vec<u8>,
+    status: u16,
+    text: &str,
+    edit: ResponseEdit<'_>,
+    to_head: bool,
+) {
     write_answer_with(out, status, |_| {}, text, edit, to_head);
 }
 
@@ -160,7 +206,7 @@ pub(crate) fn write_answer_with(
     status: u16,
     fields: impl FnOnce(&mut Vec<u8>),
     text: &str,
-    edit: ResponseEdit,
+    edit: ResponseEdit<'_>,
     to_head: bool,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -171,6 +217,7 @@ pub(crate) fn write_answer_with(
     push_number(out, text.len() as u64 + 1);
     out.extend_from_slice(b"\r\n");
     fields(out);
+    push_inserted(out, edit);
     push_connection(out, edit);
     out.extend_from_slice(b"\r\n");
     if !to_head {
@@ -180,17 +227,23 @@ pub(crate) fn write_answer_with(
 }
 
 /// Appends an answer whose head is written but for what belongs to the connection.
-pub fn write_prepared(out: &mut Vec<u8>, head: &[&[u8]], body: &[u8], edit: ResponseEdit) {
+pub fn write_prepared(out: &mut Vec<u8>, head: &[&[u8]], body: &[u8], edit: ResponseEdit<'_>) {
     for part in head {
         out.extend_from_slice(part);
     }
+    push_inserted(out, edit);
     push_connection(out, edit);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
 }
 
 /// Copies the lines of the fields that are not removed.
-fn push_kept(out: &mut Vec<u8>, head: &[u8], fields: &[httparse::Header<'_>], removed: u128) {
+pub(in crate::l7) fn push_kept(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    fields: &[httparse::Header<'_>],
+    removed: u128,
+) {
     let Some(first) = fields.first() else {
         return;
     };
@@ -211,7 +264,7 @@ fn push_kept(out: &mut Vec<u8>, head: &[u8], fields: &[httparse::Header<'_>], re
     out.extend_from_slice(head.get(run..end).unwrap_or_default());
 }
 
-fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(in crate::l7) fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -222,7 +275,7 @@ fn push_number(out: &mut Vec<u8>, number: u64) {
     push_display(out, number);
 }
 
-fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+pub(in crate::l7) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     // Writing to a Vec cannot fail.
     let _ = write!(out, "{value}");
 }

@@ -41,6 +41,8 @@ pub enum KnownField {
     TransferEncoding,
     /// `X-Amzn-Mtls-…`: who a client is by its certificate.
     ClientCertificate,
+    /// `X-Amzn-Tls-Version`, `X-Amzn-Tls-Cipher-Suite`: ours to write, or nobody's
+    TlsFacts,
     /// Looks like a length field to what reads `_` as `-`.
     Suspicious,
     /// Anything else.
@@ -67,6 +69,8 @@ impl KnownField {
             17 if is("x-forwarded-proto") => Self::ForwardedProto,
             17 if is("transfer_encoding") => Self::Suspicious,
             22.. if is_of_client_certificate(name) => Self::ClientCertificate,
+            18 if is("x-amzn-tls-version") => Self::TlsFacts,
+            23 if is("x-amzn-tls-cipher-suite") => Self::TlsFacts,
             _ => Self::Other,
         }
     }

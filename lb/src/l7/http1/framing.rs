@@ -126,6 +126,14 @@ impl BodyProgress {
         }
     }
 
+    /// At the start of a body whose chunks may hold `limit` bytes; a counted one is known to fit.
+    pub fn limited(length: BodyLength, limit: u64) -> Self {
+        match length {
+            BodyLength::Chunked => Self::Chunked(ChunkedDecoder::limited(limit)),
+            _ => Self::new(length),
+        }
+    }
+
     /// True at the end.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done)

@@ -20,6 +20,11 @@ const MAX_METHOD: usize = 32;
 /// Longest request line, in bytes (ELB).
 const MAX_REQUEST_LINE: usize = 16 * 1024;
 
+/// Addresses in X-Forwarded-For (ELB).
+const MAX_ADDRESSES: usize = 30;
+/// Longest field, in bytes (ELB).
+const MAX_FIELD: usize = 16 * 1024;
+
 /// How large a head may be.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
@@ -132,6 +137,9 @@ pub fn parse_request<'b, 'f>(
     for (index, field) in request.headers.iter().enumerate() {
         judged.field(1 << index, field)?;
     }
+    if length > MAX_FIELD && request.headers.iter().any(is_long) {
+        return Err(Refusal::LargeField);
+    }
     let mut head = RequestHead {
         bytes: head,
         method,
@@ -203,6 +211,10 @@ fn refuse<'b, 'f>(
     })
 }
 
+fn is_long(field: &Header<'_>) -> bool {
+    field.name.len() + field.value.len() > MAX_FIELD
+}
+
 /// True when some line begins with a blank.
 fn is_folded(bytes: &[u8]) -> bool {
     bytes
@@ -260,6 +272,8 @@ struct Judged<'b> {
     upgrade: Option<bool>,
     upgrade_bits: u128,
     trailers: bool,
+    /// Addresses in X-Forwarded-For.
+    addresses: usize,
 }
 
 impl<'b> Judged<'b> {
@@ -298,9 +312,16 @@ impl<'b> Judged<'b> {
                 self.trailers |=
                     fields::options(value).any(|o| o.eq_ignore_ascii_case(b"trailers"));
             }
+            KnownField::ForwardedFor => {
+                self.removed |= bit;
+                self.addresses += fields::options(value).count();
+                if self.addresses > MAX_ADDRESSES {
+                    return Err(Refusal::ManyAddresses);
+                }
+            }
             KnownField::KeepAlive
             | KnownField::ProxyConnection
-            | KnownField::ForwardedFor
+            | KnownField::TlsFacts
             | KnownField::ForwardedPort
             | KnownField::ForwardedProto
             | KnownField::ClientCertificate => self.removed |= bit,

@@ -20,6 +20,7 @@ pub use edit::{
     ClientAddress, Forwarding, ResponseEdit, write_answer, write_prepared, write_request,
     write_response,
 };
+pub(in crate::l7) use edit::{push_display, push_field, push_kept};
 pub use fields::{Connection, KnownField, MAX_FIELDS};
 pub use framing::{BodyLength, BodyProgress, FramingFault};
 pub use head::{HeadLimits, RequestHead, Version, empty_lines, parse_request};

@@ -34,8 +34,12 @@ pub enum Refusal {
     SuspiciousField,
     /// The head is larger than the listener takes.
     LargeHead,
+    /// A field is larger than 16 KiB (ELB's limit).
+    LargeField,
     /// More than 128 fields.
     ManyFields,
+    /// X-Forwarded-For holds more than 30 addresses (ELB's limit).
+    ManyAddresses,
     /// HTTP/1.1 without Host.
     MissingHost,
     /// More than one Host.
@@ -64,6 +68,8 @@ pub enum Refusal {
     BadChunk,
     /// Chunk extensions or trailers are larger than allowed.
     LargeChunkOverhead,
+    /// The body is larger than the listener takes.
+    LargeBody,
     /// A trailer field that would change framing or routing.
     BadTrailer,
 }
@@ -76,7 +82,10 @@ impl Refusal {
             Self::LongMethod | Self::UnknownTransferCoding => 501,
             Self::LongRequestLine => 414,
             Self::UnsupportedVersion => 505,
-            Self::LargeHead | Self::ManyFields => 431,
+            Self::LargeBody => 413,
+            Self::LargeHead | Self::LargeField | Self::ManyFields => 431,
+            // ELB's own code.
+            Self::ManyAddresses => 463,
             Self::UnknownExpectation => 417,
             _ => 400,
         }
@@ -99,7 +108,9 @@ impl Refusal {
             Self::BadFieldValue => "bad-field-value",
             Self::SuspiciousField => "suspicious-field",
             Self::LargeHead => "large-head",
+            Self::LargeField => "large-field",
             Self::ManyFields => "many-fields",
+            Self::ManyAddresses => "many-forwarded-addresses",
             Self::MissingHost => "missing-host",
             Self::SeveralHosts => "several-hosts",
             Self::BadHost => "bad-host",
@@ -115,6 +126,7 @@ impl Refusal {
             Self::BadChunk => "bad-chunk",
             Self::LargeChunkOverhead => "large-chunk-overhead",
             Self::BadTrailer => "bad-trailer",
+            Self::LargeBody => "large-body",
         }
     }
 
@@ -137,7 +149,9 @@ impl Refusal {
                 "A header field name resembles Content-Length or Transfer-Encoding."
             }
             Self::LargeHead => "The request head is too large.",
+            Self::LargeField => "A header field is larger than 16 KiB.",
             Self::ManyFields => "The request has more than 128 header fields.",
+            Self::ManyAddresses => "X-Forwarded-For holds more than 30 addresses.",
             Self::MissingHost => "The Host header field is missing.",
             Self::SeveralHosts => "There is more than one Host header field.",
             Self::BadHost => "The Host is not a host name or address with an optional port.",
@@ -152,6 +166,7 @@ impl Refusal {
             Self::UnknownExpectation => "The only expectation served here is 100-continue.",
             Self::BadChunk => "The chunked body is malformed.",
             Self::LargeChunkOverhead => "The chunk extensions or trailers are too large.",
+            Self::LargeBody => "The request body is larger than this listener takes.",
             Self::BadTrailer => "A trailer field is malformed or not allowed as a trailer.",
         }
     }
@@ -164,11 +179,13 @@ pub fn reason_phrase(status: u16) -> &'static str {
         401 => "Unauthorized",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        463 => "Too Many Forwarded Addresses",
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",

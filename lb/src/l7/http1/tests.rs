@@ -22,6 +22,7 @@ fn forwarded(bytes: &[u8]) -> Result<Option<String>, Refusal> {
         scheme: "http",
         local: SocketAddr::from(([127, 0, 0, 1], 8080)),
         identity: b"",
+        edited: None,
     };
     let mut out = Vec::new();
     write_request(&mut out, &head, forwarding);
@@ -278,7 +279,15 @@ fn relayed(
     };
     let mut out = Vec::new();
     let close = !head.persists();
-    write_response(&mut out, &head, ResponseEdit { client, close });
+    write_response(
+        &mut out,
+        &head,
+        ResponseEdit {
+            client,
+            close,
+            edits: None,
+        },
+    );
     Ok(Some((
         head.status,
         head.body,
