@@ -269,6 +269,8 @@ impl Section {
                 "http2",
                 "client-keep-alive",
                 "max-request-body",
+                "desync-mitigation-mode",
+                "strict-framing",
                 "xff-header-processing-mode",
                 "xff-client-port",
                 "forwarded",

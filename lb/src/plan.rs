@@ -13,6 +13,7 @@ use healthcheck::SlotMap;
 use crate::filter::Filter;
 use crate::jwt::{Keyrings, Validator};
 use crate::l4::Sources;
+use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
@@ -206,6 +207,10 @@ impl Compiler<'_> {
             max_request_body: match listener.max_request_body {
                 0 => u64::MAX,
                 limit => limit,
+            },
+            strictness: Strictness {
+                mode: listener.desync.mode,
+                framing: listener.desync.strict_framing,
             },
             request_edits: RequestEdits::new(&listener.header_edits),
             response_edits: ResponseEdits::new(&listener.header_edits.response),

@@ -18,6 +18,7 @@ use healthcheck::{GroupId, SlotId};
 use crate::balance::Picker;
 use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
+use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
@@ -62,6 +63,8 @@ pub struct Listener {
     pub(crate) client_keep_alive: Duration,
     /// Request bodies over this many bytes are refused with 413.
     pub max_request_body: u64,
+    /// What is done about requests in which something is unusual.
+    pub(crate) strictness: Strictness,
     /// What it changes in requests; `None` on the plain path.
     pub(crate) request_edits: Option<RequestEdits>,
     /// What it changes in responses; `None` on the plain path.

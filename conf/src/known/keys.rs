@@ -51,7 +51,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "stickiness", &[Word("off"), Empty], NO_STICKY, STICKY_THERE),
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
-    later(Listener, "desync-mitigation-mode", &[Word("defensive")], "ambiguous requests would be treated as the built-in parser does", "remove it; requests are parsed strictly"),
     later(Listener, "access-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
     later(Listener, "connection-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
     later(Listener, "zonal-shift", &[Flag(false)], "no availability zone could be taken out", "drain its targets"),

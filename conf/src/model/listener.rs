@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    Action, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn, RequestLimit, Rule,
-    Scheme,
+    Action, Desync, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn, RequestLimit,
+    Rule, Scheme,
 };
 use crate::{Span, Spanned};
 
@@ -151,6 +151,8 @@ pub struct Listener {
     pub client_keep_alive: Duration,
     /// Request bodies over this are refused with 413 (http only), in bytes; 0 = none is.
     pub max_request_body: u64,
+    /// What is done about requests that readers could take in different ways (http only).
+    pub desync: Desync,
     /// What it changes in heads (http only).
     pub header_edits: HeaderEdits,
     /// How TLS is agreed on (https and tls only).

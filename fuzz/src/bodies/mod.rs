@@ -7,6 +7,7 @@ mod client_certificate;
 mod client_hello;
 mod config;
 mod cookie;
+mod desync;
 mod dns_query;
 mod forward;
 mod http;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Body> {
         cookie::body(),
         jwt::token(),
         jwt::jwks(),
+        desync::body(),
         quic::body(),
         client_hello::body(),
         client_certificate::body(),

@@ -1,7 +1,7 @@
 //! Exchanges as ALB logs them: 33 fields in ALB's order and quoting, one line each.
 //!
 //! What has no counterpart is `-`: ARNs (the names of listener, group and certificate file stand for
-//! them), classification and the connection's trace id. Times are seconds with three places, -1
+//! them) and the connection's trace id. Times are seconds with three places, -1
 //! when no target was sent the request. What clients sent is escaped as ALB does, so that no field
 //! can end early.
 
@@ -54,9 +54,11 @@ pub(super) fn write(out: &mut Vec<u8>, record: &ExchangeRecord<'_>) {
         Some(status) => push(out, format_args!("\"{status}\" ")),
         None => quoted(out, b""),
     }
-    // Requests that are not compliant are refused, not classified.
-    quoted(out, b"");
-    quoted(out, b"");
+    let (tier, reason) = record.desync.map_or(("", ""), |verdict| {
+        (verdict.tier.as_str(), verdict.reason.as_str())
+    });
+    quoted(out, tier.as_bytes());
+    quoted(out, reason.as_bytes());
     word(out, "");
     quoted(out, record.rewritten_host);
     quoted(out, record.rewritten_path);

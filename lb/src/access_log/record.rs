@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::flow::TlsRecord;
 use super::json::Line;
+use crate::l7::desync::Verdict;
 
 /// One HTTP exchange.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,8 @@ pub struct ExchangeRecord<'a> {
     pub retries: u32,
     /// What was agreed on with the client; `None` in clear text.
     pub tls: Option<TlsRecord<'a>>,
+    /// What is odd about the request, by ELB's words; `None` when nothing is.
+    pub desync: Option<Verdict>,
     /// Why the balancer answered itself (`no-target`, `bad-request`, …).
     pub reason: Option<&'a str>,
     /// It was over a rate limit that only counts.
@@ -126,6 +129,10 @@ impl ExchangeRecord<'_> {
         }
         if let Some(tls) = self.tls {
             tls.write(line);
+        }
+        if let Some(verdict) = self.desync {
+            line.word("classification", verdict.tier.as_str());
+            line.word("classification_reason", verdict.reason.as_str());
         }
         if let Some(reason) = self.reason {
             line.word("reason", reason);

@@ -176,6 +176,7 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         retries: 0,
         tls: None,
         reason: None,
+        desync: None,
         over_limit: false,
         termination: None,
     }

@@ -37,6 +37,7 @@ impl ClientConnection {
     ) -> After {
         let branch = listener.branch(request.rule);
         record.branch = Some(branch);
+        record.desync = request.desync;
         record.over_limit = request.over_limit;
         let limit = listener.max_request_body;
         let keeps = request.idempotent && request.body != BodyLength::Empty;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::buffer::Buffers;
 use super::connection_cache::OwnConnections;
 use super::deadline::Deadline;
+use super::desync::verdict_of_refused;
 use super::dispatch::Relayed;
 use super::failure::Failure;
 use super::headers::{Edited, ResponseEdits};
@@ -303,6 +304,9 @@ impl ClientConnection {
                 return After::Close;
             }
             Err(failure) => {
+                if let Failure::Request(_) = failure {
+                    record.desync = verdict_of_refused(buffers.from_client.filled());
+                }
                 let after = self.answer(buffers, failure, None, &mut record).await;
                 record.bytes_in = std::mem::take(&mut self.bytes_in);
                 return after;

@@ -211,7 +211,7 @@ impl ClientConnection {
                 context.observe(&choice.target, outcome);
                 let close = response.close || self.finished || !body.is_complete();
                 body.finish(&mut buffers.from_client);
-                if reusable {
+                if reusable && !request.once {
                     let (target_is, announced) = (&choice.target, response.announced);
                     match choice.is_personal() {
                         true => self.own.give_back(target_is, target, announced, now),

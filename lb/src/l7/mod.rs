@@ -4,6 +4,7 @@
 //! connection drives both sides; idle connections to targets and buffers are kept per worker in
 //! [`State`].
 
+pub mod desync;
 pub mod headers;
 pub mod http1;
 pub mod http2;

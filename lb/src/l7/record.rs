@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::desync::Verdict;
 use super::failure::Failure;
 use super::log_text::{LogMarks, LogText};
 use super::response_relay::ResponseRelay;
@@ -61,6 +62,8 @@ pub(super) struct Record<'a> {
     pub(super) retries: u32,
     /// What was agreed on with the client.
     tls: Option<Rc<Session>>,
+    /// What is odd about the request, when something is.
+    pub(super) desync: Option<Verdict>,
     /// Why the balancer answered itself.
     pub(super) reason: Option<&'static str>,
     /// It was over a rate limit that only counts.
@@ -100,6 +103,7 @@ impl<'a> Record<'a> {
             first_byte: None,
             retries: 0,
             tls: tls.cloned(),
+            desync: None,
             reason: None,
             over_limit: false,
             termination: Some("shutdown"),
@@ -147,6 +151,9 @@ impl<'a> Record<'a> {
         let counters = self.listener.counters.of(worker);
         counters.bytes_in.add(self.bytes_in);
         counters.bytes_out.add(self.bytes_out);
+        if let Some(verdict) = self.desync {
+            counters.desync(verdict.tier);
+        }
         let counters = self.tally().counters.of(worker);
         counters.exchange(self.status, duration);
         if self.context.log().is_on() {
@@ -191,6 +198,7 @@ impl<'a> Record<'a> {
             duration,
             retries: self.retries,
             tls: self.tls.as_ref().map(|session| session.record()),
+            desync: self.desync,
             reason: self.reason,
             over_limit: self.over_limit,
             termination: self.termination,

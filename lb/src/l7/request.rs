@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use super::buffer::Buffers;
+use super::desync::{Passage, Tier, Verdict};
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
@@ -55,6 +56,10 @@ pub(super) struct Request {
     pub(super) over_limit: bool,
     /// Where it belongs, if the forward it takes is sticky.
     pub(super) claim: Option<Claim>,
+    /// Both sides' connections end with it.
+    pub(super) once: bool,
+    /// What is odd about it, when something is.
+    pub(super) desync: Option<Verdict>,
     /// Where texts end in [`Buffers::log_text`].
     pub(super) log_marks: LogMarks,
 }
@@ -71,9 +76,29 @@ impl Request {
         detail: Detail,
     ) -> Result<Option<Self>, Refusal> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut slots_again = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let filled = buffers.from_client.filled();
-        let Some(head) = parse_request(filled, &mut slots, limits)? else {
-            return Ok(None);
+        let strictness = routing.listener.strictness;
+        let (mut passage, mut rewritten) = (None, Vec::new());
+        let head = match parse_request(filled, &mut slots, limits) {
+            Ok(Some(head)) if !head.unusual => head,
+            Ok(Some(head)) => {
+                passage = Some(strictness.judge(head.bytes)?);
+                head
+            }
+            Ok(None) => return Ok(None),
+            Err(refusal) => {
+                passage = strictness.judge_refused(filled, refusal, limits, &mut rewritten)?;
+                if passage.is_none() {
+                    return Ok(None);
+                }
+                // Longer than it came, but not by more than each byte encoded.
+                let limits = HeadLimits {
+                    bytes: limits.bytes.saturating_mul(4),
+                };
+                let head = parse_request(&rewritten, &mut slots_again, limits)?;
+                head.ok_or(refusal)?
+            }
         };
         if matches!(head.body, BodyLength::Counted(size) if size > routing.listener.max_request_body)
         {
@@ -122,7 +147,12 @@ impl Request {
                 .as_ref()
                 .and_then(|passed| passed.as_ref().err().copied()),
             log_marks: LogMarks::default(),
+            once: false,
+            desync: None,
         };
+        if let Some(passage) = passage {
+            request.pass(passage);
+        }
         if detail != Detail::Off {
             let location = match &branch.action {
                 Action::Redirect(_) => &buffers.to_target[..],
@@ -134,5 +164,17 @@ impl Request {
         }
         buffers.from_client.consume(request.head_length);
         Ok(Some(request))
+    }
+
+    /// Notes how an unusual request passes.
+    fn pass(&mut self, passage: Passage) {
+        self.once = passage.once;
+        self.persists &= !passage.once;
+        self.head_length = passage.rewritten.unwrap_or(self.head_length);
+        if passage.http10 {
+            self.version = Version::Http10;
+        }
+        let is_odd = passage.verdict.tier > Tier::Compliant;
+        self.desync = is_odd.then_some(passage.verdict);
     }
 }

@@ -17,7 +17,8 @@ use prometheus::proto::{
 
 use super::histogram::BOUNDS_MICROS;
 use super::{
-    CODE_CLASSES, ExchangeCounters, PerWorker, Registry, RejectReason, RetryReason, names,
+    CODE_CLASSES, ExchangeCounters, ListenerCounters, PerWorker, Registry, RejectReason,
+    RetryReason, names,
 };
 use crate::jwt::Keyrings;
 use crate::limits::ListenerLoad;
@@ -78,6 +79,7 @@ fn connections(registry: &Registry, loads: &[(Arc<str>, Arc<ListenerLoad>)]) -> 
     let mut total = Vec::new();
     let mut bytes = Vec::new();
     let mut rejected = Vec::new();
+    let mut odd = Vec::new();
     for (name, counters) in &registry.listeners {
         let name = ("listener", &**name);
         total.push(counter(&[name], counters.sum(|c| c.connections.value())));
@@ -87,6 +89,12 @@ fn connections(registry: &Registry, loads: &[(Arc<str>, Arc<ListenerLoad>)]) -> 
         );
         bytes.push(counter(&[name, ("direction", "in")], inward));
         bytes.push(counter(&[name, ("direction", "out")], outward));
+        for (place, tier) in ListenerCounters::TIERS.iter().enumerate() {
+            let count = counters.sum(|c| c.odd_requests(place));
+            if count > 0 {
+                odd.push(counter(&[name, ("classification", tier.as_str())], count));
+            }
+        }
         for reason in RejectReason::ALL {
             let count = counters.sum(|c| c.rejected(reason));
             if count > 0 {
@@ -120,6 +128,12 @@ fn connections(registry: &Registry, loads: &[(Arc<str>, Arc<ListenerLoad>)]) -> 
             help_rejected,
             MetricType::COUNTER,
             rejected,
+        ),
+        family(
+            names::DESYNC,
+            "Requests that are not compliant by desync mitigation's tiers.",
+            MetricType::COUNTER,
+            odd,
         ),
     ]
 }

@@ -22,6 +22,7 @@ use sticky::StickyCounters;
 pub use sticky::StickyOutcome;
 
 use crate::access_log::{FlowEnd, FlowKind};
+use crate::l7::desync::Tier;
 use crate::target::Padded;
 use crate::tls::{HandshakeReason, Refreshes, Session};
 pub(crate) use collect::collect;
@@ -249,6 +250,8 @@ pub struct ListenerCounters {
     /// Bytes sent to clients.
     pub bytes_out: Counter,
     rejected: [Counter; RejectReason::ALL.len()],
+    /// By tier, compliant ones left out.
+    desync: [Counter; 3],
     flows: [FlowCounters; FlowKind::ALL.len()],
     /// UDP.
     pub udp: UdpCounters,
@@ -410,6 +413,22 @@ impl ListenerCounters {
     /// Refusals for `reason`.
     pub fn rejected(&self, reason: RejectReason) -> u64 {
         self.rejected[reason as usize].value()
+    }
+
+    /// Tiers that are counted.
+    pub(crate) const TIERS: [Tier; 3] = [Tier::Acceptable, Tier::Ambiguous, Tier::Severe];
+
+    /// Counts a request in which something is odd.
+    pub(crate) fn desync(&self, tier: Tier) {
+        let place = Self::TIERS.iter().position(|known| *known == tier);
+        if let Some(counter) = place.and_then(|place| self.desync.get(place)) {
+            counter.add(1);
+        }
+    }
+
+    /// How many requests were of a tier, by its place in `TIERS`.
+    pub(crate) fn odd_requests(&self, place: usize) -> u64 {
+        self.desync.get(place).map_or(0, Counter::value)
     }
 }
 

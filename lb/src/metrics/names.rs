@@ -26,6 +26,7 @@ pub(super) const QUEUED: &str = "pointsman_queued";
 pub(super) const TARGET_SELECTED: &str = "pointsman_target_selected_total";
 pub(super) const RETRIES: &str = "pointsman_retries_total";
 pub(super) const STICKY: &str = "pointsman_sticky_requests_total";
+pub(super) const DESYNC: &str = "pointsman_desync_requests_total";
 pub(super) const REJECTED: &str = "pointsman_rejected_total";
 pub(super) const RATE_LIMITED: &str = "pointsman_rate_limited_total";
 pub(super) const RATE_LIMIT_EVICTIONS: &str = "pointsman_rate_limit_evictions_total";

@@ -9,6 +9,7 @@ mod target;
 mod bodies;
 mod closing;
 mod conformance;
+mod desync;
 mod headers;
 mod http2;
 mod http2_attacks;

@@ -3,6 +3,7 @@
 mod action;
 mod condition;
 mod datagram;
+mod desync;
 mod field_edits;
 mod filter;
 mod headers;
@@ -96,6 +97,7 @@ fn listener(
     let tls = tls::read(&mut reader, protocol, http.http2, numbers);
     let udp = datagram::read(&mut reader, protocol, numbers);
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
+    let desync = desync::read(&mut reader, protocol);
     let header_edits = headers::read(&mut reader, protocol, numbers, &proxy_in.trusted);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
@@ -131,6 +133,7 @@ fn listener(
         http2: http.http2.value,
         client_keep_alive: http.client_keep_alive,
         max_request_body: http.max_request_body,
+        desync,
         header_edits,
         tls,
         udp,

@@ -291,6 +291,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         http2: true,
         client_keep_alive: Duration::from_secs(3600),
         max_request_body: 0,
+        desync: conf::Desync::default(),
         header_edits: conf::HeaderEdits::default(),
         tls: None,
         udp: conf::UdpSettings {

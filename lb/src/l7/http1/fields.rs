@@ -159,6 +159,14 @@ pub fn names(value: &[u8], field: &str) -> bool {
     options(value).any(|option| option.eq_ignore_ascii_case(field.as_bytes())) && !kept()
 }
 
+/// True for names that desync mitigation looks at twice: long enough for `content-length` and
+/// beginning as a length field does, or with what is neither letter nor digit.
+pub fn may_pass_for_length(name: &str) -> bool {
+    let begins =
+        |byte: u8| matches!(byte, b'c' | b'C' | b't' | b'T') || !byte.is_ascii_alphanumeric();
+    name.len() >= 14 && name.bytes().next().is_some_and(begins)
+}
+
 /// The elements of a comma-separated list, blanks trimmed.
 pub fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim)

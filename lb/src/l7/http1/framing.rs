@@ -60,6 +60,11 @@ impl LengthFields {
         });
     }
 
+    /// True when there was one.
+    pub fn is_given(&self) -> bool {
+        self.length.is_some() || self.encoding.is_some()
+    }
+
     /// The verdict: `None` when neither field was there.
     pub fn decide(&self, http10: bool) -> Result<Option<BodyLength>, FramingFault> {
         match (self.length, self.encoding) {

@@ -68,6 +68,8 @@ pub struct RequestHead<'b, 'f> {
     pub upgrade: bool,
     /// True when the client waits for 100 before it sends the body.
     pub expects_continue: bool,
+    /// True when something in it may be a desync tier's business.
+    pub unusual: bool,
     /// True when the client takes trailers (`TE: trailers`).
     pub trailers: bool,
 }
@@ -154,6 +156,7 @@ pub fn parse_request<'b, 'f>(
         upgrade: false,
         expects_continue: judged.expect.is_some() && version == Version::Http11,
         trailers: judged.trailers,
+        unusual: judged.resembles,
     };
     judged.finish(&mut head)?;
     head.host = authority.or(head.host);
@@ -274,13 +277,15 @@ struct Judged<'b> {
     trailers: bool,
     /// Addresses in X-Forwarded-For.
     addresses: usize,
+    /// A name could pass for one of a length field.
+    resembles: bool,
 }
 
 impl<'b> Judged<'b> {
     fn field(&mut self, bit: u128, field: &Header<'b>) -> Result<(), Refusal> {
         let value = field.value;
         match KnownField::of(field.name) {
-            KnownField::Other => {}
+            KnownField::Other => self.resembles |= fields::may_pass_for_length(field.name),
             KnownField::Suspicious => return Err(Refusal::SuspiciousField),
             KnownField::Host => {
                 if self.host.is_some() {
@@ -339,6 +344,7 @@ impl<'b> Judged<'b> {
             Ok(length) => length.unwrap_or(BodyLength::Empty),
             Err(fault) => return Err(fault.into()),
         };
+        head.unusual |= self.lengths.is_given() && matches!(head.method, "GET" | "HEAD");
         if head.connection.upgrade && self.upgrade.is_some() && head.body != BodyLength::Empty {
             return Err(Refusal::UpgradeWithBody);
         }

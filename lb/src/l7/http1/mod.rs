@@ -22,6 +22,7 @@ pub use edit::{
 };
 pub(in crate::l7) use edit::{push_display, push_field, push_kept};
 pub use fields::{Connection, KnownField, MAX_FIELDS};
+pub(in crate::l7) use fields::{is_token_byte, trim};
 pub use framing::{BodyLength, BodyProgress, FramingFault};
 pub use head::{HeadLimits, RequestHead, Version, empty_lines, parse_request};
 pub use refusal::{Refusal, reason_phrase};

@@ -70,6 +70,8 @@ pub enum Refusal {
     LargeChunkOverhead,
     /// The body is larger than the listener takes.
     LargeBody,
+    /// The listener's desync mitigation does not let it pass.
+    Desync,
     /// A trailer field that would change framing or routing.
     BadTrailer,
 }
@@ -127,6 +129,7 @@ impl Refusal {
             Self::LargeChunkOverhead => "large-chunk-overhead",
             Self::BadTrailer => "bad-trailer",
             Self::LargeBody => "large-body",
+            Self::Desync => "desync-mitigation",
         }
     }
 
@@ -166,6 +169,7 @@ impl Refusal {
             Self::UnknownExpectation => "The only expectation served here is 100-continue.",
             Self::BadChunk => "The chunked body is malformed.",
             Self::LargeChunkOverhead => "The chunk extensions or trailers are too large.",
+            Self::Desync => "The request could mean different things to different readers.",
             Self::LargeBody => "The request body is larger than this listener takes.",
             Self::BadTrailer => "A trailer field is malformed or not allowed as a trailer.",
         }
