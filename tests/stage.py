@@ -1,6 +1,6 @@
 """What scripts that check the real binary share: a stage to start things on, and running checks.
 
-Used by udp/run and l4/run. Everything started ends with the check that started it, by pid.
+Used by udp/run, l4/run and hygiene/run. Everything started ends with the check that started it, by pid.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ class Stage:
         child.wait_until(lambda: child.log.read_text().endswith("\n"))
         return child, child.log.read_text().strip()
 
-    def serve(self, name: str, config: str, prefix: tuple[str, ...] = ()) -> tuple[Child, int]:
-        """Pointsman on `config`, and its admin port."""
+    def serve(
+        self, name: str, config: str, prefix: tuple[str, ...] = (), access: str = "off"
+    ) -> tuple[Child, int]:
+        """Pointsman on `config`, and its admin port; `access` is its access log."""
         folder, admin = self.workspace.folder(name), free_port()
         head = (
             f'state-dir = "{folder}/state"\n[admin]\nbind = "127.0.0.1:{admin}"\n'
-            f'[logs]\naccess = "off"\n'
+            f'[logs]\naccess = "{access}"\n'
         )
         file = folder / "pointsman.toml"
         file.write_text(head + config)
