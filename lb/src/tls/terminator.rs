@@ -88,7 +88,11 @@ impl Terminator {
         if let Some(clients) = changed {
             let (shelf, keys) = (&self.shelf, &self.keys);
             match server_config(&self.listener, &self.settings, &clients, shelf, keys) {
-                Ok(config) => self.config.store(Arc::new(config)),
+                Ok(config) => {
+                    self.config.store(Arc::new(config));
+                    // Told once it is so: whoever reads it may count on it.
+                    tracing::info!(listener = self.listener, "trust store read again");
+                }
                 Err(error) => {
                     tracing::error!(listener = self.listener, %error, "whom TLS believes stays what it was");
                 }

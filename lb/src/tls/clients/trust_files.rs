@@ -63,7 +63,6 @@ impl TrustFiles {
         let mut verification = current.verification.clone();
         match read_client_trust(trust.store.clone(), trust.lists.clone(), trust.span) {
             Ok(trust) => {
-                tracing::info!(listener, file, "trust store read again");
                 refreshes.taken.fetch_add(1, Ordering::Relaxed);
                 verification.trust = Arc::new(trust);
                 self.current.store(Arc::new(Current {
