@@ -291,7 +291,7 @@ fn everything_that_can_be_written() {
     assert_eq!(allow.ports, [8080..=8080, 9000..=9999]);
     assert!(allow.networks.len() >= 2 && !deny.networks.is_empty());
     let app = &config.target_groups[0];
-    assert_eq!(app.algorithm, Algorithm::LeastConnections);
+    assert_eq!(app.algorithm, Algorithm::LeastOutstandingRequests);
     assert_eq!(app.unhealthy_flows, UnhealthyFlows::EndAfter(s(300)));
     let backup = &app.targets[1];
     assert_eq!(
@@ -507,10 +507,14 @@ fn every_algorithm_is_read_by_its_name() {
             Algorithm::ConnectionIdHash => "quic",
             _ => "http",
         };
+        let more = match algorithm {
+            Algorithm::RequestHash => "hash-by = \"path\"\n",
+            _ => "",
+        };
         let text = format!(
             "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"{protocol}\"\n\
              forward = \"app\"\n[[target-group]]\nname = \"app\"\nprotocol = \"{protocol}\"\n\
-             algorithm = \"{}\"\ntargets = [\"127.0.0.1:3001\"]\n",
+             algorithm = \"{}\"\n{more}targets = [\"127.0.0.1:3001\"]\n",
             algorithm.as_str()
         );
         let loaded = conf::load_text(Path::new("/etc/pointsman.toml"), &text);

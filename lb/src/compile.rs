@@ -234,6 +234,8 @@ fn settings(config: &TargetGroup, before: Option<&Arc<Group>>) -> GroupSettings 
             let before = before.and_then(|group| group.settings.tls.as_ref());
             TargetTls::new(check, config.protocol, before)
         }),
+        hash_balance: config.request_hash.as_ref().map_or(0, |hash| hash.balance),
+        retries: config.retries,
         queue_timeout: config.queue_timeout,
         preserve_client_ip: config.preserve_client_ip,
         proxy_out: config.proxy_out,

@@ -22,9 +22,10 @@ use tokio::time::Instant;
 use crate::access_log::LogRing;
 use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{Batch, CopyBuffer, PipePool};
-use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::metrics::{PerWorker, RejectReason, RetryReason, WorkerCounters};
 use crate::proxy::Introduced;
 use crate::queue::Queue;
+use crate::retries::Retrying;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
 use crate::tls::{Scratch, TargetTls};
@@ -69,6 +70,8 @@ pub struct Choice {
     pub(crate) protocol: conf::GroupProtocol,
     /// What the connection begins with.
     pub(crate) proxy_out: conf::ProxyOut,
+    /// What its answers take is to be measured.
+    pub(crate) is_timed: bool,
     /// The connection comes from the client's address.
     pub(crate) preserve_client_ip: bool,
 }
@@ -251,20 +254,57 @@ impl WorkerContext {
                 return Err(full());
             }
             match group.pick(&mut self.rng.borrow_mut(), origin, tried) {
-                Pick::Target(target) => Ok(Choice {
-                    target: target.clone(),
-                    connect_timeout: group.settings.connect_timeout,
-                    response_timeout: group.settings.response_timeout,
-                    tls: group.settings.tls.clone(),
-                    protocol: group.settings.protocol,
-                    proxy_out: group.settings.proxy_out,
-                    preserve_client_ip: group.settings.preserve_client_ip,
-                }),
+                Pick::Target(target) => {
+                    if group.fail_open && tried.count() == 0 {
+                        route
+                            .tally
+                            .counters
+                            .of(self.worker)
+                            .unhealthy_routing
+                            .add(1);
+                    }
+                    Ok(Choice {
+                        target: target.clone(),
+                        connect_timeout: group.settings.connect_timeout,
+                        response_timeout: group.settings.response_timeout,
+                        tls: group.settings.tls.clone(),
+                        protocol: group.settings.protocol,
+                        proxy_out: group.settings.proxy_out,
+                        preserve_client_ip: group.settings.preserve_client_ip,
+                        is_timed: group.settings.algorithm == conf::Algorithm::PeakEwma,
+                    })
+                }
                 Pick::Hold => Err(NoChoice::Hold(group.settings.hold)),
                 Pick::Full => Err(full()),
                 Pick::None => Err(NoChoice::None),
             }
         })
+    }
+
+    /// Lets a request that failed on `failed` targets of `route` be tried again; false when the
+    /// group's limits do not, which is counted.
+    pub(crate) fn may_retry(
+        &self,
+        route: &Route,
+        failed: usize,
+        reason: RetryReason,
+        held: &mut Option<Retrying>,
+    ) -> bool {
+        let allowed = self.with_snapshot(|snapshot| match snapshot.group(route) {
+            None => Ok(()),
+            Some(group) => {
+                let moment = (Instant::now(), group.selected());
+                let limits = group.settings.retries;
+                group.retries.allow(limits, failed, reason, held, moment)
+            }
+        });
+        match allowed {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.counters().refuse_retry(refusal);
+                false
+            }
+        }
     }
 
     /// Waits until this worker adopts another snapshot, at most until `deadline`; may return

@@ -306,9 +306,8 @@ impl Compiler<'_> {
             None => self.name.to_string(),
         };
         let groups = routes_of(forward).map(|weighted| self.config.group(weighted.group));
-        let routes = groups.map(|group| (group.name.as_str(), group.cookie.as_ref()));
         let (ring, state_dir) = (&mut self.names.ring, &self.config.state_dir);
-        Sticky::new(&name, forward.stickiness.as_ref(), routes, || {
+        Sticky::new(&name, forward.stickiness.as_ref(), groups, || {
             let open = || KeyRing::open(state_dir, SystemTime::now());
             ring.get_or_insert_with(open).clone()
         })

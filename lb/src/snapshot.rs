@@ -23,6 +23,7 @@ use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::queue::Queue;
+use crate::retries::Retries;
 use crate::rules::{Branch, Rule};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
@@ -172,6 +173,10 @@ pub struct GroupSettings {
     pub response_timeout: Duration,
     /// How TLS is agreed on with its targets; `None` in clear text.
     pub tls: Option<Arc<TargetTls>>,
+    /// What `request-hash` lets a target have, in percent of its share; 0 = any number.
+    pub hash_balance: u32,
+    /// How often failed requests are tried again.
+    pub retries: conf::Retries,
     /// How long work waits for a place on a target while all are full.
     pub queue_timeout: Duration,
     /// Connections to its targets come from their clients' addresses.
@@ -215,6 +220,8 @@ pub struct Group {
     pub(crate) is_limited: bool,
     /// Who waits for a place on its targets; survives reloads by name.
     pub(crate) queue: Arc<Queue>,
+    /// What it may try again; survives reloads by name.
+    pub(crate) retries: Arc<Retries>,
     /// How its QUIC connections are told apart.
     pub(crate) connection_ids: Option<ConnectionIds>,
 }
@@ -223,6 +230,12 @@ impl Group {
     /// The group's name.
     pub fn name(&self) -> &Arc<str> {
         &self.settings.name
+    }
+
+    /// Requests and flows that its targets ever got.
+    pub(crate) fn selected(&self) -> u64 {
+        let members = self.members.iter();
+        members.fold(0, |sum, member| sum.wrapping_add(member.target.selected()))
     }
 
     /// True while some target is in slow start: it is to be compiled anew from time to time.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use healthcheck::{Signal, SlotId};
+use tokio::time::Instant;
 
+use crate::latency::Latency;
 use crate::queue::Queue;
 
 /// A value alone on its pair of cache lines, so that writing it slows no neighbour down.
@@ -83,6 +85,7 @@ pub struct Target {
     name: Arc<str>,
     slot: SlotId,
     signal: Arc<Signal>,
+    latency: Latency,
     load: Padded<Load>,
     /// Work it may have at a time; 0 = any.
     limit: AtomicU32,
@@ -106,6 +109,7 @@ impl Target {
             name: address.to_string().into(),
             slot,
             signal,
+            latency: Latency::new(Instant::now()),
             load: Padded::default(),
             limit: AtomicU32::new(0),
             queue: Arc::default(),
@@ -146,6 +150,11 @@ impl Target {
     /// True while some worker found it unreachable and no later probe has passed.
     pub fn is_suspect(&self) -> bool {
         self.signal.is_suspect()
+    }
+
+    /// How long its answers take to begin.
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.latency
     }
 
     /// Exchanges and flows running on it, over all workers.

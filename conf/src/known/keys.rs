@@ -67,7 +67,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(TargetGroup, "target-failover", &[Word("no-rebalance"), Empty], "flows would stay with the target they have", REMOVE),
     later(TargetGroup, "multi-value-headers", &[Flag(false)], "there are no Lambda targets", REMOVE),
     later(TargetGroup, "health-check-logs", &[Empty, Flag(false)], "the log is of all groups and checks", "use `health` in [logs]"),
-    later(TargetGroup, "retries", &[Number(0)], "requests would be tried as often as there are targets", REMOVE),
     later(TargetGroup, "tls", &[Flag(false), Empty], NO_TLS, REMOVE),
     // targets = [{ … }]
     later(Target, "server-name", &[], NO_TLS, REMOVE),

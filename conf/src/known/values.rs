@@ -45,13 +45,6 @@ pub(super) const LATER: &[LaterWords] = &[
         "remove the group",
     ),
     later(
-        TargetGroup,
-        "algorithm",
-        &["least-outstanding-requests", "peak-ewma"],
-        "slow targets would get as much work as quick ones",
-        "use `least-connections`, which counts requests in flight for `http` groups",
-    ),
-    later(
         Stickiness,
         "type",
         &["source-ip-dest-ip", "source-ip-dest-ip-proto"],

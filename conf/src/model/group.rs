@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    ConnectionId, CookieStickiness, PassiveHealth, ProxyOut, TargetHealthCheck, TargetSources,
-    TlsCheck,
+    ConnectionId, CookieStickiness, PassiveHealth, ProxyOut, RequestHash, Retries,
+    TargetHealthCheck, TargetSources, TlsCheck,
 };
 use crate::Span;
 
@@ -104,6 +104,10 @@ pub enum Algorithm {
     RoundRobin,
     /// Fewest connections (or requests in flight) per weight.
     LeastConnections,
+    /// The same, by ELB's name: fewest requests in flight.
+    LeastOutstandingRequests,
+    /// The target whose answers will begin soonest: latency times work in hand.
+    PeakEwma,
     /// The less loaded of two drawn at random, per weight.
     PowerOfTwoChoices,
     /// At random, by weight.
@@ -112,6 +116,8 @@ pub enum Algorithm {
     SourceIpHash,
     /// The same 5-tuple, the same target (as NLB).
     FlowHash,
+    /// The same part of requests, the same target, within bounds of load.
+    RequestHash,
     /// The same QUIC connection ID, the same target (Huawei).
     ConnectionIdHash,
     /// What the Maglev paper hashes: 5-tuples; for http groups client addresses.
@@ -120,13 +126,16 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::RoundRobin,
         Self::LeastConnections,
+        Self::LeastOutstandingRequests,
+        Self::PeakEwma,
         Self::PowerOfTwoChoices,
         Self::WeightedRandom,
         Self::SourceIpHash,
         Self::FlowHash,
+        Self::RequestHash,
         Self::ConnectionIdHash,
         Self::Maglev,
     ];
@@ -134,12 +143,37 @@ impl Algorithm {
     /// True when it is the origin of work that decides where it goes.
     pub fn is_hashing(self) -> bool {
         match self {
-            Self::SourceIpHash | Self::FlowHash | Self::ConnectionIdHash | Self::Maglev => true,
+            Self::SourceIpHash
+            | Self::FlowHash
+            | Self::RequestHash
+            | Self::ConnectionIdHash
+            | Self::Maglev => true,
             Self::RoundRobin
             | Self::LeastConnections
+            | Self::LeastOutstandingRequests
+            | Self::PeakEwma
             | Self::PowerOfTwoChoices
             | Self::WeightedRandom => false,
         }
+    }
+
+    /// True when it looks at requests, which groups below HTTP do not know.
+    pub fn is_of_requests(self) -> bool {
+        matches!(
+            self,
+            Self::LeastOutstandingRequests | Self::PeakEwma | Self::RequestHash
+        )
+    }
+
+    /// True when it is the load that decides.
+    pub fn is_by_load(self) -> bool {
+        matches!(
+            self,
+            Self::LeastConnections
+                | Self::LeastOutstandingRequests
+                | Self::PeakEwma
+                | Self::PowerOfTwoChoices
+        )
     }
 
     /// The name in config, API, logs and metrics.
@@ -147,10 +181,13 @@ impl Algorithm {
         match self {
             Self::RoundRobin => "round-robin",
             Self::LeastConnections => "least-connections",
+            Self::LeastOutstandingRequests => "least-outstanding-requests",
+            Self::PeakEwma => "peak-ewma",
             Self::PowerOfTwoChoices => "power-of-two-choices",
             Self::WeightedRandom => "weighted-random",
             Self::SourceIpHash => "source-ip-hash",
             Self::FlowHash => "flow-hash",
+            Self::RequestHash => "request-hash",
             Self::ConnectionIdHash => "connection-id-hash",
             Self::Maglev => "maglev",
         }
@@ -266,6 +303,10 @@ pub struct TargetGroup {
     pub tls: Option<TlsCheck>,
     /// Exchanges and flows a target may have at a time unless it says otherwise; 0 = any number.
     pub max_in_flight: u32,
+    /// What `request-hash` goes by.
+    pub request_hash: Option<RequestHash>,
+    /// How often failed requests are tried again.
+    pub retries: Retries,
     /// How long work waits for a place while every target has `max_in_flight`.
     pub queue_timeout: Duration,
     /// Connections to its targets come from their clients' addresses (ELB

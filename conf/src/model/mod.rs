@@ -29,6 +29,8 @@ mod process;
 mod proxy;
 mod record;
 mod region;
+mod request_hash;
+mod retries;
 mod rewrite;
 mod rule;
 mod source;
@@ -76,6 +78,8 @@ pub use record::{
     Alias, AliasTarget, FailoverRole, Policy, Record, RecordSet, RecordType, SetData,
 };
 pub use region::{Coordinates, Region, RegionIdx};
+pub use request_hash::{HashBy, RequestHash};
+pub use retries::Retries;
 pub use rewrite::{Rewrite, RewritePiece, Rewrites};
 pub use rule::{Condition, Pattern, QueryPattern, Regex, Rule};
 pub(crate) use source::is_domain;

@@ -1,5 +1,6 @@
 //! `anomaly-mitigation` of a target group.
 
+use super::defaults::Numbers;
 use crate::document::Kind;
 use crate::tree::Reader;
 use crate::{Algorithm, Diagnostic, GroupProtocol};
@@ -9,6 +10,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     protocol: Option<GroupProtocol>,
     algorithm: Algorithm,
+    numbers: &Numbers,
 ) -> bool {
     let Some(value) = reader.take("anomaly-mitigation") else {
         return false;
@@ -35,6 +37,11 @@ pub(super) fn read(
         (
             "knows nothing of what becomes of its datagrams",
             "remove it",
+        )
+    } else if numbers.as_elb && reader.has("stickiness") {
+        (
+            "keeps clients on their targets, which ELB does not take together",
+            "keep one of them, or use `defaults = \"local\"`, which takes both",
         )
     } else {
         return true;

@@ -1,12 +1,23 @@
 //! `cross-zone` of a target group.
 
 use crate::tree::Reader;
-use crate::{Diagnostic, Target};
+use crate::{Diagnostic, Spanned, Target};
 
 /// The only availability zone whose targets are used, if there is such a limit. `own` is the
-/// process's zone, or empty.
-pub(super) fn read(reader: &mut Reader<'_>, own: &str, targets: &[Target]) -> Option<String> {
-    let off = reader.flag("cross-zone").filter(|flag| !flag.value)?;
+/// process's zone, or empty. `off_by_default`: as a Network Load Balancer has it, where zones are known.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    own: &str,
+    off_by_default: bool,
+    targets: &[Target],
+) -> Option<String> {
+    let off = match reader.flag("cross-zone") {
+        Some(flag) => flag,
+        None => Spanned::new(!off_by_default || own.is_empty(), reader.span()),
+    };
+    if off.value {
+        return None;
+    }
     let title = reader.title();
     if own.is_empty() {
         let message = format!("`cross-zone = false` of {title}, and no zone of this process");

@@ -83,8 +83,8 @@ pub(crate) struct Numbers {
     pub(crate) slow_start: Limit<Duration>,
     /// The shortest `slow-start` there is besides 0.
     pub(crate) shortest_slow_start: Duration,
-    /// The cookies of the balancer have AWS's names.
-    pub(crate) aws_cookies: bool,
+    /// What ELB does not take is refused, and cookies have AWS's names.
+    pub(crate) as_elb: bool,
     /// What `passive-health` holds.
     pub(crate) passive: PassiveLimits,
     /// `interval` of a target health check (`HealthCheckIntervalSeconds`).
@@ -334,7 +334,7 @@ const LOCAL: Numbers = Numbers {
         "a target would have less than its share for longer than anything takes to warm up",
     ),
     shortest_slow_start: ms(0),
-    aws_cookies: false,
+    as_elb: false,
     passive: PASSIVE,
     interval: limit(s(5), ms(100), HOUR, PROBE),
     fast_interval: limit(s(5), ms(100), HOUR, PROBE),
@@ -372,6 +372,7 @@ const AWS: Numbers = Numbers {
     aws_cookies: true,
     preserve_host_header: false,
     trace: Trace::Amzn,
+    as_elb: true,
     rules: RuleLimits {
         per_listener: 100,
         values_per_condition: 3,

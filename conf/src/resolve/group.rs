@@ -1,12 +1,15 @@
 //! `[[target-group]]` and its targets.
 
+use super::algorithm;
 use super::anomaly;
 use super::connection_id;
 use super::cross_zone;
 use super::defaults::Numbers;
 use super::directory::Directory;
 use super::health::{self, Owner};
-use super::{limits, passive, proxy, slow_start, stickiness, target, termination};
+use super::{
+    limits, passive, proxy, request_hash, retries, slow_start, stickiness, target, termination,
+};
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
 use crate::{
@@ -71,28 +74,32 @@ fn group(
     } else {
         &[]
     };
-    let only_zone = cross_zone::read(&mut reader, zone, known);
+    let nlb = profile == Profile::Aws && protocol.is_some_and(|protocol| !protocol.is_http());
+    let only_zone = cross_zone::read(&mut reader, zone, nlb, known);
     let used = cross_zone::count(only_zone.as_deref(), known);
     let (unhealthy_state_routing, dns_failover) = thresholds(&mut reader, numbers, used);
     let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
     let algorithm = reader.choice("algorithm", &algorithms);
+    algorithm::check(&reader, &algorithm, protocol);
     let (algorithm, connection_id) =
         connection_id::read(&mut reader, protocol, algorithm, &targets);
     without_ids(&reader, connection_id.as_ref(), &sources);
     let sticky = stickiness::read(
         &mut reader,
         protocol,
-        numbers.aws_cookies,
+        numbers.as_elb,
         name.map_or("", |name| name.value),
     );
     let (connection_termination, unhealthy_flows) =
         termination::read(&mut reader, protocol, profile, numbers);
     let deregistration_delay =
         reader.duration_or("deregistration-delay", &numbers.deregistration_delay);
-    let anomaly_mitigation = anomaly::read(&mut reader, protocol, algorithm);
+    let anomaly_mitigation = anomaly::read(&mut reader, protocol, algorithm, numbers);
     let slow_start = slow_start::read(&mut reader, (algorithm, sticky.by_source), numbers);
     let hold = reader.duration_or("hold", &numbers.hold);
     let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
+    let request_hash = request_hash::read(&mut reader, algorithm);
+    let retries = retries::read(&mut reader, protocol);
     reader.finish();
     let name = name?;
     Some(TargetGroup {
@@ -111,6 +118,8 @@ fn group(
         response_timeout,
         tls,
         max_in_flight,
+        request_hash,
+        retries,
         queue_timeout,
         preserve_client_ip,
         proxy_out,

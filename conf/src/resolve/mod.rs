@@ -4,6 +4,7 @@
 //! and references to it stay silent, because it was reported where it stands.
 
 mod address;
+mod algorithm;
 mod alias;
 mod anomaly;
 mod audience;
@@ -32,6 +33,8 @@ mod process;
 mod proxy;
 mod record;
 mod region;
+mod request_hash;
+mod retries;
 mod sets;
 mod slow_start;
 mod stickiness;

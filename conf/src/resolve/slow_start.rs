@@ -13,6 +13,17 @@ pub(super) fn read(
     placing: (Algorithm, bool),
     numbers: &Numbers,
 ) -> Duration {
+    if numbers.as_elb
+        && matches!(
+            placing.0,
+            Algorithm::LeastOutstandingRequests | Algorithm::WeightedRandom
+        )
+    {
+        let why = format!("ELB has no slow start with `{}`", placing.0.as_str());
+        let help = "remove it, choose `round-robin`, or use `defaults = \"local\"`, which can";
+        reader.misplaced("slow-start", &why, help);
+        return Duration::ZERO;
+    }
     let by = match placing {
         (_, true) => Some("`stickiness`"),
         (algorithm, false) if algorithm.is_hashing() => Some("the algorithm"),

@@ -3,12 +3,14 @@
 //! Called for every exchange and flow, by every worker, on an immutable [`Group`]. A picker sees
 //! its tier, the shared cursor, a random number generator, the origin and what was tried; nothing
 //! else.
-//! Cost: no allocation, no lock; one atomic addition on the group's cursor per attempt.
+//! Cost: no allocation, no lock; one atomic addition on the group's cursor per attempt; `peak-ewma` alone
+//! reads the clock.
 
 mod hashed;
 mod least_connections;
 mod maglev;
 mod origin;
+mod peak_ewma;
 mod power_of_two;
 mod round_robin;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use conf::Algorithm;
 use healthcheck::SlotId;
 use rand::Rng;
 use rand::rngs::SmallRng;
+use tokio::time::Instant;
 
 use crate::l4::ConnectionIds;
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
@@ -29,7 +32,9 @@ use crate::target::Target;
 use hashed::{Hashed, Key};
 use least_connections::LeastConnections;
 pub use origin::Origin;
+pub(crate) use origin::hash_of;
 use origin::{Kept, mix};
+use peak_ewma::PeakEwma;
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
 pub(crate) use round_robin::exact_sequence;
@@ -112,6 +117,7 @@ pub(crate) enum Picker {
     RoundRobin(RoundRobin),
     LeastConnections(LeastConnections),
     PowerOfTwo(PowerOfTwo),
+    PeakEwma(PeakEwma),
     WeightedRandom(WeightedRandom),
     Hashed(Hashed),
 }
@@ -153,7 +159,7 @@ impl Tier<'_> {
             });
             let known: Vec<_> = known.collect();
             return Picker::Hashed(Hashed::new(
-                key,
+                (key, self.settings.hash_balance),
                 registered.collect(),
                 self.eligible,
                 &known,
@@ -163,12 +169,16 @@ impl Tier<'_> {
         let weighed = |m: &Member| (m.target.clone(), self.weight(m));
         let targets = eligible.map(weighed).collect();
         match self.settings.algorithm {
-            Algorithm::LeastConnections => Picker::LeastConnections(LeastConnections::new(targets)),
+            Algorithm::LeastConnections | Algorithm::LeastOutstandingRequests => {
+                Picker::LeastConnections(LeastConnections::new(targets))
+            }
+            Algorithm::PeakEwma => Picker::PeakEwma(PeakEwma::new(targets)),
             Algorithm::PowerOfTwoChoices => Picker::PowerOfTwo(PowerOfTwo::new(targets)),
             Algorithm::WeightedRandom => Picker::WeightedRandom(WeightedRandom::new(targets)),
             Algorithm::RoundRobin
             | Algorithm::SourceIpHash
             | Algorithm::FlowHash
+            | Algorithm::RequestHash
             | Algorithm::ConnectionIdHash
             | Algorithm::Maglev => Picker::RoundRobin(RoundRobin::new(targets)),
         }
@@ -187,6 +197,7 @@ impl Picker {
             Self::RoundRobin(picker) => picker.pick(cursor, usable),
             Self::LeastConnections(picker) => picker.pick(cursor, rng, usable),
             Self::PowerOfTwo(picker) => picker.pick(rng, usable),
+            Self::PeakEwma(picker) => picker.pick(rng, Instant::now(), usable),
             Self::WeightedRandom(picker) => picker.pick(rng, usable),
             Self::Hashed(picker) => picker.pick(origin, usable),
         }
@@ -196,10 +207,7 @@ impl Picker {
 /// True for algorithms that look at the load: targets in slow start then leave turns out, where
 /// with the others they weigh less.
 fn is_thinned(algorithm: Algorithm) -> bool {
-    matches!(
-        algorithm,
-        Algorithm::LeastConnections | Algorithm::PowerOfTwoChoices
-    )
+    algorithm.is_by_load()
 }
 
 impl Group {
@@ -237,6 +245,7 @@ impl Group {
             cursor: before.map_or_else(Arc::default, |before| before.cursor.clone()),
             is_limited: members.iter().any(|member| member.max_in_flight > 0),
             queue: before.map_or_else(Arc::default, |before| before.queue.clone()),
+            retries: before.map_or_else(Arc::default, |before| before.retries.clone()),
             connection_ids: ConnectionIds::new(&settings, &members, before),
             is_empty: (members.iter()).all(|m| m.condition == Condition::Elsewhere),
             settings,

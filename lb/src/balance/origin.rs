@@ -23,7 +23,7 @@ pub struct Origin {
     /// The address it used.
     local: SocketAddr,
     transport: u8,
-    /// Hash of a QUIC connection ID.
+    /// Hash of a QUIC connection ID, or of what `request-hash` goes by.
     connection: Option<u64>,
     /// The target its session has.
     kept: Option<Kept>,
@@ -51,11 +51,11 @@ impl Origin {
 
     /// The same for a QUIC connection with this ID.
     pub(crate) fn with_connection(self, id: &[u8]) -> Self {
-        let words = id.chunks(8).map(|chunk| {
-            let bytes = chunk.iter();
-            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
-        });
-        let hash = words.fold(START ^ id.len() as u64, absorb);
+        self.with_hash(hash_of(id))
+    }
+
+    /// The same with what it is hashed by, hashed by [`hash_of`].
+    pub(crate) fn with_hash(self, hash: u64) -> Self {
         Self {
             connection: Some(hash),
             ..self
@@ -100,6 +100,15 @@ pub(super) struct Kept {
     pub(super) address: SocketAddr,
     /// It is kept while it is drained, too.
     pub(super) honours_draining: bool,
+}
+
+/// Hash of some bytes; without a seed, as the others.
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks(8).map(|chunk| {
+        let bytes = chunk.iter();
+        bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+    });
+    words.fold(START ^ bytes.len() as u64, absorb)
 }
 
 /// Any number will do, as long as it never changes: the fraction of the golden ratio.

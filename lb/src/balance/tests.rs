@@ -59,6 +59,8 @@ fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
         connection_termination: true,
         unhealthy_flows: conf::UnhealthyFlows::End,
         sticky_by_source: false,
+        hash_balance: 0,
+        retries: conf::Retries::default(),
         connection_id: None,
     };
     Group::new(settings, members, fail_open, None)

@@ -25,6 +25,7 @@ use super::request_body::RequestBody;
 use super::stickiness;
 use crate::context::{Attempts, Choice, NoChoice, WorkerContext};
 use crate::metrics::{RejectReason, RetryReason};
+use crate::retries::Retrying;
 use crate::snapshot::Route;
 use crate::stream::{Side as _, Stream};
 use crate::target::WorkKind;
@@ -65,6 +66,8 @@ struct Search {
     last: Option<Failure>,
     /// A target whose kept connection was closed: to be tried on a new one.
     again: Option<Choice>,
+    /// Counts it among those that are tried again.
+    retrying: Option<Retrying>,
     /// Every target closed on the request once, and all are asked anew.
     second_round: bool,
     /// How long it waited for targets.
@@ -97,6 +100,7 @@ impl ClientConnection {
             last: None,
             second_round: false,
             waited: None,
+            retrying: None,
             again: None,
         };
         loop {
@@ -140,10 +144,16 @@ impl ClientConnection {
                 Ended::Failed(failure) => {
                     search.attempts.tried.add(&choice.target);
                     search.last = Some(failure);
-                    match failure {
+                    let reason = match failure {
                         Failure::NoConnection { .. } | Failure::NoTls { .. } => self.connect_retry,
                         _ => RetryReason::TargetClosed,
+                    };
+                    let failed = search.attempts.tried.count();
+                    let held = &mut search.retrying;
+                    if !self.context.may_retry(route, failed, reason, held) {
+                        return Err(failure.into());
                     }
+                    reason
                 }
             };
             self.context.counters().retry(reason);
@@ -191,6 +201,7 @@ impl ClientConnection {
         let patience = Patience {
             idle,
             response: choice.response_timeout,
+            is_timed: choice.is_timed,
         };
         record.connect = connect;
         let started = now + connect.unwrap_or_default();
@@ -204,6 +215,11 @@ impl ClientConnection {
         record.first_byte = times.map(|(sent, answered)| answered - sent);
         record.sent = times.map(|(sent, _)| sent.saturating_duration_since(record.started));
         record.took(&response);
+        if choice.is_timed
+            && let Some(first_byte) = record.first_byte
+        {
+            choice.target.latency().observe(first_byte, Instant::now());
+        }
         match result {
             Ok(()) => {
                 let status = http2::status_of(&target, response.status.unwrap_or_default());

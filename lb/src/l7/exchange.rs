@@ -31,6 +31,8 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// The target, while an answer is due.
     pub(super) response: Duration,
+    /// How long an answer takes to begin is asked for.
+    pub(super) is_timed: bool,
 }
 
 /// What belongs to the request, whatever target it goes to.
@@ -106,7 +108,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             let pass = self.pass(cx)?;
             moved |= pass.moved;
             if self.response.is_finished(self.client.buffers) {
-                if self.context.log().is_on() {
+                if self.patience.is_timed || self.context.log().is_on() {
                     self.note_times(Instant::now());
                 }
                 return Poll::Ready(Ok(()));
@@ -260,7 +262,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
 
     /// Whose silence it is, how long it may last, and what it comes to.
     fn waits_for(&self) -> (Duration, Failure) {
-        let Patience { idle, response } = self.patience;
+        let Patience { idle, response, .. } = self.patience;
         let ClientHalf { buffers, body, .. } = &self.client;
         if self.response.has_output(buffers) {
             return (idle, Failure::ClientStalled);

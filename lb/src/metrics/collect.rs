@@ -5,6 +5,7 @@ mod flows;
 mod http2;
 mod keys;
 mod limits;
+mod retries;
 mod sticky;
 mod tls;
 mod udp;
@@ -42,6 +43,7 @@ pub(crate) fn collect(
     families.extend(targets(snapshot));
     families.extend(process(registry));
     families.push(sticky::sessions(registry));
+    families.extend(retries::failures(registry));
     families
 }
 

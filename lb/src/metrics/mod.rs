@@ -10,6 +10,7 @@ mod collect;
 mod histogram;
 mod http2;
 mod names;
+mod retries;
 mod sticky;
 
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use histogram::Histogram;
 pub(crate) use http2::{Http2Counters, Http2End};
+use retries::RefusedRetries;
+pub use retries::RetryRefusal;
 use sticky::StickyCounters;
 pub use sticky::StickyOutcome;
 
@@ -439,6 +442,8 @@ pub const CODE_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 /// What one worker counts for one (listener, group).
 #[derive(Debug, Default)]
 pub struct ExchangeCounters {
+    /// Requests and flows that targets got because their group fails open.
+    pub unhealthy_routing: Counter,
     requests: [Counter; CODE_CLASSES.len()],
     /// Time from a request's first byte to its end, in seconds.
     pub duration: Histogram,
@@ -466,6 +471,7 @@ impl ExchangeCounters {
 pub struct WorkerCounters {
     retries: [Counter; RetryReason::ALL.len()],
     sticky: StickyCounters,
+    refused_retries: RefusedRetries,
     /// Times accepting paused because the process had no descriptor to spare.
     pub accept_pauses: Counter,
     /// Access-log records dropped because the ring was full.

@@ -1,4 +1,5 @@
-//! Stickiness by cookie: clients keep the target, and in weighted forwards the group, that they had.
+//! What of a request decides its target: stickiness by cookie, and hashing.
+//! Clients keep the target, and in weighted forwards the group, that they had.
 //!
 //! Compiled with the plan into the forwards that need it. Asked twice per request of such a forward:
 //! by what the client sent, before a target is chosen ([`Sticky::claim`]), and for what to tell it,
@@ -17,9 +18,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use conf::{CookieName, CookieStickiness, GroupStickiness};
+use conf::{CookieName, GroupStickiness, HashBy, TargetGroup};
 
-use crate::balance::Origin;
+use crate::balance::{Origin, hash_of};
 use crate::l7::http1::RequestHead;
 use crate::metrics::{StickyOutcome, WorkerCounters};
 pub use cookie::{cookie_set, cookie_value};
@@ -30,11 +31,21 @@ use token::{Fault, Owner, Place};
 /// Stickiness of one forward.
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    ring: Arc<KeyRing>,
+    /// `None` when there are no cookies.
+    ring: Option<Arc<KeyRing>>,
     /// The choice of a group.
     group: Option<Cookie>,
-    /// By the place of the route: its group, and its stickiness if it has one.
-    routes: Box<[(Owner, Option<TargetCookie>)]>,
+    /// By the place of the route.
+    routes: Box<[Way]>,
+}
+
+/// A group that the forward can take.
+#[derive(Debug)]
+struct Way {
+    owner: Owner,
+    target: Option<TargetCookie>,
+    /// What the group hashes requests by.
+    hash_by: Option<HashBy>,
 }
 
 /// A cookie of the balancer's.
@@ -61,6 +72,8 @@ pub(crate) struct Claim {
     /// The target it had.
     target: Option<SocketAddr>,
     honour_draining: bool,
+    /// Hash of what its group goes by.
+    hash: Option<u64>,
 }
 
 impl Claim {
@@ -69,8 +82,12 @@ impl Claim {
         self.place
     }
 
-    /// `origin`, with the target that is to be kept.
+    /// `origin`, with the target that is to be kept, and what it is hashed by.
     pub(crate) fn origin(&self, origin: Origin) -> Origin {
+        let origin = match self.hash {
+            Some(hash) => origin.with_hash(hash),
+            None => origin,
+        };
         match self.target {
             Some(target) => origin.with_target(target, self.honour_draining),
             None => origin,
@@ -84,7 +101,7 @@ impl Sticky {
     pub(crate) fn new<'g>(
         name: &str,
         group: Option<&GroupStickiness>,
-        routes: impl Iterator<Item = (&'g str, Option<&'g CookieStickiness>)>,
+        routes: impl Iterator<Item = &'g TargetGroup>,
         ring: impl FnOnce() -> Arc<KeyRing>,
     ) -> Option<Box<Self>> {
         let group = group.map(|sticky| Cookie {
@@ -92,9 +109,9 @@ impl Sticky {
             owner: Owner::new("forward", name),
             duration: sticky.duration,
         });
-        let route = |(name, sticky): (&str, Option<&CookieStickiness>)| {
-            let owner = Owner::new("target-group", name);
-            let target = sticky.map(|sticky| TargetCookie {
+        let route = |config: &TargetGroup| {
+            let owner = Owner::new("target-group", &config.name);
+            let target = config.cookie.as_ref().map(|sticky| TargetCookie {
                 cookie: Cookie {
                     name: sticky.cookie.clone(),
                     owner,
@@ -103,13 +120,19 @@ impl Sticky {
                 application: sticky.application.as_deref().map(Arc::from),
                 honour_draining: sticky.honour_draining,
             });
-            (owner, target)
+            let hash_by = config.request_hash.as_ref().map(|hash| hash.by.clone());
+            Way {
+                owner,
+                target,
+                hash_by,
+            }
         };
         let routes: Box<[_]> = routes.map(route).collect();
-        let is_sticky = group.is_some() || routes.iter().any(|(_, target)| target.is_some());
-        is_sticky.then(|| {
+        let has_cookies = group.is_some() || routes.iter().any(|way| way.target.is_some());
+        let is_needed = has_cookies || routes.iter().any(|way| way.hash_by.is_some());
+        is_needed.then(|| {
             Box::new(Self {
-                ring: ring(),
+                ring: has_cookies.then(ring),
                 group,
                 routes,
             })
@@ -131,12 +154,12 @@ impl Sticky {
                 .ok()
         };
         let claimed = match self.group.as_ref().and_then(read) {
-            Some(Place::Group(group)) => self.routes.iter().position(|(owner, _)| *owner == group),
+            Some(Place::Group(group)) => self.routes.iter().position(|way| way.owner == group),
             _ => None,
         };
         let place = claimed.or_else(choose);
         let route = place.and_then(|place| self.routes.get(place));
-        let target = route.and_then(|(_, target)| target.as_ref());
+        let target = route.and_then(|way| way.target.as_ref());
         let present = |name: &str| head_cookies(head, name.as_bytes()).next().is_some();
         let has_session = target
             .filter(|target| target.application.as_deref().is_none_or(present))
@@ -148,6 +171,9 @@ impl Sticky {
                 _ => None,
             },
             honour_draining: target.is_some_and(|target| target.honour_draining),
+            hash: route
+                .and_then(|way| part_of(head, way.hash_by.as_ref()?))
+                .map(hash_of),
         }
     }
 
@@ -166,7 +192,7 @@ impl Sticky {
             .flat_map(|name| head_cookies(head, name.as_bytes()));
         let mut first = None;
         for value in values {
-            let found = token::read(value, &self.ring, cookie.owner, now);
+            let found = token::read(value, self.ring.as_ref()?, cookie.owner, now);
             if found.is_ok() {
                 return Some(found);
             }
@@ -184,14 +210,23 @@ impl Sticky {
         out: &mut SetCookies,
     ) {
         out.clear();
-        let now = SystemTime::now();
-        let Some((owner, sticky)) = claim.place.and_then(|place| self.routes.get(place)) else {
+        let way = claim.place.and_then(|place| self.routes.get(place));
+        let (
+            Some(Way {
+                owner,
+                target: sticky,
+                ..
+            }),
+            Some(ring),
+        ) = (way, &self.ring)
+        else {
             return;
         };
+        let now = SystemTime::now();
         let mut write = |cookie: &Cookie, place: Place, only_with: Option<&Arc<str>>| {
             let mut value = Vec::new();
             let until = now + cookie.duration;
-            if token::write(&mut value, &self.ring, cookie.owner, until, place).is_some() {
+            if token::write(&mut value, ring, cookie.owner, until, place).is_some() {
                 out.add(
                     &cookie.name,
                     &value,
@@ -216,12 +251,36 @@ impl Sticky {
     /// Counts what became of a request's claim to its target, which `target` got.
     pub(crate) fn count(&self, claim: &Claim, target: SocketAddr, counters: &WorkerCounters) {
         let route = claim.place.and_then(|place| self.routes.get(place));
-        if route.is_some_and(|(_, sticky)| sticky.is_some()) {
+        if route.is_some_and(|way| way.target.is_some()) {
             counters.sticky(match claim.target {
                 None => StickyOutcome::New,
                 Some(had) if had == target => StickyOutcome::Kept,
                 Some(_) => StickyOutcome::Moved,
             });
+        }
+    }
+}
+
+/// The part of a request that it is hashed by; `None` when it has none, and goes where its flow does.
+fn part_of<'h>(head: &'h RequestHead<'_, '_>, by: &'h HashBy) -> Option<&'h [u8]> {
+    let (path, query) = match head.target.split_once('?') {
+        Some((path, query)) => (path, query),
+        None => (head.target, ""),
+    };
+    match by {
+        HashBy::Path => Some(path.as_bytes()),
+        HashBy::Cookie(name) => head_cookies(head, name.as_bytes()).next(),
+        HashBy::Header(name) => {
+            let mut fields = head.fields.iter();
+            let field = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
+            Some(field.value)
+        }
+        HashBy::Query(name) => {
+            let mut pairs = query
+                .split('&')
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let (_, value) = pairs.find(|(key, _)| key == name)?;
+            Some(value.as_bytes())
         }
     }
 }

@@ -73,7 +73,7 @@ fn listener(
         groups,
         directory: &mut names.groups,
         protocol,
-        aws_cookies: numbers.aws_cookies,
+        aws_cookies: numbers.as_elb,
         ports: binds.iter().map(|bind| bind.port()).collect(),
     };
     let action = action::of_listener(&mut reader, &mut scene);

@@ -63,6 +63,8 @@ impl ConfigText {
             response_timeout: Duration::from_secs(60),
             tls: None,
             max_in_flight: 0,
+            request_hash: None,
+            retries: conf::Retries::default(),
             queue_timeout: Duration::ZERO,
             preserve_client_ip: false,
             proxy_out: conf::ProxyOut::default(),
