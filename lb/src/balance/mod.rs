@@ -7,6 +7,7 @@
 //! reads the clock.
 
 mod hashed;
+mod kept;
 mod least_connections;
 mod maglev;
 mod origin;
@@ -33,7 +34,7 @@ use hashed::{Hashed, Key};
 use least_connections::LeastConnections;
 pub use origin::Origin;
 pub(crate) use origin::hash_of;
-use origin::{Kept, mix};
+use origin::mix;
 use peak_ewma::PeakEwma;
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
@@ -313,24 +314,6 @@ impl Group {
             }
         }
         Pick::Hold
-    }
-
-    /// The target that a session has, while that takes work. Full, it is waited for: another one
-    /// would not know the session.
-    fn keep(&self, kept: Kept, tried: &Tried) -> Option<Pick<'_>> {
-        let mut members = self.members.iter();
-        let member = members.find(|member| member.target.address() == kept.address)?;
-        let target = &member.target;
-        let takes_work = match member.condition {
-            Condition::Healthy => member.weight > 0 && !tried.contains_since_hold(target),
-            Condition::Unhealthy => self.fail_open && member.weight > 0 && !tried.contains(target),
-            Condition::Draining => kept.honours_draining && !tried.contains(target),
-            Condition::Initial | Condition::Elsewhere => false,
-        };
-        (takes_work && !target.is_suspect()).then(|| match self.is_limited && target.is_full() {
-            true => Pick::Full,
-            false => Pick::Target(target),
-        })
     }
 
     /// False when a target in slow start leaves this turn out.

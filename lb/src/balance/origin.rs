@@ -10,6 +10,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::kept::Kept;
+
 /// IP protocol number (IANA) of TCP.
 const TCP: u8 = 6;
 
@@ -92,14 +94,6 @@ impl Origin {
         let hash = absorb(hash, u64::from(self.transport));
         absorb_address(hash, self.local)
     }
-}
-
-/// The target that a session has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) address: SocketAddr,
-    /// It is kept while it is drained, too.
-    pub(super) honours_draining: bool,
 }
 
 /// Hash of some bytes; without a seed, as the others.

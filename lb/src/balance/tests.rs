@@ -15,7 +15,7 @@ use super::{Origin, Pick, Picker, Tried};
 use crate::snapshot::{Condition, Group, GroupSettings, Member};
 use crate::target::{Fate, Target};
 
-fn member(port: u16, weight: u16, condition: Condition) -> Member {
+pub(super) fn member(port: u16, weight: u16, condition: Condition) -> Member {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let signal = Arc::new(Signal::default());
     Member {
@@ -44,7 +44,7 @@ fn backup(port: u16) -> Member {
     }
 }
 
-fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
+pub(super) fn group(algorithm: Algorithm, members: Vec<Member>, fail_open: bool) -> Group {
     let settings = GroupSettings {
         name: "app".into(),
         protocol: GroupProtocol::Tcp,
