@@ -369,7 +369,6 @@ const AWS: Numbers = Numbers {
     connection_termination: false,
     slow_start: limit(s(0), s(0), s(900), ELB),
     shortest_slow_start: s(30),
-    aws_cookies: true,
     preserve_host_header: false,
     trace: Trace::Amzn,
     as_elb: true,
