@@ -205,13 +205,23 @@ fn decided(group: &Arc<Group>) -> &'static str {
         return "the one that the client's address stands for";
     }
     match group.settings.algorithm {
-        Algorithm::LeastConnections => "the one with the least in flight for its weight",
+        Algorithm::LeastConnections | Algorithm::LeastOutstandingRequests => {
+            "the one with the least in flight for its weight"
+        }
+        Algorithm::PeakEwma => {
+            "the one whose answer should begin soonest: latency times work in hand"
+        }
+        Algorithm::PowerOfTwoChoices => "the less loaded of two drawn at random",
+        Algorithm::WeightedRandom => "one drawn at random, by weight",
         Algorithm::SourceIpHash => "the one that the client's address stands for",
         Algorithm::FlowHash | Algorithm::ConnectionIdHash => {
             "the one that both ends' addresses and ports stand for"
         }
+        Algorithm::RequestHash => {
+            "the one that the hashed part of the request stands for, unless it has more than its share"
+        }
         Algorithm::Maglev => "the one that the client stands for",
-        _ => "the next in turn, unless another request comes first",
+        Algorithm::RoundRobin => "the next in turn, unless another request comes first",
     }
 }
 
