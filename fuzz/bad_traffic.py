@@ -40,6 +40,7 @@ class BadTraffic:
             "http noise": self.http_noise,
             "http mutated": self.http_mutated,
             "http held": self.http_held,
+            "http/2 frames": self.http2_frames,
             "tcp noise": self.tcp_noise,
             "datagrams": self.datagrams,
             "dns udp": self.dns_udp,
@@ -111,6 +112,14 @@ class BadTraffic:
                 held.popleft().close()
         for stream in held:
             stream.close()
+
+    def http2_frames(self, rng: random.Random) -> None:
+        """A right preface, then frames of any type with flags and payloads by chance."""
+        while self.count(TCP_RATE):
+            frames = b"".join(malformed.http2_frame(rng) for _ in range(rng.randint(1, 20)))
+            cut = rng.randint(0, len(frames))
+            pieces = [malformed.HTTP2_PREFACE, frames[:cut], frames[cut:]]
+            self.talk(rng, self.ports["http"], pieces)
 
     def tcp_noise(self, rng: random.Random) -> None:
         """Flows that end in the middle, at the echo and at the endless source."""

@@ -47,6 +47,10 @@ HTTP_TOKENS = (
     b"%00%2e%2e/",
     b"\xff\xfe",
 )
+# With empty settings (RFC 9113 section 3.4).
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+# A GET of / in HPACK's static table, for some of the header blocks.
+HTTP2_GET = b"\x82\x84\x86\x41\x01a"
 QUIC_SEEDS = (
     b"\xc3\0\0\0\1\x08\1\2\3\4\5\6\7\x08\4\x09\x09\x09\x09" + b"x" * 1200,
     b"\x41\0\x11\x22\x33\x44\x55\x66\x77\x88\1\2\3\4\5\6\7rest",
@@ -143,3 +147,13 @@ def framed(rng: random.Random, message: bytes) -> bytes:
     """A DNS message for TCP; one in four has a length that lies."""
     length = len(message) if rng.random() < 0.75 else rng.getrandbits(16)
     return struct.pack("!H", length & 0xFFFF) + message
+
+
+def http2_frame(rng: random.Random) -> bytes:
+    """A frame whose length is mostly right; header blocks are a request or noise."""
+    kind, stream = rng.randint(0, 11), rng.choice((0, 1, 3, 5, 7, rng.getrandbits(31)))
+    block = kind in (1, 9) and rng.randrange(2)
+    payload = HTTP2_GET if block else noise(rng, 200)
+    length = len(payload) if rng.randrange(10) else rng.getrandbits(24)
+    flags = 5 if block else rng.getrandbits(8)
+    return length.to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload

@@ -34,7 +34,7 @@ class PercentTemplate(Template):
 
 @dataclass(frozen=True)
 class Server:
-    """A running contender and its port per role: http, tcp, bulk, udp, tls, tls_bulk, dns."""
+    """A running contender and its port per role: http, h2, tcp, bulk, udp, tls, tls_bulk, dns."""
 
     name: str
     child: Child
@@ -130,7 +130,7 @@ def start_nginx(scene: Scene) -> Server:
         "nginx",
         PEERS / "nginx.conf",
         lambda config: ["nginx", "-c", str(config), "-p", str(config.parent)],
-        ("http", "tcp", "bulk", "udp", "tls", "tls_bulk"),
+        ("http", "h2", "tcp", "bulk", "udp", "tls", "tls_bulk"),
         {"module": modules[0], **lists},
     )
 
@@ -148,7 +148,7 @@ def start_haproxy(scene: Scene) -> Server:
         "haproxy",
         PEERS / "haproxy.cfg",
         lambda config: ["haproxy", "-q", "-db", "-f", str(config)],
-        ("http", "tcp", "bulk", "tls", "tls_bulk"),
+        ("http", "h2", "tcp", "bulk", "tls", "tls_bulk"),
         lists,
     )
 
@@ -211,12 +211,12 @@ def start_pointsman(
         "pointsman",
         template,
         lambda config: [program, "run", "-c", str(config)],
-        ("http", "tcp", "bulk", "udp", "tls", "tls_bulk", "dns", "admin"),
+        ("http", "h2", "tcp", "bulk", "udp", "tls", "tls_bulk", "dns", "admin"),
         {**lists, **extra},
     )
 
 
-BALANCES = frozenset({"http", "tcp", "bulk", "tls", "tls_bulk"})
+BALANCES = frozenset({"http", "h2", "tcp", "bulk", "tls", "tls_bulk"})
 
 
 def pointsman(program: str) -> Contender:

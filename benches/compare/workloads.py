@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from collections.abc import Callable, Mapping
 
+import http2
 import zones
 from contenders import Server, wrong_datagram_echo
 from processes import run_pinned
@@ -59,6 +60,8 @@ class Bench:
     def load(self, workload: Workload, port: int, seconds: float) -> dict[str, Any]:
         """Runs the generator once and returns its JSON."""
         program, *arguments = workload.command
+        if program == "h2load":
+            return http2.load(arguments, port, self.load_cpu, seconds)
         command = [str(self.programs / program), *arguments, f"127.0.0.1:{port}"]
         command += ["--seconds", str(seconds)]
         if program == "dnsload":
@@ -190,6 +193,15 @@ WORKLOADS = (
         "us/request",
         ("load", "http-close"),
         wrong_http_answer,
+    ),
+    Workload(
+        "http2",
+        "HTTP/2 over TLS, 16 connections of 16 streams, 128 B",
+        "h2",
+        "h2",
+        "us/request",
+        ("h2load", "-c", "16", "-m", "16"),
+        http2.wrong_answer,
     ),
     Workload(
         "tcp",
