@@ -61,11 +61,13 @@ pub(crate) fn serve(
     if agreed == Some(b"h2") {
         return Box::pin(http2::serve(accepted, Vec::new(), listener, context));
     }
+    // Made out here, and HTTP/2 boxed: the future would keep room beside it for what it is made of
+    // and for what it may turn into.
+    let mut connection = ClientConnection::new(accepted, listener, context);
     Box::pin(async move {
-        let mut connection = ClientConnection::new(accepted, listener, context);
         connection.run().await;
         if let Some(ahead) = connection.preface.take() {
-            connection.into_http2(*ahead).await;
+            Box::pin(connection.into_http2(*ahead)).await;
         }
     })
 }
