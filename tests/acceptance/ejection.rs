@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use super::pointsman::{Pointsman, addresses};
+use super::pointsman::{Pointsman, addresses, web};
 use super::process::{Folder, PATIENCE, Program, eventually};
 
 /// Answers its health check with what the file `health` holds, everything else with `status`.
@@ -89,21 +89,10 @@ pub(super) fn status_of(listener: SocketAddr) -> u16 {
 }
 
 pub(super) fn config(services: &[Moody], group: &str) -> String {
-    let targets = services.iter().map(|s| format!("\"{}\"", s.address));
-    let targets: Vec<String> = targets.collect();
-    format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
-        targets = [{targets}]
-        health-check = {{ protocol = "http", path = "/healthz", interval = "200ms" }}
-        {group}
+    let check = r#"health-check = { protocol = "http", path = "/healthz", interval = "200ms" }"#;
+    let addresses = services.iter().map(|service| service.address);
+    web(addresses, &format!("{check}\n{group}"))
+        + r#"
         [dns]
         bind = "127.0.0.1:0"
         [[zone]]
@@ -111,10 +100,8 @@ pub(super) fn config(services: &[Moody], group: &str) -> String {
         [[zone.record]]
         name = "app"
         type = "A"
-        alias = {{ target-group = "app" }}
-        "#,
-        targets = targets.join(", "),
-    )
+        alias = { target-group = "app" }
+        "#
 }
 
 pub(super) fn octets(pointsman: &Pointsman) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::http_failover::counts;
-use super::pointsman::Pointsman;
+use super::pointsman::{Pointsman, web};
 use super::process::{Folder, Program, eventually};
 
 /// An application that finishes what it has when it is asked to end.
@@ -58,26 +58,9 @@ impl Node {
 }
 
 fn config(nodes: &[Node], more: &str) -> String {
-    let targets: Vec<String> = nodes
-        .iter()
-        .map(|node| format!("\"{}\"", node.address))
-        .collect();
-    let targets = targets.join(", ");
-    format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
-        targets = [{targets}]
-        health-check = {{ protocol = "http", path = "/", interval = "200ms" }}
-        {more}
-        "#
-    )
+    let check = r#"health-check = { protocol = "http", path = "/", interval = "200ms" }"#;
+    let addresses = nodes.iter().map(|node| node.address);
+    web(addresses, &format!("{check}\n{more}"))
 }
 
 #[test]

@@ -166,6 +166,26 @@ pub fn write(folder: &Folder, config: &str) {
     std::fs::write(folder.path().join("pointsman.toml"), text).expect("write the configuration");
 }
 
+/// A listener `web` for HTTP before the group `app` of these targets; `group` are more keys of it.
+pub fn web(targets: impl IntoIterator<Item = SocketAddr>, group: &str) -> String {
+    let targets: Vec<String> = targets.into_iter().map(|t| format!("\"{t}\"")).collect();
+    format!(
+        r#"
+        [[listener]]
+        name = "web"
+        bind = "127.0.0.1:0"
+        protocol = "http"
+        forward = "app"
+        [[target-group]]
+        name = "app"
+        protocol = "http"
+        targets = [{}]
+        {group}
+        "#,
+        targets.join(", ")
+    )
+}
+
 fn unchunk(mut body: &str) -> Option<String> {
     let mut whole = String::new();
     loop {

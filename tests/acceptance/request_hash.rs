@@ -1,29 +1,14 @@
 //! Requests that go to a target by what they hold.
 
-use super::pointsman::Pointsman;
+use super::pointsman::{Pointsman, web};
 use super::process::output_of;
 use super::services::HttpService;
 
 fn config(services: &[HttpService], hash_by: &str) -> String {
-    let targets: Vec<String> = services
-        .iter()
-        .map(|s| format!("\"{}\"", s.address))
-        .collect();
-    let targets = targets.join(", ");
-    format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
-        algorithm = "request-hash"
-        hash-by = {hash_by}
-        targets = [{targets}]
-        "#
+    let addresses = services.iter().map(|service| service.address);
+    web(
+        addresses,
+        &format!("algorithm = \"request-hash\"\nhash-by = {hash_by}"),
     )
 }
 

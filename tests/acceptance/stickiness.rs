@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::pointsman::Pointsman;
+use super::pointsman::{Pointsman, web};
 use super::probed::script;
 use super::process::{Folder, eventually, output_of};
 use super::services::HttpService;
@@ -50,26 +50,9 @@ fn await_outcomes(pointsman: &Pointsman, outcome: &str, count: f64) {
 }
 
 fn config(services: &[HttpService], stickiness: &str) -> String {
-    let targets: Vec<String> = services
-        .iter()
-        .map(|s| format!("\"{}\"", s.address))
-        .collect();
-    let targets = targets.join(", ");
-    format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
-        targets = [{targets}]
-        stickiness = {stickiness}
-        health-check = {{ protocol = "http", path = "/", interval = "200ms" }}
-        "#
-    )
+    let check = r#"health-check = { protocol = "http", path = "/", interval = "200ms" }"#;
+    let addresses = services.iter().map(|service| service.address);
+    web(addresses, &format!("{check}\nstickiness = {stickiness}"))
 }
 
 #[test]
