@@ -15,10 +15,14 @@ use std::str::FromStr;
 
 use benches::{Poll, http_answer};
 use clap::Parser;
+use rustix::net::listen;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 /// Bytes of datagrams that may wait: seconds of what tests send. The system may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Connections that may wait to be accepted: the most Linux grants unless told otherwise.
+const BACKLOG: i32 = 4096;
 
 /// Targets for the comparison.
 #[derive(Debug, Parser)]
@@ -107,6 +111,8 @@ impl Server {
                 reason = "a target is another program's stand-in, outside the socket table"
             )]
             let listener = TcpListener::bind(target.address)?;
+            // The standard library asks for 128, which one missed turn of a busy machine fills.
+            listen(&listener, BACKLOG)?;
             listener.set_nonblocking(true)?;
             poll.add_readable(&listener, token)?;
             println!("{}", listener.local_addr()?);
