@@ -15,7 +15,7 @@ NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
-    log_format seen "$request";
+    log_format seen escape=none "$request";
     access_log {folder}/seen seen;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
@@ -45,6 +45,11 @@ require("http").createServer((request, response) => {
   fs.appendFileSync("%s/seen", request.method + " " + request.url + "\\n");
   request.resume();
   request.on("end", () => response.end("ok"));
+}).on("clientError", (error, socket) => {
+  // What is no request to node was one to whoever sent it.
+  const line = String(error.rawPacket || "").split(/\\r?\\n/)[0];
+  if (line) fs.appendFileSync("%s/seen", line + "\\n");
+  socket.end("HTTP/1.1 400 Bad Request\\r\\nConnection: close\\r\\n\\r\\n");
 }).listen(%d, "127.0.0.1");
 """
 
@@ -61,8 +66,16 @@ def application(environ, start_response):
 class Origin:
     """A running origin."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
+    def __init__(self, name: str, folder: Path, port: int) -> None:
+        self.name, self.folder, self.port = name, folder, port
+
+    def writes(self, request: str) -> str:
+        """How it writes a request down that it got."""
+        if self.name == "apache2":
+            return request.replace("\\", "\\\\").replace('"', '\\"')
+        method, _, path = request.partition(" ")
+        # WSGI's environment has methods in upper case.
+        return f"{method.upper()} {path}" if self.name == "gunicorn" else request
 
     def seen(self) -> list[str]:
         """Every request so far; a connection that says nothing (a probe) is none."""
@@ -93,7 +106,7 @@ def start(name: str, workspace: Workspace) -> Origin:
         file.write_text(APACHE.format(folder=folder, port=port, modules=modules))
         command = [program("apache2"), "-X", "-f", str(file)]
     elif name == "node":
-        file.write_text(NODE % (folder, port))
+        file.write_text(NODE % (folder, folder, port))
         command = [program("node"), str(file)]
     else:
         (folder / "origin.py").write_text(GUNICORN.format(folder=folder))
@@ -101,4 +114,4 @@ def start(name: str, workspace: Workspace) -> Origin:
         command += ["--worker-class", "gthread", "--threads", "4", "origin:application"]
     child = workspace.start(f"origin-{name}", command, None)
     child.wait_until(lambda: accepts_tcp(port))
-    return Origin(folder, port)
+    return Origin(name, folder, port)
