@@ -225,7 +225,10 @@ fn clients_are_verified_told_of_and_refused_with_a_reason() {
             "b-lenient",
             "https",
             "app",
-            &with(", ignore-expiry = true, advertise-ca-names = true")
+            &format!(
+                "{}\n[listener.request-headers]\nx-amzn-mtls-clientcert-subject = \"X-Who\"",
+                with(", ignore-expiry = true, advertise-ca-names = true")
+            )
         ),
         group("app", "http", target),
         "[target-group.health-check]\nprotocol = \"tcp\"\n",
@@ -291,6 +294,16 @@ fn clients_are_verified_told_of_and_refused_with_a_reason() {
     let lenient = process.listener(1);
     assert!(ask(lenient, Some((&ca, "late")), &[]).is_ok());
     assert!(ask(lenient, Some((&ca, "mallory")), &[]).is_err());
+    let head = ask(lenient, Some((&ca, "alice")), &["-H", "X-Who: forged"]).unwrap();
+    assert!(head.contains("\r\nX-Who: CN=alice,"), "{head}");
+    assert!(
+        head.contains("X-Amzn-Mtls-Clientcert-Serial-Number: 1F00\r\n"),
+        "{head}"
+    );
+    assert!(
+        !head.contains("forged") && !head.contains("Subject"),
+        "{head}"
+    );
     let names = |address: SocketAddr| {
         let output = run("openssl", &["s_client", "-connect", &address.to_string()]);
         String::from_utf8_lossy(&output.stdout).contains("CN = Clients CA")

@@ -137,6 +137,8 @@ fn curl_is_served_over_tls_and_logs_and_metrics_tell_of_it() {
     let rsa_only = ["-servername", "x.app.test", "-sigalgs", "RSA-PSS+SHA256"];
     assert!(shown(web, &rsa_only).contains("rsaEncryption"));
     assert!(shown(web, &["-servername", "x.app.test"]).contains("id-ecPublicKey"));
+    let other_curve = ["-servername", "x.app.test", "-tls1_2", "-curves", "P-384"];
+    assert!(shown(web, &other_curve).contains("rsaEncryption"));
     assert!(shown(web, &["-servername", "unknown.test"]).contains("rsaEncryption"));
     let plain = exchange(connect(web), "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
     assert_eq!(plain.status, 400);

@@ -86,6 +86,9 @@ pub struct HeaderEdits {
     pub rewrites_host: bool,
     /// Targets are told how the client encrypts.
     pub tls: Option<TlsFields>,
+    /// Names that fields about the client's certificate have instead of ELB's (ELB
+    /// `routing.http.request.x_amzn_mtls_clientcert….header_name`).
+    pub certificate: Vec<FieldPair>,
     /// Which trace fields requests get.
     pub trace: Trace,
     /// Fields whose names are not letters, digits and hyphens are taken away (ELB

@@ -100,6 +100,12 @@ impl Section {
                 "insert",
                 "x-amzn-tls-version",
                 "x-amzn-tls-cipher-suite",
+                "x-amzn-mtls-clientcert",
+                "x-amzn-mtls-clientcert-serial-number",
+                "x-amzn-mtls-clientcert-issuer",
+                "x-amzn-mtls-clientcert-subject",
+                "x-amzn-mtls-clientcert-validity",
+                "x-amzn-mtls-clientcert-leaf",
             ],
             Self::ResponseHeaders => &[
                 "remove",

@@ -1,6 +1,7 @@
 //! Which certificate a client is shown: ELB's smart selection.
 //!
-//! Among those for the name it asked for (exactly, else by wildcard), those it can verify; of these
+//! Among those for the name it asked for (exactly, else by wildcard), those it can verify (before
+//! TLS 1.3 also by the curves it names, RFC 8422); of these
 //! ones that are valid now before others, ECDSA before RSA, then the longer key, then the one that
 //! is valid longest. A client that names no server, or an unknown one, is shown the default
 //! certificate, or one like it that it can verify. Asked once per full handshake.
@@ -11,11 +12,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use conf::{Certificate, CertificateFacts};
-use rustls::Error;
+use conf::{Certificate, CertificateFacts, KeyKind};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, Error, NamedGroup};
+
+/// The first byte of every suite of TLS 1.3 (RFC 8446 appendix B.4).
+const TLS13_SUITES: u16 = 0x13;
 
 /// One certificate, ready to sign.
 #[derive(Debug)]
@@ -107,7 +111,7 @@ impl Certificates {
     fn choose(
         &self,
         name: Option<&str>,
-        can_verify: impl Fn(&CertifiedKey) -> bool,
+        can_verify: impl Fn(&Entry) -> bool,
         now: i64,
     ) -> Option<&Arc<CertifiedKey>> {
         let named = name.map_or(&[][..], |name| self.for_name(name));
@@ -118,13 +122,14 @@ impl Certificates {
     /// The default certificate; another one for the same name when the client cannot verify it.
     fn default(
         &self,
-        can_verify: &impl Fn(&CertifiedKey) -> bool,
+        can_verify: &impl Fn(&Entry) -> bool,
         now: i64,
     ) -> Option<&Arc<CertifiedKey>> {
-        let Entry { key, facts } = self.entries.first()?;
-        if can_verify(key) {
-            return Some(key);
+        let first = self.entries.first()?;
+        if can_verify(first) {
+            return Some(&first.key);
         }
+        let Entry { key, facts } = first;
         let name = facts.names.first().map_or("", String::as_str);
         let like = self.best(self.for_name(name), can_verify, now);
         Some(like.unwrap_or(key))
@@ -135,13 +140,13 @@ impl Certificates {
     fn best(
         &self,
         places: &[usize],
-        can_verify: &impl Fn(&CertifiedKey) -> bool,
+        can_verify: &impl Fn(&Entry) -> bool,
         now: i64,
     ) -> Option<&Arc<CertifiedKey>> {
         let usable = places
             .iter()
             .filter_map(|place| self.entries.get(*place))
-            .filter(|entry| can_verify(&entry.key));
+            .filter(|entry| can_verify(entry));
         let is_valid = |entry: &&Entry| {
             let facts = &entry.facts;
             (facts.not_before..=facts.not_after).contains(&now)
@@ -158,7 +163,11 @@ impl Certificates {
     /// The certificate for a client.
     pub(super) fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = client_hello.signature_schemes();
-        let can_verify = |key: &CertifiedKey| key.key.choose_scheme(schemes).is_some();
+        let curves = curves(client_hello.cipher_suites(), client_hello.named_groups());
+        let can_verify = |entry: &Entry| {
+            entry.key.key.choose_scheme(schemes).is_some()
+                && curves.is_none_or(|curves| is_on(&entry.facts, curves))
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -166,6 +175,25 @@ impl Certificates {
         self.choose(client_hello.server_name(), can_verify, now)
             .cloned()
     }
+}
+
+/// True unless it is an ECDSA key on a curve that is not among `curves`.
+fn is_on(facts: &CertificateFacts, curves: &[NamedGroup]) -> bool {
+    let curve = match (facts.key, facts.key_bits) {
+        (KeyKind::Ecdsa, 256) => NamedGroup::secp256r1,
+        (KeyKind::Ecdsa, 384) => NamedGroup::secp384r1,
+        (KeyKind::Ecdsa, 521) => NamedGroup::secp521r1,
+        _ => return true,
+    };
+    curves.contains(&curve)
+}
+
+/// The curves on which an ECDSA key must be for a client; `None` where that is said by the signature
+/// schemes. Before TLS 1.3 these say nothing about curves, and a key on another one than the client
+/// names would end the handshake (RFC 8422 section 5.1); a client that names none takes any.
+fn curves<'h>(suites: &[CipherSuite], named: Option<&'h [NamedGroup]>) -> Option<&'h [NamedGroup]> {
+    let is_of_tls13 = |suite: &CipherSuite| u16::from(*suite) >> 8 == TLS13_SUITES;
+    named.filter(|_| !suites.iter().any(is_of_tls13))
 }
 
 #[cfg(test)]

@@ -50,6 +50,16 @@ const OWN: [(&str, &str); 8] = [
     ("x-forwarded-port", "the listener always writes its own"),
     ("x-forwarded-proto", "the listener always writes its own"),
 ];
+/// Fields that tell targets who a client is by its certificate; others that begin so are nobody's.
+const CERTIFICATE: [&str; 6] = [
+    "X-Amzn-Mtls-Clientcert",
+    "X-Amzn-Mtls-Clientcert-Serial-Number",
+    "X-Amzn-Mtls-Clientcert-Issuer",
+    "X-Amzn-Mtls-Clientcert-Subject",
+    "X-Amzn-Mtls-Clientcert-Validity",
+    "X-Amzn-Mtls-Clientcert-Leaf",
+];
+const OF_CERTIFICATES: &str = "x-amzn-mtls-";
 /// Response fields that ELB inserts, with texts of their own.
 const TEXTS: [(&str, &str); 6] = [
     ("strict-transport-security", "Strict-Transport-Security"),
@@ -76,14 +86,27 @@ const MAX_AGE: Limit<Duration> = Limit {
     why: "no browser keeps the answer for longer than a day",
 };
 
-/// Reads `request-headers`, and what the TLS fields are called.
-pub(super) fn of_requests(listener: &mut Reader<'_>, tells_tls: bool) -> (FieldEdits, TlsFields) {
+/// `request-headers` as it was read.
+pub(super) struct OfRequests {
+    pub(super) edits: FieldEdits,
+    /// What the TLS fields are called.
+    pub(super) tls: TlsFields,
+    /// Other names of fields about clients' certificates.
+    pub(super) certificate: Vec<FieldPair>,
+}
+
+/// Reads `request-headers`.
+pub(super) fn of_requests(listener: &mut Reader<'_>, tells_tls: bool) -> OfRequests {
     let mut names = TlsFields {
         version: "X-Amzn-Tls-Version".to_owned(),
         cipher: "X-Amzn-Tls-Cipher-Suite".to_owned(),
     };
     let Some(table) = listener.table("request-headers") else {
-        return (FieldEdits::default(), names);
+        return OfRequests {
+            edits: FieldEdits::default(),
+            tls: names,
+            certificate: Vec::new(),
+        };
     };
     let title = format!("`request-headers` of {}", listener.title());
     let mut reader = Reader::new(listener.scope(), table, Section::RequestHeaders, title);
@@ -101,9 +124,32 @@ pub(super) fn of_requests(listener: &mut Reader<'_>, tells_tls: bool) -> (FieldE
             given.value.clone_into(name);
         }
     }
+    let certificate = of_certificates(&mut reader, listener.has("mutual-authentication"));
     let edits = edits(&mut reader, &OWN);
     reader.finish();
-    (edits, names)
+    OfRequests {
+        edits,
+        tls: names,
+        certificate,
+    }
+}
+
+/// Other names for the fields about clients' certificates.
+fn of_certificates(reader: &mut Reader<'_>, asks: bool) -> Vec<FieldPair> {
+    let mut renamed = Vec::new();
+    for name in CERTIFICATE {
+        let key = name.to_ascii_lowercase();
+        if !asks {
+            let why = "clients are not asked for certificates";
+            let help = "add `mutual-authentication` to an `https` listener";
+            reader.misplaced(&key, why, help);
+        } else if let Some(given) = reader.text(&key)
+            && is_free(reader, given.value, given.span, &OWN)
+        {
+            renamed.push((name.to_owned(), given.value.to_owned()));
+        }
+    }
+    renamed
 }
 
 /// Reads `response-headers`.
@@ -225,6 +271,8 @@ fn is_free(reader: &Reader<'_>, name: &str, span: Span, own: &[(&str, &str)]) ->
         "leave it out: what frames a message or belongs to a connection is the balancer's"
     } else if let Some((_, help)) = own.iter().find(|(own, _)| *own == lower) {
         help
+    } else if !own.is_empty() && lower.replace('_', "-").starts_with(OF_CERTIFICATES) {
+        "use `mutual-authentication` of the listener: only it writes fields that begin so"
     } else {
         return true;
     };

@@ -43,17 +43,18 @@ pub(super) fn read(
     let tells_tls = tells_tls(reader, protocol);
     let trace = reader.choice("trace", &Trace::WORDS);
     let drop_invalid = flag(reader, "drop-invalid-header-fields", false);
-    let (request, names) = field_edits::of_requests(reader, tells_tls);
+    let request = field_edits::of_requests(reader, tells_tls);
     HeaderEdits {
         forwarded_for: mode.value_or(ForwardedFor::Append),
         client_port,
         trusted: (!trusted.is_empty()).then(|| trusted.to_vec()),
         forwarded,
         rewrites_host: !preserves_host,
-        tls: tells_tls.then_some(names),
+        tls: tells_tls.then_some(request.tls),
+        certificate: request.certificate,
         trace: trace.value_or(numbers.trace),
         drop_invalid,
-        request,
+        request: request.edits,
         response: field_edits::of_responses(reader),
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Cost: one length test per field and edit list; values are copied once into the head.
 
+mod certificate;
 mod forwarded;
 mod host;
 mod names;
@@ -30,6 +31,8 @@ pub struct RequestEdits {
     forwarded: bool,
     rewrites_host: bool,
     tls: Option<conf::TlsFields>,
+    /// ELB's and other names of fields about the client's certificate.
+    certificate: Box<[conf::FieldPair]>,
     trace: Trace,
     drop_invalid: bool,
     /// Fields that are not forwarded as they came.
@@ -71,7 +74,8 @@ impl RequestEdits {
         let forwarded = edits.forwarded.then_some("forwarded");
         let host = edits.rewrites_host.then_some("host");
         let own = tls.map(String::as_str).chain(traced.iter().copied());
-        let own = own.chain(forwarded).chain(host);
+        let certificate = edits.certificate.iter().map(|(_, name)| name.as_str());
+        let own = own.chain(forwarded).chain(host).chain(certificate);
         Some(Self {
             forwarded_for: edits.forwarded_for,
             client_port: edits.client_port,
@@ -79,6 +83,7 @@ impl RequestEdits {
             forwarded: edits.forwarded,
             rewrites_host: edits.rewrites_host,
             tls: edits.tls.clone(),
+            certificate: edits.certificate.clone().into(),
             trace: edits.trace,
             drop_invalid: edits.drop_invalid,
             dropped: Names::new(own.chain(named(&edits.request))),
@@ -123,6 +128,7 @@ impl RequestEdits {
             push_field(out, &names.version, version.as_bytes());
             push_field(out, &names.cipher, cipher.as_bytes());
         }
+        certificate::write(out, forwarding.identity, &self.certificate);
         if self.trace != Trace::Off {
             trace::write(out, head.fields, self.trace, trace::Fresh::now());
         }

@@ -12,6 +12,11 @@ const PEER: &str = "192.0.2.7:4711";
 
 /// What follows the request line.
 fn sent(edits: &HeaderEdits, peer: &str, fields: &str) -> String {
+    sent_with(edits, peer, fields, b"")
+}
+
+/// The same with fields about the client's certificate.
+fn sent_with(edits: &HeaderEdits, peer: &str, fields: &str, identity: &[u8]) -> String {
     let edits = RequestEdits::new(edits).unwrap();
     let request = format!("GET /a HTTP/1.1\r\n{fields}\r\n");
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -28,7 +33,7 @@ fn sent(edits: &HeaderEdits, peer: &str, fields: &str) -> String {
         client: &client,
         scheme: "http",
         local: SocketAddr::from(([127, 0, 0, 1], 8080)),
-        identity: b"",
+        identity,
         edited: Some(Edited {
             edits: &edits,
             peer,
@@ -201,6 +206,28 @@ fn tls_facts_are_told_and_never_taken_from_clients() {
     let text = sent(&names("X-V"), PEER, came);
     assert!(text.ends_with(facts), "{text}");
     assert_eq!(text.matches("X-V").count(), 1, "{text}");
+}
+
+#[test]
+fn certificate_fields_get_other_names_and_are_never_taken_from_clients() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let edits = HeaderEdits {
+        certificate: vec![
+            pair("X-Amzn-Mtls-Clientcert", "X-Chain"),
+            pair("X-Amzn-Mtls-Clientcert-Leaf", "X-Leaf"),
+        ],
+        ..HeaderEdits::default()
+    };
+    let came = "Host: a\r\nX-Leaf: forged\r\nX-Amzn-Mtls-Clientcert-Leaf: forged\r\n\
+                x-chain: forged\r\n";
+    let identity = b"X-Amzn-Mtls-Clientcert-Subject: CN=a\r\nX-Amzn-Mtls-Clientcert-Leaf: b\r\n";
+    assert_eq!(
+        sent_with(&edits, PEER, came, identity),
+        format!(
+            "Host: a\r\nX-Forwarded-For: 192.0.2.7\r\n{OURS}\
+             X-Amzn-Mtls-Clientcert-Subject: CN=a\r\nX-Leaf: b\r\n\r\n"
+        )
+    );
 }
 
 #[test]

@@ -84,11 +84,11 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: 
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     match forwarding.edited {
-        None => push_plain(out, head, forwarding),
+        None => {
+            push_plain(out, head, forwarding);
+            out.extend_from_slice(forwarding.identity);
+        }
         Some(edited) => edited.edits.write(out, head, forwarding, edited),
-    }
-    if !forwarding.identity.is_empty() {
-        out.extend_from_slice(forwarding.identity);
     }
     match (head.upgrade, head.trailers) {
         (true, true) => out.extend_from_slice(b"TE: trailers\r\nConnection: Upgrade, TE\r\n"),

@@ -1,4 +1,3 @@
-use conf::KeyKind;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
@@ -35,7 +34,7 @@ fn certificate(names: &[&str], key: KeyKind, valid: (i64, i64)) -> Arc<Certifica
 
 /// The place of what a client is shown.
 fn shown(certificates: &Certificates, name: Option<&str>, schemes: &[SignatureScheme]) -> usize {
-    let can_verify = |key: &CertifiedKey| key.key.choose_scheme(schemes).is_some();
+    let can_verify = |entry: &Entry| entry.key.key.choose_scheme(schemes).is_some();
     let chosen = certificates.choose(name, can_verify, NOW).unwrap();
     let same = |entry: &Entry| Arc::ptr_eq(&entry.key, chosen);
     certificates.entries.iter().position(same).unwrap()
@@ -78,4 +77,26 @@ fn the_name_decides_then_the_key_then_the_time() {
             "{name:?} {schemes:?}"
         );
     }
+}
+
+#[test]
+fn before_tls_13_a_curve_the_client_does_not_name_is_not_used() {
+    let facts = |key, key_bits| CertificateFacts {
+        key,
+        key_bits,
+        ..certificate(&["a.test"], KeyKind::Ecdsa, VALID)
+            .facts
+            .clone()
+    };
+    let (p256, p384) = (NamedGroup::secp256r1, NamedGroup::secp384r1);
+    let old = [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+    let new = [old[0], CipherSuite::TLS13_AES_128_GCM_SHA256];
+    let named = [NamedGroup::X25519, p256];
+    assert_eq!(curves(&old, Some(&named)), Some(&named[..]));
+    assert_eq!(curves(&new, Some(&named)), None);
+    assert_eq!(curves(&old, None), None);
+    assert!(is_on(&facts(KeyKind::Ecdsa, 256), &named));
+    assert!(!is_on(&facts(KeyKind::Ecdsa, 384), &named));
+    assert!(is_on(&facts(KeyKind::Ecdsa, 384), &[p384]));
+    assert!(is_on(&facts(KeyKind::Rsa, 2048), &named));
 }
