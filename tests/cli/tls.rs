@@ -181,7 +181,7 @@ fn curl_is_served_over_tls_and_logs_and_metrics_tell_of_it() {
     assert_eq!(reasons, ["not-tls", "protocol-version"]);
     let metrics = get(process.admin_tcp(), "/metrics").body;
     for line in [
-        "pointsman_tls_handshakes_total{listener=\"web\",protocol=\"TLSv1.2\",session=\"full\"} 1",
+        "pointsman_tls_handshakes_total{listener=\"web\",protocol=\"TLSv1.2\",session=\"full\"} 2",
         "pointsman_tls_handshake_failures_total{listener=\"web\",reason=\"not-tls\"} 1",
         "pointsman_tls_certificate_expiry_timestamp_seconds{listener=\"raw\",certificate=",
     ] {
