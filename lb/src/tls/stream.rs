@@ -230,6 +230,12 @@ impl TlsStream {
             }
             let state = self.connection.process_new_packets().map_err(invalid)?;
             if state.plaintext_bytes_to_read() == 0 {
+                if state.peer_has_closed() {
+                    // Who said close_notify may wait for ours before it closes the socket
+                    // (RFC 8446 section 6.1).
+                    self.ended = true;
+                    return Ok(filled);
+                }
                 continue;
             }
             let rest = room.get_mut(filled..).unwrap_or_default();
@@ -371,3 +377,6 @@ impl Write for Socket<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
