@@ -186,6 +186,7 @@ impl ClientConnection {
         };
         let (mut target, connect) = match self.reach(choice, fresh, now).await {
             Ok(reached) => reached,
+            Err(failure @ Failure::NoTunnels) => return Err(failure.into()),
             Err(failure) => return Ok(Ended::Failed(failure)),
         };
         let client = ClientHalf {

@@ -50,6 +50,8 @@ pub(super) enum Failure {
     BodyTimeout,
     /// The group's targets speak another version of HTTP than the client.
     VersionMismatch,
+    /// A target that speaks HTTP/2 takes no WebSockets over it.
+    NoTunnels,
     /// The redirect's Location is longer than 8 KiB.
     LongLocation,
     /// Its rule does not let it pass.
@@ -85,7 +87,7 @@ impl Failure {
             Self::ClientClosed | Self::ClientStalled => None,
             Self::Request(refusal) => Some(refusal.status()),
             Self::HeaderTimeout | Self::BodyTimeout => Some(408),
-            Self::VersionMismatch => Some(464),
+            Self::VersionMismatch | Self::NoTunnels => Some(464),
             Self::LongLocation => Some(507),
             Self::Denied(denial) => Some(denial.status()),
         }
@@ -109,6 +111,7 @@ impl Failure {
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTimeout => "body-timeout",
             Self::VersionMismatch => "protocol-version-mismatch",
+            Self::NoTunnels => "target-takes-no-tunnels",
             Self::LongLocation => "redirect-too-long",
             Self::Denied(denial) => denial.as_str(),
         }
@@ -135,6 +138,9 @@ impl Failure {
             Self::BodyTimeout => "The request body was not complete in time.",
             Self::VersionMismatch => {
                 "The targets speak another version of HTTP than the client, or another method is due."
+            }
+            Self::NoTunnels => {
+                "The target does not take WebSockets over HTTP/2 (its settings do not say so, RFC 8441)."
             }
             Self::LongLocation => "The address to redirect to is longer than 8 KiB.",
             Self::Denied(denial) => denial.sentence(),

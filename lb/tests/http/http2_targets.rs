@@ -13,15 +13,23 @@ use crate::balancer::{Balancer, Options};
 use crate::http2::{fetch, get, read, with_client};
 
 /// A target that answers every stream by `script`, and tells of each connection and request.
-struct Target {
-    address: SocketAddr,
-    seen: Receiver<String>,
+pub struct Target {
+    pub address: SocketAddr,
+    pub seen: Receiver<String>,
 }
 
-type Answer = SendResponse<Bytes>;
+pub type Answer = SendResponse<Bytes>;
 
 impl Target {
     fn new<F: Future<Output = ()> + 'static>(
+        script: impl Fn(Request<RecvStream>, Answer, usize) -> F + Send + 'static,
+    ) -> Self {
+        Self::with(h2::server::Builder::new(), script)
+    }
+
+    /// One with settings of its own.
+    pub fn with<F: Future<Output = ()> + 'static>(
+        settings: h2::server::Builder,
         script: impl Fn(Request<RecvStream>, Answer, usize) -> F + Send + 'static,
     ) -> Self {
         #[expect(clippy::disallowed_methods, reason = "a target, not the balancer")]
@@ -33,13 +41,14 @@ impl Target {
             let runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = { runtime }.enable_all().build().unwrap();
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, serve(listener, sender, std::rc::Rc::new(script)));
+            let script = std::rc::Rc::new(script);
+            local.block_on(&runtime, serve(listener, settings, sender, script));
         });
         Self { address, seen }
     }
 
     /// Says what came: method, path, and each field.
-    fn echo() -> Self {
+    pub fn echo() -> Self {
         Self::new(async |request, mut answer, _| {
             let text = format!("{:?}", request.into_parts().0);
             let mut send = answer.send_response(Response::new(()), false).unwrap();
@@ -50,6 +59,7 @@ impl Target {
 
 async fn serve<F: Future<Output = ()> + 'static>(
     listener: std::net::TcpListener,
+    settings: h2::server::Builder,
     seen: Sender<String>,
     script: std::rc::Rc<impl Fn(Request<RecvStream>, Answer, usize) -> F + 'static>,
 ) {
@@ -57,11 +67,11 @@ async fn serve<F: Future<Output = ()> + 'static>(
     let mut number = 0;
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (seen, script) = (seen.clone(), script.clone());
+        let (seen, script, settings) = (seen.clone(), script.clone(), settings.clone());
         let this = number;
         tokio::task::spawn_local(async move {
             // A probe connects and says nothing.
-            let Ok(mut connection) = h2::server::handshake(stream).await else {
+            let Ok(mut connection) = settings.handshake(stream).await else {
                 return;
             };
             let _ = seen.send("connection".to_owned());
@@ -75,7 +85,7 @@ async fn serve<F: Future<Output = ()> + 'static>(
     }
 }
 
-fn balancer(targets: &[SocketAddr], protocol: &'static str) -> Balancer {
+pub fn balancer(targets: &[SocketAddr], protocol: &'static str) -> Balancer {
     let options = Options {
         protocol: Some(protocol),
         ..Options::default()

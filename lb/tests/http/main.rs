@@ -15,6 +15,7 @@ mod http2;
 mod http2_attacks;
 mod http2_refusals;
 mod http2_targets;
+mod http2_tunnels;
 mod jwt;
 mod keep_alive;
 mod limits;

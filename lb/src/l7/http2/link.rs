@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use http::uri::Scheme;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::target_stream::TargetStream;
@@ -47,11 +48,35 @@ struct State {
     streams: Cell<usize>,
     used: Cell<Instant>,
     ended: Cell<bool>,
+    /// The target's settings are known to the h2 crate.
+    settled: Cell<bool>,
+    /// Either of them has become true.
+    changed: Notify,
+}
+
+impl State {
+    fn set(&self, what: &Cell<bool>) {
+        what.set(true);
+        self.changed.notify_waiters();
+    }
 }
 
 /// A place on a connection, until dropped.
 #[derive(Debug)]
 pub(super) struct Occupied(Rc<State>);
+
+impl Occupied {
+    /// Waits until the target's settings have come, or the connection has ended.
+    pub(super) async fn settled(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.settled.get() || self.0.ended.get() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
 
 impl Drop for Occupied {
     fn drop(&mut self) {
@@ -80,6 +105,8 @@ impl Link {
             streams: Cell::new(0),
             used: Cell::new(Instant::now()),
             ended: Cell::new(false),
+            settled: Cell::new(false),
+            changed: Notify::new(),
         });
         tokio::task::spawn_local(drive(connection, wire, state.clone()));
         Ok(Self {
@@ -131,6 +158,9 @@ async fn drive(mut connection: client::Connection<Wire, Bytes>, wire: Wire, stat
         if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) || wire.excess().is_some() {
             return Poll::Ready(());
         }
+        if !state.settled.get() && wire.has_settings() {
+            state.set(&state.settled);
+        }
         let now = Instant::now();
         if state.streams.get() > 0 {
             state.used.set(now);
@@ -141,5 +171,5 @@ async fn drive(mut connection: client::Connection<Wire, Bytes>, wire: Wire, stat
         }
     })
     .await;
-    state.ended.set(true);
+    state.set(&state.ended);
 }

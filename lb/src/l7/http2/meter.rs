@@ -94,6 +94,8 @@ pub struct Meter {
     idle: Budget,
     resets: Budget,
     written: u32,
+    /// How many frames began: none, the first, or more.
+    begun: u8,
 }
 
 impl Meter {
@@ -106,7 +108,13 @@ impl Meter {
             idle: Budget::new(IDLE_FRAMES, IDLE_FRAMES_A_SECOND),
             resets: Budget::new(RESETS, RESETS_A_SECOND),
             written: 0,
+            begun: 0,
         }
+    }
+
+    /// True once the first frame is whole: the peer's settings (RFC 9113 section 3.4).
+    pub fn has_settings(&self) -> bool {
+        self.begun > 1 || (self.begun == 1 && self.skip == 0)
     }
 
     /// Takes in what was read.
@@ -152,6 +160,7 @@ impl Meter {
 
     fn frame(&mut self, clock: &mut impl FnMut() -> Instant) -> Result<(), Excess> {
         let [a, b, c, kind, flags, ..] = self.header;
+        self.begun = self.begun.saturating_add(1);
         self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         let ends_stream = flags & 1 != 0;
         let excess = match kind {
@@ -288,6 +297,19 @@ mod tests {
             }
             assert_eq!(meter.idle.left, IDLE_FRAMES - 4, "{size}");
             assert_eq!((meter.have, meter.skip), (0, 0));
+            assert!(meter.has_settings());
         }
+    }
+
+    #[test]
+    fn settings_are_there_once_they_are_whole() {
+        let mut meter = Meter::new(0);
+        for byte in frame(4, 0, 6) {
+            assert!(!meter.has_settings());
+            meter.read(&[byte], Instant::now).unwrap();
+        }
+        assert!(meter.has_settings());
+        meter.read(&frame(6, 0, 8)[..12], Instant::now).unwrap();
+        assert!(meter.has_settings());
     }
 }

@@ -26,12 +26,11 @@ pub(in crate::l7) fn status_of(target: &Stream, status: u16) -> u16 {
 
 impl ClientConnection {
     /// Why the request cannot go to the chosen group, by what both speak (ELB's 464): HTTP/1.1 to
-    /// HTTP/2 or gRPC, calls to HTTP/1.1, to gRPC anything but POST, and tunnels to HTTP/2.
+    /// HTTP/2 or gRPC, calls to HTTP/1.1, and to gRPC anything but POST.
     pub(in crate::l7) fn mismatch(&self, choice: &Choice, buffers: &Buffers) -> Option<Failure> {
         let fits = match (self.side.is_http2(), choice.protocol.is_http2()) {
             (false, is_http2) => !is_http2,
             (true, false) => !self.side.is_grpc(),
-            (true, true) if self.side.tunnels() => false,
             (true, true) => !choice.protocol.is_grpc() || buffers.to_target.starts_with(b"POST "),
         };
         (!fits).then_some(Failure::VersionMismatch)
@@ -40,6 +39,25 @@ impl ClientConnection {
     /// A stream to the chosen target; on a new connection, and how long that took, if `fresh` or
     /// if no other has a place.
     pub(in crate::l7) async fn reach_http2(
+        &mut self,
+        choice: &Choice,
+        fresh: bool,
+        now: Instant,
+    ) -> Result<(Stream, Option<Duration>), Failure> {
+        let (mut stream, connect) = self.reach_stream(choice, fresh, now).await?;
+        if self.side.tunnels()
+            && let Stream::Http2Target(target) = &mut stream
+        {
+            // The settings come with the connection, so its time is theirs.
+            let takes = tokio::time::timeout(choice.connect_timeout, target.tunnel());
+            if takes.await != Ok(true) {
+                return Err(Failure::NoTunnels);
+            }
+        }
+        Ok((stream, connect))
+    }
+
+    async fn reach_stream(
         &mut self,
         choice: &Choice,
         fresh: bool,

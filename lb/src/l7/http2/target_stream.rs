@@ -3,7 +3,7 @@
 //! A variant of [`Stream`](crate::stream::Stream), handed out by the [`Pool`](super::Pool). What the
 //! exchange writes, a head and a body of HTTP/1.1, leaves as HEADERS, DATA and trailers; reading
 //! yields the response in the same form, after which the stream is of no more use. Dropped before, it
-//! is reset. Knows whether the target can have begun on the request ([`TargetStream::is_untouched`]),
+//! is reset. A WebSocket is an extended CONNECT (RFC 8441), its 2xx a 101. Knows whether the target can have begun on the request ([`TargetStream::is_untouched`]),
 //! which decides whether another may be asked (RFC 9113 section 8.7).
 
 use std::io::{self, Write};
@@ -12,9 +12,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
 use h2::{Reason, RecvStream};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 
 use super::body_in::{BodyIn, Coding};
 use super::body_out::{BodyOut, is_end};
@@ -22,7 +23,7 @@ use super::grpc;
 use super::link::Occupied;
 use super::request_head::write_field;
 use super::response_head::fields;
-use crate::l7::http1::{HeadLimits, MAX_FIELDS, RequestHead, parse_request};
+use crate::l7::http1::{BodyLength, HeadLimits, MAX_FIELDS, RequestHead, parse_request};
 use crate::stream::Side;
 
 /// Largest request head: what a listener takes at most, and what is added.
@@ -30,11 +31,14 @@ const HEAD: HeadLimits = HeadLimits {
     bytes: 2 * 1024 * 1024,
 };
 
+/// What a response says of an upgrade in HTTP/1.1.
+const UPGRADE: &[(&[u8], &[u8])] = &[(b"connection", b"upgrade"), (b"upgrade", b"websocket")];
+
 /// A stream to a target.
 #[derive(Debug)]
 pub(crate) struct TargetStream {
     /// Its place on the connection, given back with it.
-    _place: Occupied,
+    place: Occupied,
     send: SendRequest<Bytes>,
     scheme: Scheme,
     /// Of the request; `None` until its head was written.
@@ -44,6 +48,8 @@ pub(crate) struct TargetStream {
     head: Vec<u8>,
     taken: usize,
     to_head: bool,
+    /// The request is for a WebSocket.
+    tunnels: bool,
     /// The target has done nothing with the request, and says so.
     is_untouched: bool,
     /// The gRPC status that came with the head.
@@ -70,7 +76,7 @@ impl std::fmt::Debug for Incoming {
 impl TargetStream {
     pub(super) fn new(place: Occupied, send: SendRequest<Bytes>, scheme: Scheme) -> Self {
         Self {
-            _place: place,
+            place,
             send,
             scheme,
             out: None,
@@ -78,6 +84,7 @@ impl TargetStream {
             head: Vec::new(),
             taken: 0,
             to_head: false,
+            tunnels: false,
             is_untouched: false,
             grpc_status: None,
         }
@@ -96,6 +103,14 @@ impl TargetStream {
         }
     }
 
+    /// Makes the request one for a WebSocket; false when the target does not take those, which its
+    /// settings tell, for which this waits (RFC 8441 section 3).
+    pub(super) async fn tunnel(&mut self) -> bool {
+        self.place.settled().await;
+        self.tunnels = self.send.is_extended_connect_protocol_enabled();
+        self.tunnels
+    }
+
     /// Gives the stream up.
     pub(crate) fn reset(&mut self) {
         if let Some(out) = &mut self.out {
@@ -110,9 +125,13 @@ impl TargetStream {
         // Whole: it is the exchange's own.
         let parsed = parse_request(bytes, &mut slots, HEAD);
         let head = parsed.map_err(|_| invalid())?.ok_or_else(invalid)?;
-        let request = request(&head, &self.scheme).ok_or_else(invalid)?;
+        let mut request = request(&head, &self.scheme).ok_or_else(invalid)?;
         self.to_head = request.method() == Method::HEAD;
-        let ended = is_end(head.body, &[]);
+        let (mut body, mut ended) = (head.body, is_end(head.body, &[]));
+        if self.tunnels {
+            connect(&mut request);
+            (body, ended) = (BodyLength::UntilClose, false);
+        }
         // Fails when the connection has ended meanwhile.
         let sent = self.send.send_request(request, ended);
         let (response, send) = sent.map_err(|error| {
@@ -120,7 +139,7 @@ impl TargetStream {
             io::Error::other(error)
         })?;
         self.incoming = Incoming::Head(response);
-        self.out = Some(BodyOut::new(send, head.body, ended));
+        self.out = Some(BodyOut::new(send, body, ended));
         Ok(head.bytes.len())
     }
 
@@ -142,7 +161,15 @@ impl TargetStream {
                 return Poll::Ready(Err(io::Error::other(error)));
             }
         };
-        let (parts, recv) = response.into_parts();
+        let (mut parts, recv) = response.into_parts();
+        if self.tunnels && parts.status.is_success() {
+            parts.status = StatusCode::SWITCHING_PROTOCOLS;
+            // A tunnel has none (RFC 9110 section 9.3.6).
+            parts.headers.remove(header::CONTENT_LENGTH);
+            write_head(&mut self.head, &Response::from_parts(parts, ()), UPGRADE);
+            self.incoming = Incoming::Body(BodyIn::new(recv, Coding::Raw));
+            return Poll::Ready(Ok(()));
+        }
         self.grpc_status = grpc::status(&parts.headers);
         let coding = self.coding(&parts.headers, &recv);
         let response = Response::from_parts(parts, ());
@@ -182,6 +209,15 @@ fn request(head: &RequestHead<'_, '_>, scheme: &Scheme) -> Option<Request<()>> {
     fields.remove(header::HOST);
     *request.headers_mut() = fields;
     Some(request)
+}
+
+/// Makes a request for a WebSocket of HTTP/1.1 one of HTTP/2 (RFC 8441 section 5).
+fn connect(request: &mut Request<()>) {
+    *request.method_mut() = Method::CONNECT;
+    request
+        .extensions_mut()
+        .insert(Protocol::from_static("websocket"));
+    request.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
 }
 
 fn write_head(out: &mut Vec<u8>, response: &Response<()>, own: &[(&[u8], &[u8])]) {

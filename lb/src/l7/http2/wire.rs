@@ -62,6 +62,11 @@ impl Wire {
         self.0.borrow().excess
     }
 
+    /// The peer's settings have come.
+    pub(super) fn has_settings(&self) -> bool {
+        self.0.borrow().meter.has_settings()
+    }
+
     /// A stream was answered to its end.
     pub(super) fn answered(&self) {
         self.0.borrow_mut().meter.answered();
