@@ -5,6 +5,7 @@
 //! "default". Never touches the network, never starts a task, reads nothing but the files named.
 #![forbid(unsafe_code)]
 
+mod address;
 mod certificate;
 mod client_trust;
 mod cross;
@@ -26,6 +27,7 @@ mod ticket_key;
 mod tls_policy;
 mod tree;
 
+pub use address::{Address, BadAddress, MAX_UNIX_NAME, UnixName};
 pub use certificate::{CertificateFault, read_certificate};
 pub use client_trust::{ClientTrustFault, read_client_trust};
 pub use diagnostic::{Diagnostic, Severity};
