@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benches" / "compare"))
@@ -65,7 +66,8 @@ class Stage:
 
     def target(self, admin: int, group: str, address: str) -> dict[str, Any]:
         """What a running Pointsman says of a target."""
-        url = f"http://127.0.0.1:{admin}/api/v1/target-groups/{group}/targets/{address}"
+        path = f"target-groups/{group}/targets/{quote(address, safe=':[]')}"
+        url = f"http://127.0.0.1:{admin}/api/v1/{path}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             said: dict[str, Any] = json.load(answer)
             return said

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use crate::scalar::Shown;
 use crate::tree::Scope;
-use crate::{Config, Diagnostic, GroupIdx, Listener, Spanned, TargetGroup};
+use crate::{Address, Config, Diagnostic, GroupIdx, Listener, Spanned, TargetGroup};
 
 /// Runs every check.
 pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
@@ -125,7 +125,7 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 
 impl Config {
     /// The listener that forwards to the group and that a target at `address` would be.
-    pub fn forward_loop(&self, group: &str, address: SocketAddr) -> Option<&Listener> {
+    pub fn forward_loop(&self, group: &str, address: Address) -> Option<&Listener> {
         self.listeners.iter().find(|listener| {
             let mut groups = listener.groups().into_iter();
             let forwards = groups.any(|index| self.group(index).name == group);
@@ -134,7 +134,8 @@ impl Config {
     }
 }
 
-fn back(listener: &Listener, target: SocketAddr) -> Option<&Spanned<SocketAddr>> {
+fn back(listener: &Listener, target: Address) -> Option<&Spanned<SocketAddr>> {
+    let target = target.socket_addr()?;
     let mut binds = listener.binds.iter();
     binds.find(|bind| reaches(target, bind.value))
 }

@@ -65,7 +65,7 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 /// Why an address could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AddressFault {
-    /// `unix:/path`.
+    /// `unix:/path`, or what others write for it.
     UnixPath,
     /// `name:port`.
     HostName,
@@ -82,7 +82,8 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, AddressFault> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    if text.starts_with("unix:") {
+    // HAProxy writes `unix@`, and a path alone is one in many places.
+    if text.starts_with("unix:") || text.starts_with("unix@") || text.starts_with('/') {
         return Err(AddressFault::UnixPath);
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse() {

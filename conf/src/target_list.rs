@@ -4,13 +4,12 @@
 //! mistake is refused whole, since half a list would deregister the other half. Pure.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::scalar::clipped;
-use crate::{NamedTarget, Span, Target, TargetName};
+use crate::{Address, BadAddress, NamedTarget, Span, Target, TargetName};
 
 /// Targets of one list; more are a mistake.
 const MAX_ENTRIES: usize = 10_000;
@@ -61,7 +60,7 @@ impl TargetList {
 #[derive(Default)]
 struct Reading {
     list: TargetList,
-    addresses: HashSet<SocketAddr>,
+    addresses: HashSet<Address>,
     names: HashSet<TargetName>,
 }
 
@@ -132,12 +131,20 @@ impl Reading {
         if attributes.weight.is_some_and(|weight| weight > MAX_WEIGHT) {
             return Err(format!("a weight is at most {MAX_WEIGHT}"));
         }
-        let Ok(address) = place.parse::<SocketAddr>() else {
-            let wrong = || format!("`{}` is not `ip:port` and not `host:port`", clipped(place));
-            let name = TargetName::parse(place).ok_or_else(wrong)?;
-            return self.add_name(name, attributes);
+        let address = match place.parse::<Address>() {
+            Ok(address) => address.to_canonical(),
+            Err(BadAddress::Malformed) => {
+                let wrong = || {
+                    format!(
+                        "`{}` is not `ip:port`, not `host:port` and not `unix:/path`",
+                        clipped(place)
+                    )
+                };
+                let name = TargetName::parse(place).ok_or_else(wrong)?;
+                return self.add_name(name, attributes);
+            }
+            Err(fault) => return Err(format!("`{}`: {fault}", clipped(place))),
         };
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         if let Some(why) = Target::unusable(address) {
             return Err(format!("`{place}` cannot be a target: {why}"));
         }
@@ -262,10 +269,12 @@ mod tests {
     #[test]
     fn every_form_is_read() {
         let lines = "# comment\n\n 127.0.0.1:80 weight=5 # five\n[::1]:80 backup\r\n\
-                     db.example.test:5432 availability-zone=a\n";
+                     db.example.test:5432 availability-zone=a\n\
+                     unix:/run/app.sock weight=2\n";
         let expected = [
             "127.0.0.1:80 5",
             "[::1]:80 1 backup",
+            "unix:/run/app.sock 2",
             "db.example.test:5432 1 a",
         ];
         assert_eq!(shown(lines).unwrap(), expected);
@@ -293,6 +302,10 @@ mod tests {
             (
                 "127.0.0.1:80\n127.0.0.1",
                 "line 2: `127.0.0.1` is not `ip:port`",
+            ),
+            (
+                "unix:app.sock",
+                "line 1: `unix:app.sock`: the path of a Unix socket begins with `/`",
             ),
             (
                 "127.0.0.1:0",

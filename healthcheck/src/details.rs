@@ -4,10 +4,9 @@
 //! Made by the board on request; serialized by the admin API. Never on the data path.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use conf::TrafficFailure;
+use conf::{Address, TrafficFailure};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
@@ -22,7 +21,7 @@ pub struct TargetDetails {
     /// The target group.
     pub group: String,
     /// The target.
-    pub target: SocketAddr,
+    pub target: Address,
     /// What it is.
     pub state: TargetState,
     /// Why, in ELB's words.

@@ -26,6 +26,7 @@ mod state;
 mod store;
 mod table;
 mod time;
+mod unix;
 
 pub use board::{
     Board, BoardHandle, BoardSettings, ControlOutcome, FirstRound, Prepared, UnknownTarget, start,
@@ -37,7 +38,7 @@ pub use observation::{AgentReport, AgentState, Observation, Outcome, Phases};
 pub use passive::{Anomaly, Tally, Traffic, TrafficOutcome};
 #[doc(hidden)]
 pub use probe::answers;
-pub use probe::{tls_client, tls_fault};
+pub use probe::{tls_client, tls_fault, tls_name};
 pub use roster::{GroupStatus, Roster};
 pub use signal::{PassiveEvent, PassiveFailure, PassiveReport, Reporter, Signal};
 pub use slots::{CheckId, GroupId, Plane, SlotId, SlotMap};
@@ -45,3 +46,4 @@ pub use state::{OperatorState, ReasonCode, Source, TargetState};
 pub use store::{read as read_state, replace as replace_state};
 pub use table::{Changes, CheckHealth, GroupHealth, HealthTable, TableBuilder, TargetHealth};
 pub use time::rfc3339;
+pub use unix::{connect_unix, stream_of};

@@ -6,11 +6,11 @@
 //! absent.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use conf::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Recollection;
@@ -37,7 +37,7 @@ pub struct MemorySettings {
 /// Everything remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    targets: HashMap<(String, SocketAddr), TargetMemory>,
+    targets: HashMap<(String, Address), TargetMemory>,
     checks: HashMap<String, CheckMemory>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct CheckMemory {
 
 impl Memory {
     /// Adds a target.
-    pub(crate) fn target(&mut self, group: &str, address: SocketAddr, target: TargetMemory) {
+    pub(crate) fn target(&mut self, group: &str, address: Address, target: TargetMemory) {
         if self.targets.len() < MAX_ENTRIES {
             self.targets.insert((group.to_owned(), address), target);
         }
@@ -75,7 +75,7 @@ impl Memory {
     }
 
     /// Takes a target out.
-    pub(crate) fn take_target(&mut self, group: &str, address: SocketAddr) -> Option<TargetMemory> {
+    pub(crate) fn take_target(&mut self, group: &str, address: Address) -> Option<TargetMemory> {
         self.targets.remove(&(group.to_owned(), address))
     }
 
@@ -91,7 +91,7 @@ impl Memory {
 
     /// The file's bytes, saved at `now`.
     pub(crate) fn to_bytes(&self, now: SystemTime) -> Vec<u8> {
-        let target = |((group, address), target): (&(String, SocketAddr), &TargetMemory)| {
+        let target = |((group, address), target): (&(String, Address), &TargetMemory)| {
             let probed = target.probed.as_ref();
             TargetText {
                 group: group.clone(),
@@ -189,7 +189,7 @@ struct Text {
 #[serde(rename_all = "kebab-case")]
 struct TargetText {
     group: String,
-    target: SocketAddr,
+    target: Address,
     healthy: Option<bool>,
     at_once: bool,
     reason: Option<String>,

@@ -3,8 +3,9 @@
 //! Part of each [`HealthTable`](crate::HealthTable), so that names and states are always of the
 //! same moment. Read by status views and metrics, never by the data path.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+
+use conf::Address;
 
 use crate::{CheckId, GroupHealth, GroupId, SlotId, TargetHealth};
 
@@ -12,7 +13,7 @@ use crate::{CheckId, GroupHealth, GroupId, SlotId, TargetHealth};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
     /// Targets, those still draining included.
-    pub targets: Vec<(SlotId, Arc<str>, SocketAddr)>,
+    pub targets: Vec<(SlotId, Arc<str>, Address)>,
     /// Target groups.
     pub groups: Vec<(GroupId, Arc<str>)>,
     /// Standalone checks.
@@ -27,5 +28,5 @@ pub struct GroupStatus {
     /// Its roll-up.
     pub health: GroupHealth,
     /// Its targets in the order of addresses, those still draining included.
-    pub targets: Vec<(SocketAddr, TargetHealth)>,
+    pub targets: Vec<(Address, TargetHealth)>,
 }

@@ -6,8 +6,9 @@
 //! generation without it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
+
+use conf::Address;
 
 use crate::Signal;
 
@@ -39,7 +40,7 @@ pub enum Plane {
 pub struct SlotMap {
     /// The configuration generation it was made for.
     pub config_generation: u64,
-    targets: HashMap<(String, SocketAddr), (SlotId, Arc<Signal>)>,
+    targets: HashMap<(String, Address), (SlotId, Arc<Signal>)>,
     groups: HashMap<String, GroupId>,
     checks: HashMap<String, CheckId>,
 }
@@ -57,12 +58,12 @@ impl SlotMap {
     pub fn insert_target(
         &mut self,
         group: &str,
-        address: SocketAddr,
+        address: impl Into<Address>,
         slot: SlotId,
         signal: Arc<Signal>,
     ) {
         self.targets
-            .insert((group.to_owned(), address), (slot, signal));
+            .insert((group.to_owned(), address.into()), (slot, signal));
     }
 
     /// Places a group.
@@ -76,9 +77,13 @@ impl SlotMap {
     }
 
     /// The slot and live signal of a target.
-    pub fn target(&self, group: &str, address: SocketAddr) -> Option<(SlotId, &Arc<Signal>)> {
+    pub fn target(
+        &self,
+        group: &str,
+        address: impl Into<Address>,
+    ) -> Option<(SlotId, &Arc<Signal>)> {
         self.targets
-            .get(&(group.to_owned(), address))
+            .get(&(group.to_owned(), address.into()))
             .map(|(slot, signal)| (*slot, signal))
     }
 

@@ -6,10 +6,9 @@
 //! nothing outside: what must happen to targets is returned, not done.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use conf::{TargetGroup, UnhealthyFlows};
+use conf::{Address, TargetGroup, UnhealthyFlows};
 use healthcheck::{HealthTable, TargetHealth, TargetState};
 use tokio::time::Instant;
 
@@ -130,7 +129,7 @@ fn from_scratch(plan: &Arc<Plan>, moment: Moment<'_>, previous: Option<&Snapshot
 }
 
 /// Every target the previous snapshot knew, by identity.
-fn known_targets(previous: Option<&Snapshot>) -> HashMap<(&str, SocketAddr), Departing> {
+fn known_targets(previous: Option<&Snapshot>) -> HashMap<(&str, Address), Departing> {
     let registered = previous
         .iter()
         .flat_map(|snapshot| &snapshot.groups)
@@ -159,7 +158,7 @@ fn compile_group<'a>(
     Moment { health, now }: Moment<'_>,
     config: &TargetGroup,
     before: Option<&Arc<Group>>,
-    known: &dyn Fn(SocketAddr) -> Option<&'a Arc<Target>>,
+    known: &dyn Fn(Address) -> Option<&'a Arc<Target>>,
 ) -> Arc<Group> {
     let settings = settings(config, before);
     let roll_up = plan

@@ -4,12 +4,12 @@
 //! target's marks it suspect for all workers and makes the board probe it at once; a local one
 //! (no port, no descriptor) says nothing about the target.
 //!
-//! Cost: socket, setsockopt x2, connect, one write for a PROXY header if there is one, and one timer only while the connect is pending.
+//! Cost: socket, setsockopt x2 (none for a Unix socket), connect, one write for a PROXY header if there is one, and one timer only while the connect is pending.
 
 use std::net::{IpAddr, SocketAddr};
 
-use conf::TrafficFailure;
-use healthcheck::{PassiveEvent, PassiveFailure, TrafficOutcome};
+use conf::{Address, TrafficFailure};
+use healthcheck::{PassiveEvent, PassiveFailure, TrafficOutcome, connect_unix};
 use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
@@ -129,10 +129,21 @@ impl ConnectError {
 }
 
 async fn open(
-    address: SocketAddr,
+    address: Address,
     source: Option<IpAddr>,
     introduction: &[u8],
 ) -> std::io::Result<TcpStream> {
+    let mut stream = match address {
+        Address::Ip(address) => open_tcp(address, source).await?,
+        Address::Unix(name) => connect_unix(name).await?,
+    };
+    if !introduction.is_empty() {
+        stream.write_all(introduction).await?;
+    }
+    Ok(stream)
+}
+
+async fn open_tcp(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -142,14 +153,11 @@ async fn open(
     if let Some(source) = source {
         come_from(&socket, source.to_canonical(), address)?;
     }
-    let mut stream = socket.connect(address).await?;
+    let stream = socket.connect(address).await?;
     if address.port() >= FIRST_EPHEMERAL_PORT && stream.local_addr()? == address {
         // Nobody listens there and the kernel chose that very port for us: a socket that talks
         // to itself, and that would keep the target from ever coming back.
         return Err(Errno::CONNREFUSED.into());
-    }
-    if !introduction.is_empty() {
-        stream.write_all(introduction).await?;
     }
     Ok(stream)
 }
@@ -176,12 +184,18 @@ pub(crate) fn may_come_from_clients() -> std::io::Result<()> {
 
 fn classify(error: std::io::Error) -> ConnectError {
     match Errno::from_io_error(&error) {
-        Some(Errno::CONNREFUSED | Errno::CONNRESET | Errno::PIPE) => {
+        // No file: the service that makes the socket has not started.
+        Some(Errno::CONNREFUSED | Errno::CONNRESET | Errno::PIPE | Errno::NOENT) => {
             ConnectError::Target(PassiveFailure::Refused)
         }
-        Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
-            ConnectError::Target(PassiveFailure::Unreachable)
-        }
+        // A Unix socket that this user may not write to is as good as not there.
+        Some(
+            Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+            | Errno::NETDOWN
+            | Errno::HOSTDOWN
+            | Errno::ACCESS,
+        ) => ConnectError::Target(PassiveFailure::Unreachable),
         Some(Errno::TIMEDOUT) => ConnectError::Target(PassiveFailure::ConnectTimeout),
         _ => ConnectError::Local(error),
     }

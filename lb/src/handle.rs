@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use conf::{Config, Diagnostic, ListenerProtocol};
+use conf::{Address, Config, Diagnostic, ListenerProtocol};
 use healthcheck::SlotMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -305,9 +305,9 @@ impl Lb {
 
     /// A target's live numbers; `None` when it is neither registered nor in its deregistration
     /// delay.
-    pub fn target_status(&self, group: &str, target: SocketAddr) -> Option<TargetStatus> {
+    pub fn target_status(&self, group: &str, target: impl Into<Address>) -> Option<TargetStatus> {
         let snapshot = self.shared.snapshot.load();
-        let live = snapshot.target(group, target)?;
+        let live = snapshot.target(group, target.into())?;
         Some(TargetStatus {
             in_flight: live.in_flight(),
             selected: live.selected(),

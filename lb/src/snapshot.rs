@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use conf::{Algorithm, GroupProtocol, ListenerProtocol, UnhealthyFlows};
+use conf::{Address, Algorithm, GroupProtocol, ListenerProtocol, UnhealthyFlows};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
@@ -335,7 +335,8 @@ impl Snapshot {
     }
 
     /// A target's live numbers, registered or in its deregistration delay.
-    pub(crate) fn target(&self, group: &str, address: SocketAddr) -> Option<&Arc<Target>> {
+    pub(crate) fn target(&self, group: &str, address: impl Into<Address>) -> Option<&Arc<Target>> {
+        let address = address.into();
         let group_found = self.group_named(group);
         let registered = group_found
             .into_iter()

@@ -5,10 +5,10 @@
 //!
 //! Cost: `begin` two atomic additions on one cache line of this target, `end` one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use conf::Address;
 use healthcheck::{Signal, SlotId};
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ impl Fate {
 #[derive(Debug)]
 pub struct Target {
     group: Arc<str>,
-    address: SocketAddr,
+    address: Address,
     /// `address` as text, for logs and labels.
     name: Arc<str>,
     slot: SlotId,
@@ -102,7 +102,13 @@ struct Load {
 
 impl Target {
     /// A target with nothing in flight.
-    pub fn new(group: Arc<str>, address: SocketAddr, slot: SlotId, signal: Arc<Signal>) -> Self {
+    pub fn new(
+        group: Arc<str>,
+        address: impl Into<Address>,
+        slot: SlotId,
+        signal: Arc<Signal>,
+    ) -> Self {
+        let address = address.into();
         Self {
             group,
             address,
@@ -128,7 +134,7 @@ impl Target {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Address {
         self.address
     }
 

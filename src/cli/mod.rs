@@ -24,11 +24,11 @@ mod why;
 
 pub(crate) use outcome::{Failure, print};
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use conf::Address;
 
 /// Exit code of a command line that makes no sense (sysexits `EX_USAGE`).
 const USAGE: u8 = 64;
@@ -75,8 +75,8 @@ enum Command {
         /// Only this target group, or this health check in detail
         #[arg(value_name = "GROUP|CHECK")]
         group: Option<String>,
-        /// Only this target of the group (ip:port), in detail
-        target: Option<SocketAddr>,
+        /// Only this target of the group (ip:port or unix:/path), in detail
+        target: Option<Address>,
         #[command(flatten)]
         remote: Remote,
         /// Print JSON
@@ -91,8 +91,8 @@ enum Command {
     Weight {
         /// The target group
         group: String,
-        /// The target (ip:port)
-        target: SocketAddr,
+        /// The target (ip:port or unix:/path)
+        target: Address,
         /// 0 (no new work) to 1000, or `reset` for the configured weight
         #[arg(value_parser = operate::parse_weight)]
         weight: operate::Weight,
@@ -187,8 +187,8 @@ pub(crate) struct Remote {
 struct TargetArgument {
     /// The target group
     group: String,
-    /// The target (ip:port)
-    target: SocketAddr,
+    /// The target (ip:port or unix:/path)
+    target: Address,
     #[command(flatten)]
     remote: Remote,
 }

@@ -1,7 +1,6 @@
 //! `pointsman drain`, `undrain`, `weight` and `reload`: changes of a running process.
 
-use std::net::SocketAddr;
-
+use conf::Address;
 use serde_json::{Value, json};
 
 use super::Remote;
@@ -29,7 +28,7 @@ pub(super) fn parse_weight(text: &str) -> Result<Weight, String> {
 }
 
 /// Gives a target no new work.
-pub(super) fn drain(remote: &Remote, group: &str, target: SocketAddr) -> Result<(), Failure> {
+pub(super) fn drain(remote: &Remote, group: &str, target: Address) -> Result<(), Failure> {
     let answer = change(remote, group, target, "drain", &json!({}))?;
     let in_flight = answer.get("in-flight").and_then(Value::as_u64).unwrap_or(0);
     let rest = match in_flight {
@@ -42,7 +41,7 @@ pub(super) fn drain(remote: &Remote, group: &str, target: SocketAddr) -> Result<
 }
 
 /// Takes a drain back.
-pub(super) fn undrain(remote: &Remote, group: &str, target: SocketAddr) -> Result<(), Failure> {
+pub(super) fn undrain(remote: &Remote, group: &str, target: Address) -> Result<(), Failure> {
     let answer = change(remote, group, target, "undrain", &json!({}))?;
     let state = answer.get("state").and_then(Value::as_str).unwrap_or("?");
     print(&format!("{group} {target} is no longer drained: {state}\n"))
@@ -52,7 +51,7 @@ pub(super) fn undrain(remote: &Remote, group: &str, target: SocketAddr) -> Resul
 pub(super) fn weight(
     remote: &Remote,
     group: &str,
-    target: SocketAddr,
+    target: Address,
     weight: Weight,
 ) -> Result<(), Failure> {
     let body = match weight {
@@ -71,7 +70,7 @@ pub(super) fn weight(
 fn change(
     remote: &Remote,
     group: &str,
-    target: SocketAddr,
+    target: Address,
     verb: &str,
     body: &Value,
 ) -> Result<Value, Failure> {

@@ -1,8 +1,7 @@
 //! `pointsman register` and `deregister`: targets of a running process come and go.
 
-use std::net::SocketAddr;
-
 use clap::Args;
+use conf::Address;
 use serde_json::{Value, json};
 
 use super::Remote;
@@ -15,8 +14,8 @@ use super::status::{cell, items, texts};
 pub(super) struct Registration {
     /// The target group
     group: String,
-    /// The target (ip:port)
-    target: SocketAddr,
+    /// The target (ip:port or unix:/path)
+    target: Address,
     /// Its weight, 0 (no new work) to 1000 [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u16).range(0..=1000))]
     weight: Option<u16>,
@@ -59,7 +58,7 @@ pub(super) fn register(options: &Registration) -> Result<(), Failure> {
 }
 
 /// Deregisters it.
-pub(super) fn deregister(remote: &Remote, group: &str, target: SocketAddr) -> Result<(), Failure> {
+pub(super) fn deregister(remote: &Remote, group: &str, target: Address) -> Result<(), Failure> {
     let body = json!({ "targets": [{ "address": target }] });
     let answer = Client::new(remote)?.delete(&path(group), &body)?;
     let answer = answer.expect_ok()?;

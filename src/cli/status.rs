@@ -5,9 +5,9 @@
 
 mod zones;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use conf::Address;
 use serde_json::{Value, json};
 
 use super::client::{Client, segment};
@@ -23,7 +23,7 @@ const PAGE: usize = 1000;
 pub(super) fn run(
     remote: &Remote,
     group: Option<&str>,
-    target: Option<SocketAddr>,
+    target: Option<Address>,
     as_json: bool,
 ) -> Result<(), Failure> {
     let client = Client::new(remote)?;
@@ -92,7 +92,7 @@ fn everything(client: &Client) -> Result<Value, Failure> {
     }))
 }
 
-fn one_target(client: &Client, group: &str, target: SocketAddr) -> Result<Value, Failure> {
+fn one_target(client: &Client, group: &str, target: Address) -> Result<Value, Failure> {
     let (group, target) = (segment(group), segment(&target.to_string()));
     client.fetch(&format!("/api/v1/target-groups/{group}/targets/{target}"))
 }

@@ -5,10 +5,9 @@
 //! own has those. What the operator deregistered is left out, whoever names it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use conf::{Config, Target};
+use conf::{Address, Config, Target};
 
 use super::Offers;
 
@@ -55,20 +54,20 @@ pub(crate) struct Origins(HashMap<String, GroupOrigins>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct GroupOrigins {
-    registered: HashMap<SocketAddr, Origin>,
-    deregistered: BTreeSet<SocketAddr>,
+    registered: HashMap<Address, Origin>,
+    deregistered: BTreeSet<Address>,
     /// Offers that must not be taken, and why.
-    refused: BTreeMap<SocketAddr, String>,
+    refused: BTreeMap<Address, String>,
 }
 
 impl Origins {
     /// Who registered it.
-    pub(crate) fn origin(&self, group: &str, address: SocketAddr) -> Option<&Origin> {
+    pub(crate) fn origin(&self, group: &str, address: Address) -> Option<&Origin> {
         self.0.get(group)?.registered.get(&address)
     }
 
     /// Targets that some source names and the operator deregistered.
-    pub(crate) fn deregistered(&self, group: &str) -> impl Iterator<Item = SocketAddr> + '_ {
+    pub(crate) fn deregistered(&self, group: &str) -> impl Iterator<Item = Address> + '_ {
         let group = self.0.get(group).into_iter();
         group.flat_map(|group| group.deregistered.iter().copied())
     }
@@ -76,7 +75,7 @@ impl Origins {
 
 impl Origins {
     /// What sources offered in vain, and why.
-    pub(crate) fn refused(&self, group: &str) -> impl Iterator<Item = (SocketAddr, &str)> + '_ {
+    pub(crate) fn refused(&self, group: &str) -> impl Iterator<Item = (Address, &str)> + '_ {
         let group = self.0.get(group).into_iter();
         let refused = group.flat_map(|group| &group.refused);
         refused.map(|(address, why)| (*address, why.as_str()))
@@ -84,9 +83,14 @@ impl Origins {
 }
 
 /// Why a target at `address` must not be registered with a group.
-pub(super) fn fault(config: &Config, group: &str, address: SocketAddr) -> Option<String> {
+pub(super) fn fault(config: &Config, group: &str, address: Address) -> Option<String> {
     if let Some(why) = Target::unusable(address) {
         return Some(why.to_owned());
+    }
+    let mut groups = config.target_groups.iter();
+    let named = groups.find(|named| named.name == group);
+    if let Some(misfit) = named.and_then(|group| group.misfit(address)) {
+        return Some(misfit.why.to_owned());
     }
     let listener = config.forward_loop(group, address)?;
     let name = &listener.name;
@@ -114,7 +118,7 @@ impl Merged {
 }
 
 /// What the operator deregistered, by group.
-pub(super) type Deregistered = HashMap<String, BTreeSet<SocketAddr>>;
+pub(super) type Deregistered = HashMap<String, BTreeSet<Address>>;
 
 /// `file` with what `sources` offer, in their order, and without what was deregistered.
 pub(super) fn merge(file: &Config, sources: &[&Offers], deregistered: &Deregistered) -> Merged {
@@ -157,15 +161,15 @@ pub(super) fn merge(file: &Config, sources: &[&Offers], deregistered: &Deregiste
 
 /// A group's targets as they come together.
 struct Members<'d> {
-    without: &'d BTreeSet<SocketAddr>,
+    without: &'d BTreeSet<Address>,
     /// IPv4 addresses in IPv6 form are the same place.
-    seen: BTreeSet<SocketAddr>,
+    seen: BTreeSet<Address>,
     targets: Vec<Target>,
     origins: GroupOrigins,
 }
 
 impl<'d> Members<'d> {
-    fn new(without: &'d BTreeSet<SocketAddr>) -> Self {
+    fn new(without: &'d BTreeSet<Address>) -> Self {
         Self {
             without,
             seen: BTreeSet::new(),
@@ -174,7 +178,7 @@ impl<'d> Members<'d> {
         }
     }
 
-    fn refuse(&mut self, address: SocketAddr, why: String) {
+    fn refuse(&mut self, address: Address, why: String) {
         if self.origins.refused.len() < MAX_REFUSED {
             self.origins.refused.insert(address, why);
         }
@@ -182,8 +186,7 @@ impl<'d> Members<'d> {
 
     fn add(&mut self, target: Target, origin: Origin) {
         let address = target.address;
-        let place = SocketAddr::new(address.ip().to_canonical(), address.port());
-        if !self.seen.insert(place) {
+        if !self.seen.insert(address.to_canonical()) {
             return;
         }
         if self.without.contains(&address) {
@@ -217,7 +220,7 @@ mod tests {
         let offer = |&(address, weight): &(&str, u16)| Offer {
             target: Target {
                 weight,
-                ..Target::at(address.parse().unwrap())
+                ..Target::at(address.parse::<Address>().unwrap())
             },
             origin: Origin::Operator,
         };
@@ -264,7 +267,7 @@ mod tests {
             ["127.0.0.2:1 7 operator", "127.0.0.1:1 3 operator"]
         );
         let left_out: Vec<_> = merged.origins.deregistered("g").collect();
-        assert_eq!(left_out, ["127.0.0.3:1".parse().unwrap()]);
+        assert_eq!(left_out, ["127.0.0.3:1".parse::<Address>().unwrap()]);
     }
 
     #[test]

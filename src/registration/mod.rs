@@ -13,11 +13,10 @@ mod operator;
 mod report;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use conf::{Config, Diagnostic, TargetGroup};
+use conf::{Address, Config, Diagnostic, TargetGroup};
 use tokio::sync::oneshot;
 
 use follow::Follower;
@@ -46,7 +45,7 @@ pub(crate) struct ChangeRequest {
 #[derive(Debug)]
 pub(crate) struct Changed {
     /// Targets that were registered, or were not, before.
-    pub(crate) changed: Vec<SocketAddr>,
+    pub(crate) changed: Vec<Address>,
     /// True once a restart will remember it.
     pub(crate) saved: bool,
 }
@@ -125,12 +124,12 @@ impl Registry {
         &mut self,
         group: &str,
         change: &Change,
-    ) -> Result<(Vec<SocketAddr>, Undo), ChangeError> {
+    ) -> Result<(Vec<Address>, Undo), ChangeError> {
         let before = self.operator.clone();
         let [of_files, of_names] = self.follower.offers();
         let sources = [&of_files, &of_names];
         let others = merge(&self.file, &sources, &Deregistered::new()).origins;
-        let others = |address: SocketAddr| others.origin(group, address).is_some();
+        let others = |address: Address| others.origin(group, address).is_some();
         let mut next = before.clone();
         let changed = next.change(&self.file, group, change, &others)?;
         self.operator = next;

@@ -7,10 +7,9 @@
 //! configuration takes its lists with it. A damaged file counts as absent, and the log says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use conf::{Config, Target};
+use conf::{Address, Config, Target};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
@@ -27,7 +26,7 @@ const MAX_BYTES: u64 = 32 << 20;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Registration {
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     /// Its weight, 0 to 1000; 1 when nobody says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weight: Option<u16>,
@@ -45,7 +44,7 @@ pub(crate) enum Change {
     /// Targets come.
     Register(Vec<Registration>),
     /// Targets go.
-    Deregister(Vec<SocketAddr>),
+    Deregister(Vec<Address>),
 }
 
 /// Why nothing changed.
@@ -56,7 +55,7 @@ pub(crate) enum ChangeError {
     UnknownGroup(String),
     /// Nothing can be sent there.
     #[error("`{0}` cannot be a target: {1}")]
-    Unusable(SocketAddr, String),
+    Unusable(Address, String),
     /// Too many of them.
     #[error("more than {MAX_REGISTERED} targets would be registered with group {0} by hand")]
     TooMany(String),
@@ -69,7 +68,7 @@ pub(crate) enum ChangeError {
 #[derive(Debug, Clone)]
 pub(super) struct OperatorRegistrations {
     file: PathBuf,
-    registered: HashMap<String, BTreeMap<SocketAddr, Registration>>,
+    registered: HashMap<String, BTreeMap<Address, Registration>>,
     deregistered: Deregistered,
 }
 
@@ -91,7 +90,7 @@ impl OperatorRegistrations {
 
     /// Keeps nothing of groups that are gone, and no mark on targets that nobody names any more.
     pub(super) fn forget_strangers(&mut self, config: &Config) {
-        let groups: HashMap<&str, (BTreeSet<SocketAddr>, bool)> = (config.target_groups.iter())
+        let groups: HashMap<&str, (BTreeSet<Address>, bool)> = (config.target_groups.iter())
             .map(|group| {
                 let targets = group.targets.iter().map(|target| target.address);
                 // What names and files say now they may not say in a moment, and the other way round.
@@ -153,8 +152,8 @@ impl OperatorRegistrations {
         config: &Config,
         group: &str,
         change: &Change,
-        others: &dyn Fn(SocketAddr) -> bool,
-    ) -> Result<Vec<SocketAddr>, ChangeError> {
+        others: &dyn Fn(Address) -> bool,
+    ) -> Result<Vec<Address>, ChangeError> {
         if !config.target_groups.iter().any(|known| known.name == group) {
             return Err(ChangeError::UnknownGroup(group.to_owned()));
         }
@@ -239,7 +238,7 @@ struct GroupText {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     registered: Vec<Registration>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    deregistered: BTreeSet<SocketAddr>,
+    deregistered: BTreeSet<Address>,
 }
 
 impl Text {
@@ -311,7 +310,7 @@ mod tests {
 
     /// Changes against a file with 127.0.0.1:1, and how many made a difference.
     fn change(registrations: &mut OperatorRegistrations, change: &Change) -> usize {
-        let others = |address: SocketAddr| address == "127.0.0.1:1".parse().unwrap();
+        let others = |address: Address| address == "127.0.0.1:1".parse::<Address>().unwrap();
         let config = config("{ address = \"127.0.0.1:1\", weight = 5 }");
         let changed = registrations.change(&config, "g", change, &others);
         changed.unwrap().len()

@@ -1,8 +1,8 @@
 //! How sources of registrations do, for the API, metrics and the log.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
+use conf::Address;
 use tokio::time::Instant;
 
 /// What kind of source it is.
@@ -32,7 +32,7 @@ pub(crate) struct SourceReport {
     /// Its name or path.
     pub(crate) source: String,
     /// What it offers: what it last said that could be used.
-    pub(crate) targets: Vec<SocketAddr>,
+    pub(crate) targets: Vec<Address>,
     /// Why that is not what it says now.
     pub(crate) fault: Option<String>,
     /// When it is asked or looked at next; `None` while that is going on.
@@ -89,12 +89,10 @@ impl Reports {
                     }
                     _ => {}
                 }
-                let old: &[SocketAddr] = was.map_or(&[], |was| &was.targets);
-                let missing = |from: &[SocketAddr], of: &[SocketAddr]| {
+                let old: &[Address] = was.map_or(&[], |was| &was.targets);
+                let missing = |from: &[Address], of: &[Address]| {
                     let left = from.iter().filter(|address| !of.contains(address)).take(20);
-                    left.map(SocketAddr::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    left.map(Address::to_string).collect::<Vec<_>>().join(", ")
                 };
                 let (new, gone) = (missing(&now.targets, old), missing(old, &now.targets));
                 for (verb, which) in [("has", new), ("no longer has", gone)] {

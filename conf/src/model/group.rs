@@ -1,13 +1,13 @@
 //! Target groups and targets.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{
     ConnectionId, CookieStickiness, PassiveHealth, ProxyOut, RequestHash, Retries,
     TargetHealthCheck, TargetSources, TlsCheck,
 };
-use crate::Span;
+use crate::{Address, Span};
 
 /// Index of a group in [`Config::target_groups`](crate::Config::target_groups).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -215,7 +215,7 @@ impl MinimumHealthy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Where the target stands in the file.
     pub span: Span,
     /// Share of new work, 0-1000; 0 = no new work.
@@ -232,9 +232,9 @@ pub struct Target {
 
 impl Target {
     /// A target with nothing special about it.
-    pub fn at(address: SocketAddr) -> Self {
+    pub fn at(address: impl Into<Address>) -> Self {
         Self {
-            address,
+            address: address.into(),
             span: Span::default(),
             weight: 1,
             availability_zone: String::new(),
@@ -244,8 +244,9 @@ impl Target {
         }
     }
 
-    /// Why no target can be at an address.
-    pub fn unusable(address: SocketAddr) -> Option<&'static str> {
+    /// Why no target can be at an address; every Unix socket may be one.
+    pub fn unusable(address: impl Into<Address>) -> Option<&'static str> {
+        let address = address.into().socket_addr()?;
         match address.ip() {
             _ if address.port() == 0 => Some("0 is not a port of anything"),
             ip if ip.is_unspecified() => Some("it stands for all addresses, not for one"),

@@ -37,6 +37,7 @@ mod source;
 mod sticky;
 mod tls;
 mod transfer;
+mod unix_target;
 
 pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
@@ -90,6 +91,7 @@ pub use tls::{
     FileStamp, KeyKind, ListenerTls, TlsPolicy,
 };
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
+pub use unix_target::Misfit;
 
 /// Everything one configuration says.
 #[derive(Debug, Clone)]

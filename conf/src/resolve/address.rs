@@ -7,8 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::tree::{Reader, Scope};
-use crate::{Diagnostic, Spanned, Target};
+use crate::{Address, Diagnostic, Spanned, Target};
 
+const UNIX_FORM: &str =
+    "write its whole path: \"unix:/run/app.sock\"; or an abstract name: \"unix:@app\"";
 const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
 /// Addresses of a `bind` key: one or a list. Bad ones are reported and left out.
@@ -68,8 +70,8 @@ fn form(fault: &AddressFault, of_this_process: bool) -> String {
     }
 }
 
-/// An address to connect to. Names are for targets and `domain-name`; Unix sockets are known, but of a
-/// later version.
+/// An address over IP to connect to. Names are for targets and `domain-name`, Unix sockets for
+/// targets.
 pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<SocketAddr> {
     let address = match parse_address(text.value) {
         Ok(address) => address,
@@ -95,6 +97,18 @@ pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Sock
     None
 }
 
+/// A Unix socket to connect to.
+pub(super) fn unix(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Address> {
+    match text.value.parse::<Address>() {
+        Ok(address) => Some(address),
+        Err(fault) => {
+            let message = format!("`{}` is not a Unix socket: {fault}", clipped(text.value));
+            scope.report(bad(text, &message, UNIX_FORM));
+            None
+        }
+    }
+}
+
 fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
     let shown = text.value;
     match fault {
@@ -106,12 +120,12 @@ fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
         .consequence("the name would not be looked up, so nothing would be reached")
         .help("write the IP address; targets and `domain-name` of a health check may be names"),
         AddressFault::UnixPath => Diagnostic::error(
-            "not-in-this-version",
+            "bad-address",
             text.span,
-            format!("the Unix socket `{shown}` is not served by this version"),
+            format!("`{shown}` is a Unix socket, which is not asked for this"),
         )
         .consequence("the socket would not be connected to")
-        .help("have the service listen on a loopback address and port"),
+        .help("write an IP address and a port; targets and listeners may be Unix sockets"),
         fault => bad(
             text,
             &format!("`{shown}` is not an address to connect to"),

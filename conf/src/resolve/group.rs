@@ -9,6 +9,7 @@ use super::directory::Directory;
 use super::health::{self, Owner};
 use super::{
     limits, passive, proxy, request_hash, retries, slow_start, stickiness, target, termination,
+    unix_target,
 };
 use crate::section::Section;
 use crate::tree::{Choice, Reader};
@@ -100,9 +101,10 @@ fn group(
     let connect_timeout = reader.duration_or("connect-timeout", &numbers.connect_timeout);
     let request_hash = request_hash::read(&mut reader, algorithm);
     let retries = retries::read(&mut reader, protocol);
+    let scope = reader.scope();
     reader.finish();
     let name = name?;
-    Some(TargetGroup {
+    let group = TargetGroup {
         name: name.value.to_owned(),
         span: name.span,
         protocol: protocol?,
@@ -132,7 +134,9 @@ fn group(
         anomaly_mitigation,
         only_zone,
         health_check,
-    })
+    };
+    unix_target::check(&group, scope);
+    Some(group)
 }
 
 /// Whom connections to the targets believe; its keys mean nothing in clear text.

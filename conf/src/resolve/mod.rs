@@ -41,6 +41,7 @@ mod stickiness;
 mod target;
 mod termination;
 mod transfer;
+mod unix_target;
 
 use crate::cross;
 use crate::document::Table;
@@ -156,6 +157,7 @@ pub(crate) fn resolve(root: &Table, scope: &Scope<'_>) -> Config {
     };
     local_names::fill(&mut config);
     cross::check(&config, scope);
+    unix_target::check_answers(&config, scope);
     config
 }
 

@@ -14,7 +14,9 @@ use crate::document::{Kind, Value};
 use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::section::Section;
 use crate::tree::{Reader, Scope};
-use crate::{Diagnostic, NamedTarget, Resolver, Span, Spanned, Target, TargetName, TargetSources};
+use crate::{
+    Address, Diagnostic, NamedTarget, Resolver, Span, Spanned, Target, TargetName, TargetSources,
+};
 
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
@@ -68,14 +70,14 @@ pub(super) fn read(reader: &mut Reader<'_>, numbers: &Numbers) -> (Vec<Target>, 
 fn targets(reader: &mut Reader<'_>, numbers: &Numbers) -> (Vec<Target>, Vec<NamedTarget>) {
     let written = reader.one_or_list("targets");
     let (title, scope) = (reader.title(), reader.scope());
-    let mut addresses: HashMap<SocketAddr, Span> = HashMap::new();
+    let mut addresses: HashMap<Address, Span> = HashMap::new();
     let mut seen: HashMap<TargetName, Span> = HashMap::new();
     let (mut targets, mut names) = (Vec::new(), Vec::new());
     for value in written {
         match entry(value, title, numbers, scope) {
             Some(Entry::Address(target)) => {
                 let address = target.address;
-                let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+                let canonical = address.to_canonical();
                 match addresses.get(&canonical) {
                     Some(first) => scope.report(duplicate(title, &address, target.span, *first)),
                     None => {
@@ -197,13 +199,16 @@ fn entry<'t>(
 
 /// Where a target is.
 enum Place {
-    Address(SocketAddr),
+    Address(Address),
     Name(TargetName),
 }
 
 fn place(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Place> {
+    if matches!(parse_address(text.value), Err(AddressFault::UnixPath)) {
+        return address::unix(text, scope).map(Place::Address);
+    }
     if !matches!(parse_address(text.value), Err(AddressFault::HostName)) {
-        return address::destination(text, scope).map(Place::Address);
+        return address::destination(text, scope).map(|ip| Place::Address(ip.into()));
     }
     let name = TargetName::parse(text.value);
     if name.is_none() {

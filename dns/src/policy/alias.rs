@@ -96,7 +96,8 @@ impl GroupAlias {
             let (slot, _) = slots.target(&group.name, target.address)?;
             Some(GroupTarget {
                 slot,
-                address: target.address.ip(),
+                // A Unix socket has none, and clients elsewhere could not reach it.
+                address: target.address.ip()?,
                 backup: target.backup,
             })
         });

@@ -251,7 +251,7 @@ impl Resting<'_> {
                 let group = self.config.group(*group);
                 of(&mut (group.targets.iter())
                     .filter(|t| !t.backup && t.weight > 0 && group.uses(t))
-                    .map(|t| t.address.ip()))
+                    .filter_map(|t| t.address.ip()))
             }
             RoutedTarget::Record(name) => match self.sets.get(&(name, record.rtype)) {
                 Some(Rest::Routed(target)) => self.of(target, depth + 1),

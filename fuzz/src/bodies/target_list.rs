@@ -29,6 +29,8 @@ pub(super) fn body() -> Body {
             b"\n",
             b"0",
             b"65536",
+            b"unix:/",
+            b"unix:@",
         ],
         run: Box::new(run),
     }

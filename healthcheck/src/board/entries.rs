@@ -3,10 +3,10 @@
 //! Pure data and what can be read from it; made by `reload`, changed by the other files here.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use conf::Address;
 use tokio::time::Instant;
 
 use crate::TargetState;
@@ -28,7 +28,7 @@ const KEPT_OBSERVATIONS: usize = 5;
 const KEPT_WHEN_GONE: Duration = Duration::from_secs(10);
 
 /// A target's identity.
-pub(super) type TargetKey = (String, SocketAddr);
+pub(super) type TargetKey = (String, Address);
 
 /// From one probe's start to the next one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Probing {
 #[derive(Debug)]
 pub(super) struct TargetEntry {
     pub(super) group: u32,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) machine: Machine,
     pub(super) signal: Arc<Signal>,
     pub(super) configured_weight: u16,

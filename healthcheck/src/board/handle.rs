@@ -4,10 +4,9 @@
 //! bounded queue and are answered by the board task. After the board has ended, commands answer
 //! as an empty board would.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use conf::Config;
+use conf::{Address, Config};
 use prometheus::proto::MetricFamily;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,7 +27,7 @@ pub struct UnknownTarget {
     /// The target group asked for.
     pub group: String,
     /// The target asked for.
-    pub target: SocketAddr,
+    pub target: Address,
 }
 
 /// A configuration whose ids are reserved. Invisible until [`BoardHandle::commit`]; dropping it
@@ -78,7 +77,7 @@ pub struct FirstRound {
 }
 
 /// A target as people name it.
-pub(super) type TargetName = (String, SocketAddr);
+pub(super) type TargetName = (String, Address);
 
 /// The way to the board.
 #[derive(Debug, Clone)]
@@ -150,9 +149,10 @@ impl BoardHandle {
     pub async fn set_operator(
         &self,
         group: &str,
-        target: SocketAddr,
+        target: impl Into<Address>,
         state: OperatorState,
     ) -> Result<u64, UnknownTarget> {
+        let target = target.into();
         let name = (group.to_owned(), target);
         let shown = self.ask(|reply| Command::Operator(name, state, reply));
         found(shown.await.flatten(), group, target)
@@ -166,9 +166,10 @@ impl BoardHandle {
     pub async fn set_weight(
         &self,
         group: &str,
-        target: SocketAddr,
+        target: impl Into<Address>,
         weight: Option<u16>,
     ) -> Result<u64, UnknownTarget> {
+        let target = target.into();
         let name = (group.to_owned(), target);
         let shown = self.ask(|reply| Command::Weight(name, weight, reply));
         found(shown.await.flatten(), group, target)
@@ -182,8 +183,8 @@ impl BoardHandle {
     }
 
     /// A target in full; `None` when it is neither registered nor draining.
-    pub async fn details(&self, group: &str, target: SocketAddr) -> Option<TargetDetails> {
-        let name = (group.to_owned(), target);
+    pub async fn details(&self, group: &str, target: impl Into<Address>) -> Option<TargetDetails> {
+        let name = (group.to_owned(), target.into());
         self.ask(|reply| Command::Target(name, reply)).await?
     }
 
@@ -228,7 +229,7 @@ impl BoardHandle {
         let status = |(id, name): &(_, Arc<str>)| {
             let first = roster.targets.partition_point(|(_, group, _)| group < name);
             let targets = roster.targets.iter().skip(first);
-            let health = |(slot, _, address): &(_, _, SocketAddr)| {
+            let health = |(slot, _, address): &(_, _, Address)| {
                 Some((*address, table.target(*slot)?.clone()))
             };
             Some(GroupStatus {
@@ -266,7 +267,7 @@ impl BoardHandle {
     }
 }
 
-fn found(generation: Option<u64>, group: &str, target: SocketAddr) -> Result<u64, UnknownTarget> {
+fn found(generation: Option<u64>, group: &str, target: Address) -> Result<u64, UnknownTarget> {
     generation.ok_or_else(|| UnknownTarget {
         group: group.to_owned(),
         target,

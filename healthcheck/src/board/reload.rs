@@ -263,7 +263,7 @@ impl Core {
 
 /// The identities a configuration names.
 struct Named<'a> {
-    targets: HashSet<(&'a str, std::net::SocketAddr)>,
+    targets: HashSet<(&'a str, conf::Address)>,
     groups: HashSet<&'a str>,
     checks: HashSet<&'a str>,
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use conf::Address;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::fault::sentence;
 use super::tls::TlsPlan;
 use super::{Limits, ProbePlan};
-use crate::{Observation, Outcome, Phases};
+use crate::{Observation, Outcome, Phases, connect_unix};
 
 /// Why there is no TLS.
 #[derive(Debug)]
@@ -160,20 +161,27 @@ fn is_alert(error: &io::Error) -> bool {
 
 /// Connects, and writes what connections begin with; dropping the stream resets the connection.
 async fn open(plan: &ProbePlan) -> io::Result<TcpStream> {
-    let address = plan.address;
+    let mut stream = match plan.address {
+        Address::Ip(address) => open_tcp(address).await?,
+        Address::Unix(name) => connect_unix(name).await?,
+    };
+    if !plan.preface.is_empty() {
+        stream.write_all(&plan.preface).await?;
+    }
+    Ok(stream)
+}
+
+async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_zero_linger()?;
-    let mut stream = socket.connect(address).await?;
+    let stream = socket.connect(address).await?;
     // On loopback a connect to a closed port of the ephemeral range now and then gets that very
     // port as its own and reaches itself (TCP simultaneous open): nobody listens there.
     if stream.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    if !plan.preface.is_empty() {
-        stream.write_all(&plan.preface).await?;
     }
     Ok(stream)
 }
@@ -183,6 +191,8 @@ pub(super) fn words(error: &io::Error) -> String {
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
+        io::ErrorKind::NotFound => "no such socket",
+        io::ErrorKind::PermissionDenied => "no permission to write to the socket",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to target",
         io::ErrorKind::UnexpectedEof => CUT_SHORT,
         _ => return error.to_string(),

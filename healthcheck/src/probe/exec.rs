@@ -8,7 +8,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use conf::ExecCheck;
+use conf::{Address, ExecCheck};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
@@ -56,11 +56,15 @@ pub(super) async fn probe(plan: &ProbePlan, check: &ExecCheck) -> Observation {
 }
 
 fn start(plan: &ProbePlan, check: &ExecCheck) -> io::Result<Child> {
+    let (place, port) = match plan.address {
+        Address::Ip(address) => (address.ip().to_string(), address.port().to_string()),
+        Address::Unix(name) => (name.as_str().to_owned(), String::new()),
+    };
     Command::new(&check.program)
         .args(&check.arguments)
         .env("POINTSMAN_TARGET", plan.address.to_string())
-        .env("POINTSMAN_ADDRESS", plan.address.ip().to_string())
-        .env("POINTSMAN_PORT", plan.address.port().to_string())
+        .env("POINTSMAN_ADDRESS", place)
+        .env("POINTSMAN_PORT", port)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -4,10 +4,8 @@
 //! method is called with an empty request and the status alone counts, as ELB does. The
 //! connection lives as long as the call. Bounded: 16 KiB of head, 16 KiB of answer.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
-use conf::{GrpcCheck, Matcher};
+use conf::{Address, GrpcCheck, Matcher};
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
@@ -17,7 +15,7 @@ use tokio::time::timeout_at;
 use super::connection::Stopwatch;
 use super::http2::{MAX_BYTES, open, words};
 use super::tls::TlsPlan;
-use super::{Limits, ProbePlan, shown};
+use super::{Limits, ProbePlan, authority, shown};
 use crate::{Observation, Outcome};
 
 /// Names of the statuses, by number (grpc/doc/statuscodes.md).
@@ -64,8 +62,8 @@ impl Eq for GrpcPlan {}
 
 impl GrpcPlan {
     /// The plan for `check` of the target at `address`.
-    pub(super) fn new(check: &GrpcCheck, address: SocketAddr) -> Self {
-        let own = address.to_string();
+    pub(super) fn new(check: &GrpcCheck, address: Address) -> Self {
+        let own = authority(address);
         let authority = check.host.as_deref().unwrap_or(&own);
         let scheme = check.tls.as_ref().map_or("http", |_| "https");
         let agent = concat!("Pointsman-HealthCheck/", env!("CARGO_PKG_VERSION"));

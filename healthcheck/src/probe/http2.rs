@@ -4,10 +4,8 @@
 //! The gRPC probe opens its connection here too. Bounded: 16 KiB of head; windows and the body as
 //! `body` says; the connection is driven only as long as the exchange lasts.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
-use conf::HttpCheck;
+use conf::{Address, HttpCheck};
 use h2::Reason;
 use h2::client::SendRequest;
 use http::{Method, Request, Response, Uri, Version};
@@ -18,7 +16,7 @@ use tokio::time::timeout_at;
 use super::body::{Body, Coding, Framing, WINDOW};
 use super::connection::Stopwatch;
 use super::tls::TlsPlan;
-use super::{Limits, ProbePlan};
+use super::{Limits, ProbePlan, authority};
 use crate::{Observation, Outcome};
 
 /// Bytes of a head, and of a window.
@@ -44,8 +42,8 @@ impl Eq for Http2Plan {}
 
 impl Http2Plan {
     /// The plan for `check` of the target at `address`.
-    pub(super) fn new(check: &HttpCheck, address: SocketAddr) -> Self {
-        let own = address.to_string();
+    pub(super) fn new(check: &HttpCheck, address: Address) -> Self {
+        let own = authority(address);
         let host = check.host.as_deref().unwrap_or(&own);
         let tls = check.tls.as_ref();
         Self {

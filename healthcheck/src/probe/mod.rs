@@ -20,7 +20,7 @@ mod tls;
 mod udp;
 
 pub use fault::sentence as tls_fault;
-pub use tls::tls_client;
+pub use tls::{tls_client, tls_name};
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,8 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conf::{
-    AgentCheck, Destination, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion, Matcher,
-    MetricCheck, ProxyProtocol,
+    Address, AgentCheck, Destination, Endpoint, EndpointHttp, ExecCheck, HttpCheck, HttpVersion,
+    Matcher, MetricCheck, ProxyProtocol,
 };
 use conf::{TargetHealthCheck, TargetHealthCheckKind, TcpCheck, UdpCheck};
 
@@ -157,7 +157,7 @@ pub(crate) enum ProbeKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProbePlan {
     /// Where to connect; of a name only the port.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     /// Looked up for each probe.
     name: Option<Box<str>>,
     /// What the connection begins with; empty as a rule.
@@ -172,9 +172,12 @@ pub(crate) struct ProbePlan {
 
 impl ProbePlan {
     /// The plan for a group's target.
-    pub(crate) fn for_target(check: &TargetHealthCheck, target: SocketAddr) -> Self {
+    pub(crate) fn for_target(check: &TargetHealthCheck, target: Address) -> Self {
         let mut address = target;
-        address.set_port(check.port.unwrap_or(target.port()));
+        // A group that overrides the port has no target at a Unix socket.
+        if let (Address::Ip(address), Some(port)) = (&mut address, check.port) {
+            address.set_port(port);
+        }
         let kind = match &check.kind {
             TargetHealthCheckKind::Tcp(tcp) => ProbeKind::Tcp(tcp.clone()),
             TargetHealthCheckKind::Tls(tls) => ProbeKind::Tls(TlsPlan::new(tls, b"", address)),
@@ -213,7 +216,7 @@ impl ProbePlan {
             }
         };
         Self {
-            address,
+            address: address.into(),
             name: name.map(Into::into),
             preface: Box::default(),
             kind,
@@ -226,9 +229,9 @@ impl ProbePlan {
     pub(crate) fn for_metric(check: &MetricCheck) -> Self {
         let (address, name) = place(&check.server);
         let tls = check.tls.as_ref();
-        let tls = tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address));
+        let tls = tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address.into()));
         Self {
-            address,
+            address: address.into(),
             name: name.map(Into::into),
             preface: Box::default(),
             kind: ProbeKind::Metric(MetricPlan::new(check, tls).into()),
@@ -241,7 +244,7 @@ impl ProbePlan {
     pub(crate) fn destination(&self) -> String {
         match &self.name {
             None => self.address.to_string(),
-            Some(name) => format!("{name}:{}", self.address.port()),
+            Some(name) => format!("{name}:{}", self.address.port().unwrap_or_default()),
         }
     }
 }
@@ -266,12 +269,12 @@ fn standalone_plan(http: &EndpointHttp, address: SocketAddr, name: Option<&str>)
             ranges: vec![(200, 399)],
         },
         search: http.search_string.as_deref().map(Into::into),
-        tls: tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address)),
+        tls: tls.map(|tls| TlsPlan::new(tls, b"http/1.1", address.into())),
     }
 }
 
-fn http_plan(check: &HttpCheck, address: SocketAddr) -> HttpPlan {
-    let own = address.to_string();
+fn http_plan(check: &HttpCheck, address: Address) -> HttpPlan {
+    let own = authority(address);
     let host = check.host.as_deref().unwrap_or(&own);
     let tls = check.tls.as_ref();
     HttpPlan {
@@ -310,6 +313,15 @@ fn place(destination: &Destination) -> (SocketAddr, Option<&str>) {
             let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
             (nowhere, Some(name))
         }
+    }
+}
+
+/// What a request to an address is for when nobody says: the address, and for a Unix socket, which
+/// has no name of a host, this machine.
+fn authority(address: Address) -> String {
+    match address {
+        Address::Ip(address) => address.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
     }
 }
 

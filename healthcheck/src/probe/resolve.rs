@@ -18,7 +18,11 @@ use crate::{Observation, Outcome};
 pub(super) async fn resolve(plan: &ProbePlan, name: &str) -> Result<Arc<ProbePlan>, Observation> {
     let watch = Stopwatch::start();
     let limit = plan.limits.connect.min(plan.limits.total);
-    let looked = timeout(limit, lookup_host((name, plan.address.port()))).await;
+    let looked = timeout(
+        limit,
+        lookup_host((name, plan.address.port().unwrap_or_default())),
+    )
+    .await;
     let mut found = match looked {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
@@ -32,7 +36,7 @@ pub(super) async fn resolve(plan: &ProbePlan, name: &str) -> Result<Arc<ProbePla
         return Err(watch.end(Outcome::Failed, &seen));
     };
     Ok(Arc::new(ProbePlan {
-        address,
+        address: address.into(),
         ..plan.clone()
     }))
 }

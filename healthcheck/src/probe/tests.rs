@@ -46,7 +46,7 @@ fn http(host: Option<&str>) -> TargetHealthCheckKind {
 }
 
 async fn probe(kind: TargetHealthCheckKind, timeout: Duration, at: SocketAddr) -> Observation {
-    let plan = ProbePlan::for_target(&check(kind, timeout), at);
+    let plan = ProbePlan::for_target(&check(kind, timeout), at.into());
     Network.probe(Arc::new(plan)).await
 }
 
@@ -208,8 +208,8 @@ fn plans_follow_the_configuration_and_route_53() {
     let address: SocketAddr = "127.0.0.1:3001".parse().unwrap();
     let mut target = check(http(Some("app.test")), Duration::from_secs(2));
     target.port = Some(9000);
-    let plan = ProbePlan::for_target(&target, address);
-    assert_eq!(plan.address.port(), 9000);
+    let plan = ProbePlan::for_target(&target, address.into());
+    assert_eq!(plan.address.port(), Some(9000));
     let ProbeKind::Http(HttpPlan { request, .. }) = &plan.kind else {
         panic!("an http plan");
     };

@@ -6,10 +6,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
-use conf::{Sni, TlsCheck, TlsTrust};
+use conf::{Address, Sni, TlsCheck, TlsTrust};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -46,12 +45,12 @@ impl Eq for TlsPlan {}
 
 impl TlsPlan {
     /// The plan for `check` of the target at `address`; `alpn` is empty for none.
-    pub(super) fn new(check: &TlsCheck, alpn: &'static [u8], address: SocketAddr) -> Self {
+    pub(super) fn new(check: &TlsCheck, alpn: &'static [u8], address: Address) -> Self {
         let named = check.server_name.clone();
         // Names have been looked at when the configuration was read.
         let named = named.and_then(|name| ServerName::try_from(name).ok());
         Self {
-            name: named.unwrap_or_else(|| address.ip().into()),
+            name: named.unwrap_or_else(|| tls_name(address)),
             client: client(&check.trust, alpn, check.sni != Sni::NotSent),
             fallback: (check.sni == Sni::SentFirst).then(|| client(&check.trust, alpn, false)),
         }
@@ -111,6 +110,17 @@ fn agreed(stream: &TlsStream<TcpStream>) -> String {
     match (version, suite) {
         (Some(version), Some(suite)) => format!("{version:?} with {:?}", suite.suite()),
         _ => "agreed on TLS".to_owned(),
+    }
+}
+
+/// The name that a target's certificate must be for when nobody says: its IP address; of a Unix
+/// socket `localhost`, as for requests.
+pub fn tls_name(address: Address) -> ServerName<'static> {
+    const LOCALHOST: &str = "localhost";
+    match address {
+        Address::Ip(address) => address.ip().into(),
+        Address::Unix(_) => ServerName::try_from(LOCALHOST)
+            .unwrap_or_else(|_| std::net::IpAddr::from([127, 0, 0, 1]).into()),
     }
 }
 
@@ -248,7 +258,11 @@ mod tests {
                 server_name: None,
                 sni,
             };
-            TlsPlan::new(&check, b"h2", ([127, 0, 0, 1], port).into())
+            TlsPlan::new(
+                &check,
+                b"h2",
+                std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
+            )
         };
         let trust = || TlsTrust::Authorities(Arc::new(vec![authority.clone()]));
         let first = plan(trust(), Sni::Sent, 1);

@@ -23,7 +23,11 @@ pub(super) async fn probe(plan: &ProbePlan, check: &UdpCheck) -> Observation {
     let mut watch = Stopwatch::start();
     let due = watch.started() + plan.limits.total;
     let mut answer = [0; MAX_ANSWER];
-    let exchange = timeout_at(due, ask(plan.address, &check.send, &mut answer));
+    let Some(address) = plan.address.socket_addr() else {
+        // Refused where the configuration is read.
+        return watch.end(Outcome::Failed, "a Unix socket takes no datagrams here");
+    };
+    let exchange = timeout_at(due, ask(address, &check.send, &mut answer));
     let length = match (exchange.await, &check.receive) {
         (Ok(Ok(length)), _) => length,
         (Ok(Err(error)), _) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -177,7 +177,7 @@ mod tests {
     use crate::target::Fate;
 
     fn member(port: u16, weight: u16) -> Member {
-        let address = ([127, 0, 0, 1], port).into();
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let signal = Arc::new(Signal::default());
         let slot = SlotId(u32::from(port));
         Member {

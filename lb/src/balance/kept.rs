@@ -3,7 +3,7 @@
 //! Asked before any picker, for requests with a claim (`sticky`) only. Never chooses another target:
 //! that is the pickers'.
 
-use std::net::SocketAddr;
+use conf::Address;
 
 use super::{Pick, Tried};
 use crate::snapshot::{Condition, Group};
@@ -11,7 +11,7 @@ use crate::snapshot::{Condition, Group};
 /// The target that a session has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     /// It is kept while it is drained, too.
     pub(super) honours_draining: bool,
 }
@@ -52,10 +52,11 @@ mod tests {
     fn ports(group: &Group, honours_draining: bool, tried: &Tried) -> Vec<u16> {
         let mut rng = SmallRng::seed_from_u64(1);
         let address = group.members[0].target.address();
-        assert_eq!(address.port(), 1);
-        let origin = Origin::tcp(address, address).with_target(address, honours_draining);
+        assert_eq!(address.port(), Some(1));
+        let client = address.socket_addr().unwrap();
+        let origin = Origin::tcp(client, client).with_target(address, honours_draining);
         let picked = (0..8).map(|_| match group.pick(&mut rng, &origin, tried) {
-            Pick::Target(target) => target.address().port(),
+            Pick::Target(target) => target.address().port().unwrap(),
             _ => 0,
         });
         picked.collect()

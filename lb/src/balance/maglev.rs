@@ -7,9 +7,9 @@
 //! Cost: a look-up is one remainder and one load; building is one pass over the table
 //! (a few milliseconds), on the control thread.
 
+use conf::Address;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 
 use super::origin::address_hash;
 
@@ -22,7 +22,7 @@ const SIZE: usize = 65_537;
 const TURN: u64 = 1 << 32;
 
 /// A target's identity and weight.
-pub(super) type Entry = (SocketAddr, u16);
+pub(super) type Entry = (Address, u16);
 
 /// From a hash to a place in the list of entries.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(address: SocketAddr) -> Self {
+    fn new(address: Address) -> Self {
         let within = |stream, limit: usize| (address_hash(address, stream) % limit as u64) as usize;
         Self {
             next: within(1, SIZE),
@@ -119,7 +119,10 @@ mod tests {
     fn entries(count: usize) -> Vec<Entry> {
         let entry = |n: usize| {
             let [high, low] = (n as u16).to_be_bytes();
-            (SocketAddr::from(([10, 1, high, low], 80)), 1)
+            (
+                std::net::SocketAddr::from(([10, 1, high, low], 80)).into(),
+                1,
+            )
         };
         (0..count).map(entry).collect()
     }

@@ -10,6 +10,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use conf::Address;
+
 use super::kept::Kept;
 
 /// IP protocol number (IANA) of TCP.
@@ -65,7 +67,7 @@ impl Origin {
     }
 
     /// The same for a request whose session has this target.
-    pub(crate) fn with_target(self, address: SocketAddr, honours_draining: bool) -> Self {
+    pub(crate) fn with_target(self, address: Address, honours_draining: bool) -> Self {
         let kept = Some(Kept {
             address,
             honours_draining,
@@ -109,8 +111,12 @@ pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
 const START: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Hash of an address, for `stream`s of numbers that must differ.
-pub(super) fn address_hash(address: SocketAddr, stream: u64) -> u64 {
-    absorb_address(absorb(START, stream), address)
+pub(super) fn address_hash(address: Address, stream: u64) -> u64 {
+    let hash = absorb(START, stream);
+    match address {
+        Address::Ip(address) => absorb_address(hash, address),
+        Address::Unix(name) => absorb(hash, hash_of(name.as_str().as_bytes())),
+    }
 }
 
 fn absorb_address(hash: u64, address: SocketAddr) -> u64 {

@@ -92,7 +92,7 @@ mod tests {
 
     fn targets(count: u32) -> Vec<(Arc<Target>, u32)> {
         let target = |n: u32| {
-            let address = ([127, 0, 0, 1], 1000 + n as u16).into();
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1000 + n as u16));
             let signal = Arc::new(Signal::default());
             (
                 Arc::new(Target::new("app".into(), address, SlotId(n), signal)),

@@ -81,7 +81,7 @@ fn order(group: &Group, tried: &mut Tried) -> Vec<u16> {
     let mut rng = SmallRng::seed_from_u64(1);
     let mut ports = Vec::new();
     while let Pick::Target(target) = group.pick(&mut rng, &origin(0), tried) {
-        ports.push(target.address().port());
+        ports.push(target.address().port().unwrap());
         tried.add(target);
     }
     ports
@@ -93,7 +93,7 @@ fn picked(group: &Group) -> Option<u16> {
         &origin(0),
         &Tried::default(),
     ) {
-        Pick::Target(target) => Some(target.address().port()),
+        Pick::Target(target) => Some(target.address().port().unwrap()),
         _ => None,
     }
 }
@@ -249,7 +249,7 @@ fn picks_in_slow_start(algorithm: Algorithm, share: u8, count: usize) -> HashMap
         let Pick::Target(target) = group.pick(&mut rng, &origin(client), &Tried::default()) else {
             panic!("there are targets");
         };
-        *counts.entry(target.address().port()).or_default() += 1;
+        *counts.entry(target.address().port().unwrap()).or_default() += 1;
     }
     counts
 }
@@ -294,7 +294,7 @@ fn large_least_connections_group_finds_the_one_usable_target() {
         .collect();
     let group = group(Algorithm::LeastConnections, members, false);
     for member in &group.members {
-        if member.target.address().port() != 321 {
+        if member.target.address().port().unwrap() != 321 {
             member.target.signal().mark();
         }
     }
@@ -352,7 +352,7 @@ fn after(before: &Group, change: impl FnOnce(&mut Vec<Member>)) -> Group {
 fn mapping(group: &Group, keys: u64) -> Vec<u16> {
     let mut rng = SmallRng::seed_from_u64(1);
     let pick = |client| match group.pick(&mut rng, &origin(client), &Tried::default()) {
-        Pick::Target(target) => target.address().port(),
+        Pick::Target(target) => target.address().port().unwrap(),
         _ => 0,
     };
     (0..keys).map(pick).collect()
@@ -448,7 +448,7 @@ fn two_nodes_agree_however_they_came_to_their_targets() {
             other = after(&other, |members| {
                 for member in members {
                     member.condition = Condition::Healthy;
-                    if member.target.address().port() == port {
+                    if member.target.address().port().unwrap() == port {
                         member.weight = weight;
                     }
                 }
@@ -467,7 +467,7 @@ fn few_usable_targets_of_many_are_found() {
     for algorithm in Algorithm::ALL {
         let group = weighted(algorithm, &[1; 300]);
         for member in &group.members {
-            if member.target.address().port() != 77 {
+            if member.target.address().port().unwrap() != 77 {
                 member.target.signal().mark();
             }
         }
@@ -598,7 +598,7 @@ fn full_targets_are_walked_past_and_waited_for_when_all_of_a_tier_are() {
         match group.pick(rng, &origin, &Tried::default()) {
             Pick::Target(target) => {
                 assert!(target.begin());
-                target.address().port()
+                target.address().port().unwrap()
             }
             Pick::Full => 0,
             _ => unreachable!(),

@@ -14,11 +14,10 @@ mod keys;
 mod set_cookie;
 mod token;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use conf::{CookieName, GroupStickiness, HashBy, TargetGroup};
+use conf::{Address, CookieName, GroupStickiness, HashBy, TargetGroup};
 
 use crate::balance::{Origin, hash_of};
 use crate::l7::http1::RequestHead;
@@ -70,7 +69,7 @@ pub(crate) struct Claim {
     /// The route it takes.
     place: Option<usize>,
     /// The target it had.
-    target: Option<SocketAddr>,
+    target: Option<Address>,
     honour_draining: bool,
     /// Hash of what its group goes by.
     hash: Option<u64>,
@@ -205,7 +204,7 @@ impl Sticky {
     pub(crate) fn answer(
         &self,
         claim: &Claim,
-        target: SocketAddr,
+        target: Address,
         is_secure: bool,
         out: &mut SetCookies,
     ) {
@@ -249,7 +248,7 @@ impl Sticky {
     }
 
     /// Counts what became of a request's claim to its target, which `target` got.
-    pub(crate) fn count(&self, claim: &Claim, target: SocketAddr, counters: &WorkerCounters) {
+    pub(crate) fn count(&self, claim: &Claim, target: Address, counters: &WorkerCounters) {
         let route = claim.place.and_then(|place| self.routes.get(place));
         if route.is_some_and(|way| way.target.is_some()) {
             counters.sticky(match claim.target {

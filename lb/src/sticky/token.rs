@@ -1,20 +1,23 @@
 //! What a stickiness cookie says, sealed: whose it is, until when it counts, and the target or group.
 //!
 //! Made and read by `sticky` alone. The text inside is
-//! `owner (8) | expiry, seconds since 1970 (8) | place (6 or 18: IP and port; 8: a group's hash)`:
-//! lengths tell what it is, and the owner is a hash of what the cookie is for, so that one group's
+//! `owner (8) | expiry, seconds since 1970 (8) | place (6 or 18: IP and port; 8: a group's hash; more:
+//! a Unix socket's name, filled up with zeros)`: lengths tell what it is, and the owner is a hash of what the cookie is for, so that one group's
 //! cookie opens no other's session.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use conf::{Address, MAX_UNIX_NAME, UnixName};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::keys::{KeyRing, NONCE, TAG, unix};
 
 /// Bytes of the largest token before it becomes text.
-const MAX_BYTES: usize = 4 + NONCE + 16 + 18 + TAG;
+const MAX_BYTES: usize = 4 + NONCE + 16 + MAX_UNIX_NAME + TAG;
+/// Bytes of a Unix socket's name at least, so that it is longer than any other place.
+const MIN_NAME: usize = 19;
 /// Characters of the largest value.
 const MAX_TEXT: usize = MAX_BYTES * 4 / 3 + 1;
 
@@ -37,7 +40,7 @@ impl Owner {
 /// Where a cookie leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    Target(SocketAddr),
+    Target(Address),
     Group(Owner),
 }
 
@@ -67,7 +70,12 @@ pub(super) fn write(
     text.extend_from_slice(&unix(until).to_be_bytes());
     match place {
         Place::Group(group) => text.extend_from_slice(&group.0),
-        Place::Target(address) => {
+        Place::Target(Address::Unix(name)) => {
+            let name = name.as_str().as_bytes();
+            text.extend_from_slice(name);
+            text.resize(16 + name.len().max(MIN_NAME), 0);
+        }
+        Place::Target(Address::Ip(address)) => {
             match address.ip() {
                 IpAddr::V4(ip) => text.extend_from_slice(&ip.octets()),
                 IpAddr::V6(ip) => text.extend_from_slice(&ip.octets()),
@@ -116,13 +124,19 @@ fn place(bytes: &[u8]) -> Option<Place> {
     if let Ok(group) = <[u8; 8]>::try_from(bytes) {
         return Some(Place::Group(Owner(group)));
     }
+    if bytes.len() >= MIN_NAME {
+        let end = bytes.iter().position(|byte| *byte == 0);
+        let name = std::str::from_utf8(bytes.get(..end.unwrap_or(bytes.len()))?).ok()?;
+        // One that is nobody's target in this process is no reason to keep its name.
+        return UnixName::known(name).map(|name| Place::Target(Address::Unix(name)));
+    }
     let (ip, port) = bytes.split_last_chunk::<2>()?;
     let ip: IpAddr = match ip.len() {
         4 => Ipv4Addr::from(<[u8; 4]>::try_from(ip).ok()?).into(),
         _ => Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?).into(),
     };
     let port = u16::from_be_bytes(*port);
-    Some(Place::Target(SocketAddr::new(ip, port)))
+    Some(Place::Target(SocketAddr::new(ip, port).into()))
 }
 
 #[cfg(test)]
@@ -140,6 +154,12 @@ mod tests {
         let places = [
             Place::Target("192.0.2.1:80".parse().unwrap()),
             Place::Target("[2001:db8::1]:443".parse().unwrap()),
+            Place::Target("unix:/a".parse().unwrap()),
+            Place::Target(
+                format!("unix:/{}", "x".repeat(MAX_UNIX_NAME - 1))
+                    .parse()
+                    .unwrap(),
+            ),
             Place::Group(other),
         ];
         for place in places {

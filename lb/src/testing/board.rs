@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use conf::Config;
+use conf::{Address, Config};
 use healthcheck::{
     CheckId, GroupHealth, GroupId, HealthTable, OperatorState, PassiveEvent, PassiveReport,
     Reporter, Signal, SlotId, SlotMap, Source, TargetHealth, TargetState,
@@ -47,7 +47,7 @@ pub(crate) struct PlayedBoard {
     tables: watch::Sender<Arc<HealthTable>>,
     events: mpsc::Receiver<PassiveReport>,
     sender: mpsc::Sender<PassiveReport>,
-    slots: HashMap<(String, SocketAddr), (SlotId, Arc<Signal>)>,
+    slots: HashMap<(String, Address), (SlotId, Arc<Signal>)>,
     groups: HashMap<String, GroupId>,
 }
 
@@ -100,17 +100,21 @@ impl PlayedBoard {
         Arc::new(map)
     }
 
-    pub(crate) fn slot(&self, group: &str, target: SocketAddr) -> SlotId {
-        self.slots[&(group.to_owned(), target)].0
+    pub(crate) fn slot(&self, group: &str, target: impl Into<Address>) -> SlotId {
+        self.slots[&(group.to_owned(), target.into())].0
     }
 
-    pub(crate) fn signal(&self, group: &str, target: SocketAddr) -> &Arc<Signal> {
-        &self.slots[&(group.to_owned(), target)].1
+    pub(crate) fn signal(&self, group: &str, target: impl Into<Address>) -> &Arc<Signal> {
+        &self.slots[&(group.to_owned(), target.into())].1
     }
 
     /// Publishes `group`'s targets with these healths, and the roll-up of them. Returns the table's
     /// generation.
-    pub(crate) fn publish(&self, group: &str, targets: &[(SocketAddr, TargetHealth)]) -> u64 {
+    pub(crate) fn publish<A: Copy + Into<Address>>(
+        &self,
+        group: &str,
+        targets: &[(A, TargetHealth)],
+    ) -> u64 {
         let mut next = self.table().next();
         for (target, health) in targets {
             next.target(self.slot(group, *target), Some(health.clone()));

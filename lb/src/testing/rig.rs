@@ -68,7 +68,12 @@ impl Rig {
     }
 
     /// Puts all of a group's targets into one state, and waits until workers know.
-    pub(crate) async fn all(&self, group: &str, targets: &[SocketAddr], state: TargetState) {
+    pub(crate) async fn all<A: Copy + Into<conf::Address>>(
+        &self,
+        group: &str,
+        targets: &[A],
+        state: TargetState,
+    ) {
         let targets: Vec<_> = targets
             .iter()
             .map(|target| (*target, health(state)))

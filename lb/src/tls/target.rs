@@ -84,7 +84,7 @@ impl TargetTls {
         timeout: Duration,
     ) -> io::Result<TlsStream> {
         let name = self.name.clone();
-        let name = name.unwrap_or_else(|| target.address().ip().into());
+        let name = name.unwrap_or_else(|| healthcheck::tls_name(target.address()));
         let connection = ClientConnection::new(self.config.clone(), name);
         let connection = connection.map_err(io::Error::other)?;
         let mut stream = TlsStream::to_target(socket.into(), connection, scratch, self.clone());

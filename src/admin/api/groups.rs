@@ -1,11 +1,10 @@
 //! `/api/v1/target-groups`: what is balanced over, with roll-ups of health.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use conf::{GroupIdx, TargetGroup, TargetHealthCheck};
+use conf::{Address, GroupIdx, TargetGroup, TargetHealthCheck};
 use healthcheck::GroupHealth;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -29,7 +28,7 @@ pub(in crate::admin) struct GroupReport {
     pub(in crate::admin) healthy: u32,
     initial: u32,
     /// Targets that a source names and the operator deregistered.
-    deregistered: Vec<SocketAddr>,
+    deregistered: Vec<Address>,
     /// Names and files that its targets come from.
     sources: Vec<SourceText>,
     fail_open: bool,
@@ -51,7 +50,7 @@ pub(in crate::admin) struct SourceText {
     /// Why `targets` are not what it says now.
     reasons: Vec<String>,
     /// What it last said that could be used.
-    targets: Vec<SocketAddr>,
+    targets: Vec<Address>,
     /// Milliseconds until it is asked again; null while it is being asked.
     next_ms: Option<u64>,
 }

@@ -3,13 +3,12 @@
 //! A change of a target is answered when every worker and the DNS server obey the health table that
 //! shows it, so that whoever waits for the answer may stop the target. Every change is logged.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use conf::Address;
 use healthcheck::{OperatorState, UnknownTarget};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -101,7 +100,7 @@ async fn operate(
 async fn settle(
     admin: &Admin,
     group: &str,
-    address: SocketAddr,
+    address: Address,
     changed: Result<u64, UnknownTarget>,
 ) -> Result<Json<TargetReport>, ApiError> {
     let generation = changed.map_err(|_| {
@@ -113,7 +112,7 @@ async fn settle(
 }
 
 /// The address of a path, when its group has it.
-fn registered(admin: &Admin, group: &str, address: &str) -> Result<SocketAddr, ApiError> {
+fn registered(admin: &Admin, group: &str, address: &str) -> Result<Address, ApiError> {
     let address = parse_address(address)?;
     let view = admin.view();
     let group = find_group(&view, group)?;

@@ -4,12 +4,11 @@
 //! A change takes all its targets or none. It is answered when every worker and the DNS server obey
 //! and it is saved. Both are idempotent: what is so already is no error.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use conf::Address;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -43,7 +42,7 @@ pub(super) struct ToDeregister {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
-    address: SocketAddr,
+    address: Address,
 }
 
 /// What became of it.
@@ -51,7 +50,7 @@ struct Named {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Registered {
     /// Targets that this made a difference to.
-    changed: Vec<SocketAddr>,
+    changed: Vec<Address>,
     /// True once a restart will remember it.
     saved: bool,
     /// The targets that were named, as they are now; those that are gone already are not among them.
@@ -67,7 +66,7 @@ pub(super) async fn register(
     find_group(&admin.view(), &group)?;
     let Json(ToRegister { mut targets }) = body.map_err(|bad| unreadable(&bad, REGISTER_HELP))?;
     for target in &mut targets {
-        target.address = canonical(target.address);
+        target.address = target.address.to_canonical();
         let zone = target.availability_zone.as_deref().unwrap_or_default();
         let error = match target.weight {
             Some(weight) if weight > MAX_WEIGHT => format!("a weight is at most {MAX_WEIGHT}"),
@@ -95,7 +94,9 @@ pub(super) async fn deregister(
 ) -> Result<Json<Registered>, ApiError> {
     find_group(&admin.view(), &group)?;
     let Json(ToDeregister { targets }) = body.map_err(|bad| unreadable(&bad, DEREGISTER_HELP))?;
-    let named = targets.into_iter().map(|target| canonical(target.address));
+    let named = targets
+        .into_iter()
+        .map(|target| target.address.to_canonical());
     deregister_all(&admin, group, named.collect()).await
 }
 
@@ -105,14 +106,14 @@ pub(super) async fn deregister_one(
     Path((group, address)): Path<(String, String)>,
 ) -> Result<Json<Registered>, ApiError> {
     find_group(&admin.view(), &group)?;
-    let address = canonical(parse_address(&address)?);
+    let address = parse_address(&address)?.to_canonical();
     deregister_all(&admin, group, vec![address]).await
 }
 
 async fn deregister_all(
     admin: &Admin,
     group: String,
-    named: Vec<SocketAddr>,
+    named: Vec<Address>,
 ) -> Result<Json<Registered>, ApiError> {
     let asked = Change::Deregister(named.clone());
     change(admin, group, asked, named, DEREGISTER_HELP).await
@@ -122,7 +123,7 @@ async fn change(
     admin: &Admin,
     group: String,
     change: Change,
-    named: Vec<SocketAddr>,
+    named: Vec<Address>,
     help: &str,
 ) -> Result<Json<Registered>, ApiError> {
     if named.is_empty() {
@@ -153,11 +154,6 @@ async fn change(
     }))
 }
 
-/// An IPv4 address in IPv6 form is that IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
 fn unreadable(rejected: &JsonRejection, help: &str) -> ApiError {
     ApiError::new(rejected.status(), rejected.body_text()).help(help)
 }
@@ -170,6 +166,6 @@ fn refused(admin: &Admin, error: &ChangeError) -> ApiError {
     };
     ApiError::new(status, error.to_string()).help(match error {
         ChangeError::TooMany(_) => "list them in `targets` of the group",
-        _ => "name the address and port that the service itself listens on",
+        _ => "name the address and port, or the Unix socket, that the service itself listens on",
     })
 }

@@ -1,13 +1,12 @@
 //! `/api/v1/target-groups/NAME/targets`: each target with its health, live numbers and, one by one,
 //! what the board knows of its probes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use conf::TargetGroup;
+use conf::{Address, TargetGroup};
 use healthcheck::{SlotId, TargetDetails, TargetHealth, TargetState};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -22,7 +21,7 @@ use crate::moment;
 #[serde(rename_all = "kebab-case")]
 pub(in crate::admin) struct TargetReport {
     pub(in crate::admin) target_group: String,
-    pub(in crate::admin) address: SocketAddr,
+    pub(in crate::admin) address: Address,
     pub(in crate::admin) status: Status,
     reasons: Vec<String>,
     pub(in crate::admin) state: &'static str,
@@ -91,7 +90,7 @@ pub(super) async fn item(
 pub(in crate::admin) async fn detail(
     admin: &Admin,
     name: &str,
-    address: SocketAddr,
+    address: Address,
 ) -> Result<TargetReport, ApiError> {
     let view = admin.view();
     let group = find_group(&view, name)?;
@@ -103,11 +102,15 @@ pub(in crate::admin) async fn detail(
 }
 
 /// Reads the address of a path.
-pub(in crate::admin) fn parse_address(text: &str) -> Result<SocketAddr, ApiError> {
-    text.parse().map_err(|_| {
-        let error = format!("`{text}` is no target address");
-        ApiError::new(StatusCode::BAD_REQUEST, error)
-            .help("ip:port, as in 127.0.0.1:3001 or [::1]:3001")
+pub(in crate::admin) fn parse_address(text: &str) -> Result<Address, ApiError> {
+    Address::parse_known(text).ok_or_else(|| match Address::is_unix_text(text) {
+        // Whatever it names: no group ever had a target there.
+        true => ApiError::new(StatusCode::NOT_FOUND, format!("no target `{text}`")),
+        false => {
+            let error = format!("`{text}` is no target address");
+            ApiError::new(StatusCode::BAD_REQUEST, error)
+                .help("ip:port, as in 127.0.0.1:3001 or [::1]:3001, or unix:/path")
+        }
     })
 }
 
@@ -119,7 +122,7 @@ pub(super) fn find_group<'a>(view: &'a View, name: &str) -> Result<&'a TargetGro
 }
 
 /// 404 for a target.
-pub(super) fn not_found(group: &TargetGroup, address: SocketAddr) -> ApiError {
+pub(super) fn not_found(group: &TargetGroup, address: Address) -> ApiError {
     let names: Vec<String> = group
         .targets
         .iter()
@@ -140,7 +143,7 @@ pub(in crate::admin) fn reports(
     let table = admin.board.table();
     let members = table.roster().targets.iter();
     let members = members.filter(|(_, name, _)| **name == *group.name);
-    let report = |(slot, _, address): &(SlotId, Arc<str>, SocketAddr)| {
+    let report = |(slot, _, address): &(SlotId, Arc<str>, Address)| {
         Some(report(admin, view, table.target(*slot)?, group, *address))
     };
     members.filter_map(report).collect()
@@ -151,7 +154,7 @@ fn report(
     view: &View,
     health: &TargetHealth,
     group: &TargetGroup,
-    address: SocketAddr,
+    address: Address,
 ) -> TargetReport {
     let configured = group
         .targets

@@ -146,7 +146,7 @@ impl ConfigText {
         for group in &mut self.config.target_groups {
             group.only_zone = Some("a".to_owned());
             for target in &mut group.targets {
-                let zone = if target.address.port() < port {
+                let zone = if target.address.port() < Some(port) {
                     "a"
                 } else {
                     "b"
@@ -177,7 +177,7 @@ impl ConfigText {
     pub(super) fn weights_by_port(mut self) -> Self {
         let groups = self.config.target_groups.iter_mut();
         for target in groups.flat_map(|group| &mut group.targets) {
-            target.weight = target.address.port();
+            target.weight = target.address.port().unwrap();
         }
         self
     }
@@ -257,7 +257,7 @@ fn one() -> MinimumHealthy {
 
 fn target(span: Span, port: u16) -> Target {
     Target {
-        address: address(port),
+        address: address(port).into(),
         span,
         weight: 1,
         availability_zone: String::new(),

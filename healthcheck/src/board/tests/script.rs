@@ -81,7 +81,7 @@ impl Script {
 
 impl Probe for Script {
     fn probe(&self, plan: Arc<ProbePlan>) -> RunningProbe {
-        let port = plan.address.port();
+        let port = plan.address.port().unwrap();
         let started = Instant::now();
         let mut lines = self.0.lock().unwrap();
         lines.starts.entry(port).or_default().push(started);

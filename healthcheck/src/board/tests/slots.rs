@@ -102,7 +102,7 @@ fn roster_agrees(table: &HealthTable) {
     for (slot, group, target) in &table.roster().targets {
         assert_eq!(&**group, "app");
         let health = table.target(*slot).expect("a name has a health");
-        assert_eq!(health.weight, target.port());
+        assert_eq!(Some(health.weight), target.port());
     }
 }
 

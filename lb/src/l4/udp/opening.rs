@@ -194,8 +194,11 @@ impl Shell {
 
     /// A connected socket; when the system has no port or descriptor left, a flow makes room.
     fn connect(&mut self, target: &Target, now: Instant) -> io::Result<std::net::UdpSocket> {
-        match connect(target.address()) {
-            Err(error) if is_exhausted(&error) && self.evict(now) => connect(target.address()),
+        // No group that takes datagrams has a target at a Unix socket.
+        let address = target.address().socket_addr();
+        let address = address.ok_or(io::ErrorKind::Unsupported)?;
+        match connect(address) {
+            Err(error) if is_exhausted(&error) && self.evict(now) => connect(address),
             result => result,
         }
     }
