@@ -163,12 +163,22 @@ fn is_alert(error: &io::Error) -> bool {
 async fn open(plan: &ProbePlan) -> io::Result<TcpStream> {
     let mut stream = match plan.address {
         Address::Ip(address) => open_tcp(address).await?,
-        Address::Unix(name) => connect_unix(name).await?,
+        Address::Unix(name) => connect_unix(name).await.map_err(of_socket)?,
     };
     if !plan.preface.is_empty() {
         stream.write_all(&plan.preface).await?;
     }
     Ok(stream)
+}
+
+/// What the system calls a file is a socket here.
+fn of_socket(error: io::Error) -> io::Error {
+    let words = match error.kind() {
+        io::ErrorKind::NotFound => "no such socket",
+        io::ErrorKind::PermissionDenied => "no permission to write to the socket",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), words)
 }
 
 async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
@@ -191,8 +201,6 @@ pub(super) fn words(error: &io::Error) -> String {
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
-        io::ErrorKind::NotFound => "no such socket",
-        io::ErrorKind::PermissionDenied => "no permission to write to the socket",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to target",
         io::ErrorKind::UnexpectedEof => CUT_SHORT,
         _ => return error.to_string(),
