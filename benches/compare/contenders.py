@@ -6,6 +6,7 @@ known ports. Nothing here measures; nothing here knows a workload.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from string import Template
 from collections.abc import Callable, Mapping
 
+import features
 import zones
 from processes import CannotRun, Child, accepts_tcp, free_port
 from scene import Scene
@@ -39,6 +41,8 @@ class Server:
     name: str
     child: Child
     ports: Mapping[str, int]
+    # Where it writes a line for each request, if it does.
+    access_log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -224,9 +228,37 @@ def pointsman(program: str) -> Contender:
     return Contender(
         "pointsman",
         program,
-        BALANCES | {"udp", "dns", "weighted", "located"},
+        BALANCES | {"udp", "dns", "weighted", "located", "features"},
         ("version",),
         lambda scene: start_pointsman(scene, program),
+    )
+
+
+def start_full(scene: Scene, program: str) -> Server:
+    """Pointsman with rules, a cookie for each client and an access log."""
+    targets = ", ".join(f'"{address}"' for address in scene.targets["http"])
+    server = launch(
+        scene,
+        "full",
+        PEERS / "pointsman-full.toml",
+        lambda config: [program, "run", "-c", str(config)],
+        ("http", "admin"),
+        {"http_targets": targets, "rules": features.rules()},
+    )
+    log = scene.workspace.directory / "full" / "access.log"
+    if fault := features.fault(server.ports["http"], log):
+        raise CannotRun(f"full: {fault}")
+    return dataclasses.replace(server, access_log=log)
+
+
+def full(program: str) -> Contender:
+    """The contender that is compared with Pointsman bare."""
+    return Contender(
+        "full",
+        program,
+        frozenset({"features"}),
+        ("version",),
+        lambda scene: start_full(scene, program),
     )
 
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from rounds import Ratio, Result
 
-OURS = "pointsman"
 # Within this share of 1 a ratio counts as equal: the harness repeats itself no better.
 EQUAL = 0.03
 
@@ -25,14 +24,21 @@ def verdict(ratio: Ratio, low_is_good: bool) -> str:
     return "better" if (ratio.median < 1) == low_is_good else "worse"
 
 
+def besides(result: Result) -> str:
+    """What ours is compared with."""
+    peers = [name for name in result.samples if name != result.workload.ours]
+    return peers[0] if len(peers) == 1 else "the best peer"
+
+
 def ratios(result: Result) -> dict[str, tuple[Ratio, bool]]:
     """Every ratio of a result with whether a low one is good."""
+    ours = result.workload.ours
     figures = {
-        "cost": (result.ratio(OURS, lambda s: s.cost, min), True),
-        "rate": (result.ratio(OURS, lambda s: s.rate, max), False),
+        "cost": (result.ratio(ours, lambda s: s.cost, min), True),
+        "rate": (result.ratio(ours, lambda s: s.rate, max), False),
     }
     if not result.workload.costs_per_gib:
-        figures["p99"] = (result.ratio(OURS, lambda s: s.p99_us, min), True)
+        figures["p99"] = (result.ratio(ours, lambda s: s.p99_us, min), True)
     return {
         name: (ratio, low_is_good)
         for name, (ratio, low_is_good) in figures.items()
@@ -61,7 +67,7 @@ def table(result: Result) -> str:
     lines += [row(result, name) for name in result.samples]
     for name, (ratio, low_is_good) in ratios(result).items():
         lines.append(
-            f"  {name:5} {ratio.median:.3f} x the best peer of the same round "
+            f"  {name:5} {ratio.median:.3f} x {besides(result)} of the same round "
             f"(rounds {ratio.lowest:.3f} to {ratio.highest:.3f}): {verdict(ratio, low_is_good)}"
         )
     return "\n".join(lines)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+import tomllib
 import unittest
 from pathlib import Path
 
+import features
 import report
 import zones
 from processes import CannotRun, Workspace
@@ -86,9 +89,31 @@ class Ratios(unittest.TestCase):
         self.assertEqual(words, ["better", "equal", "equal", "worse"])
         self.assertEqual(report.verdict(Ratio(1.2, 1.2, 1.2), False), "better")
 
+    def test_a_workload_says_whose_figures_the_ratio_is_of(self) -> None:
+        workload = next(workload for workload in WORKLOADS if workload.name == "http-full")
+        result = Result(workload, {"pointsman": [sample(10)], "full": [sample(11)]})
+        self.assertIn("1.100 x pointsman of the same round", report.table(result))
+
     def test_without_ours_there_is_no_ratio(self) -> None:
         result = Result(WORKLOADS[0], {"nginx": [sample(1)]})
         self.assertIsNone(result.ratio("pointsman", lambda s: s.cost, min))
+
+
+class Features(unittest.TestCase):
+    """What `http-full` switches on."""
+
+    def test_rules_are_what_the_configuration_takes(self) -> None:
+        rules = tomllib.loads("[[listener]]\n" + features.rules())["listener"][0]["rule"]
+        self.assertEqual([rule["priority"] for rule in rules], list(range(1, 101)))
+        kinds = {next(key for key in rule if key not in ("priority", "fixed-response")) for rule in rules}
+        self.assertEqual(kinds, {"path", "host", "header", "query"})
+
+    def test_requests_without_a_line_are_counted(self) -> None:
+        with tempfile.NamedTemporaryFile() as log:
+            log.write(b"{}\n{}\n{}\n")
+            log.flush()
+            self.assertEqual(features.unlogged(Path(log.name), 2), 0)
+            self.assertEqual(features.unlogged(Path(log.name), 5, patience=0), 2)
 
 
 class Answers(unittest.TestCase):

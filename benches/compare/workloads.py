@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from collections.abc import Callable, Mapping
 
+import features
 import http2
 import zones
 from contenders import Server, wrong_datagram_echo
@@ -34,6 +36,8 @@ class Workload:
     command: tuple[str, ...]
     wrong_answer: Callable[[int], str | None]
     costs_per_gib: bool = False
+    # Whose figures the ratio is of; all others are its peers.
+    ours: str = "pointsman"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Bench:
         port = server.ports[workload.port]
         if warm_up > 0:
             self.load(workload, port, warm_up)
+        if server.access_log:
+            os.truncate(server.access_log, 0)
         before = server.child.cpu_nanoseconds()
         result = self.load(workload, port, seconds)
         spent = (server.child.cpu_nanoseconds() - before) / 1e9
@@ -86,14 +92,15 @@ class Bench:
         else:
             amount = result["requests"]
             cost = spent * 1e6 / amount if amount else float("inf")
+        unlogged = features.unlogged(server.access_log, amount) if server.access_log else 0
         return Sample(
             cost=cost,
             rate=amount / length,
             p50_us=result["p50_us"],
             p99_us=result["p99_us"],
             busy=spent / length,
-            failures=result["failures"],
-            first_failure=result["first_failure"],
+            failures=result["failures"] + unlogged,
+            first_failure=result["first_failure"] or (f"{unlogged} not logged" if unlogged else None),
         )
 
 
@@ -193,6 +200,26 @@ WORKLOADS = (
         "us/request",
         ("load", "http-close"),
         wrong_http_answer,
+    ),
+    Workload(
+        "http-full",
+        "HTTP/1.1 keep-alive, rules, cookies and access log on; clients that keep cookies",
+        "features",
+        "http",
+        "us/request",
+        ("load", "http-cookies"),
+        wrong_http_answer,
+        ours="full",
+    ),
+    Workload(
+        "http-full-new",
+        "the same, each request by a client without a cookie",
+        "features",
+        "http",
+        "us/request",
+        ("load", "http"),
+        wrong_http_answer,
+        ours="full",
     ),
     Workload(
         "http2",

@@ -24,6 +24,31 @@ pub struct HttpExchange {
     request: Vec<u8>,
     received: Vec<u8>,
     closes: bool,
+    jar: Option<Jar>,
+}
+
+/// The cookie that a client was given last, which its requests bring back.
+struct Jar {
+    cookie: Vec<u8>,
+    /// Bytes of the request before its cookie.
+    plain: usize,
+}
+
+impl Jar {
+    /// Takes what `head` sets; true when that is another cookie than before. Attributes do not
+    /// matter: a run is shorter than any cookie lives.
+    fn take(&mut self, head: &[u8]) -> bool {
+        let Some(set) = field(head, b"set-cookie:") else {
+            return false;
+        };
+        let cookie = set.split(|&b| b == b';').next().unwrap_or_default();
+        let is_new = cookie.trim_ascii() != self.cookie;
+        if is_new {
+            self.cookie.clear();
+            self.cookie.extend_from_slice(cookie.trim_ascii());
+        }
+        is_new
+    }
 }
 
 impl HttpExchange {
@@ -33,6 +58,21 @@ impl HttpExchange {
             request: format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(),
             received: Vec::with_capacity(4096),
             closes: false,
+            jar: None,
+        }
+    }
+
+    /// Requests on a connection that is kept, by a client that keeps its cookie as browsers do.
+    pub fn with_cookies(host: &str) -> Self {
+        let exchange = Self::kept(host);
+        let jar = Jar {
+            cookie: Vec::new(),
+            // Without the empty line.
+            plain: exchange.request.len() - 2,
+        };
+        Self {
+            jar: Some(jar),
+            ..exchange
         }
     }
 
@@ -43,6 +83,7 @@ impl HttpExchange {
                 .into_bytes(),
             received: Vec::with_capacity(4096),
             closes: true,
+            jar: None,
         }
     }
 }
@@ -71,6 +112,14 @@ impl Conversation for HttpExchange {
         if body != BODY {
             return Err("another body than the target's".to_owned());
         }
+        if let Some(jar) = &mut self.jar
+            && jar.take(head)
+        {
+            self.request.truncate(jar.plain);
+            for part in [b"Cookie: ", &*jar.cookie, b"\r\n\r\n"] {
+                self.request.extend_from_slice(part);
+            }
+        }
         self.received.clear();
         Ok(true)
     }
@@ -90,13 +139,15 @@ fn first_line(head: &[u8]) -> String {
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {
-    const NAME: &[u8] = b"content-length:";
+    let value = field(head, b"content-length:")?;
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+/// What follows `name`, which ends with a colon, in its line.
+fn field<'h>(head: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     head.split(|&b| b == b'\n').find_map(|line| {
-        let (name, value) = line.split_at_checked(NAME.len())?;
-        if !name.eq_ignore_ascii_case(NAME) {
-            return None;
-        }
-        std::str::from_utf8(value).ok()?.trim().parse().ok()
+        let (found, value) = line.split_at_checked(name.len())?;
+        found.eq_ignore_ascii_case(name).then_some(value)
     })
 }
 
@@ -147,6 +198,27 @@ mod tests {
             let (first, second) = answer.split_at(cut);
             assert_eq!(exchange.receive(first), Ok(false), "cut at {cut}");
             assert_eq!(exchange.receive(second), Ok(true), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn cookies_go_back_until_another_is_set() {
+        let mut exchange = HttpExchange::with_cookies("a:1");
+        let answer = |fields: &str| {
+            let text = String::from_utf8(benches::http_answer()).unwrap();
+            text.replacen("\r\n", &format!("\r\n{fields}"), 1)
+                .into_bytes()
+        };
+        let plain = "GET / HTTP/1.1\r\nHost: a:1\r\n";
+        for (fields, wanted) in [
+            ("", ""),
+            ("Set-Cookie: c=1; Path=/\r\n", "Cookie: c=1\r\n"),
+            ("", "Cookie: c=1\r\n"),
+            ("set-cookie:c=2\r\n", "Cookie: c=2\r\n"),
+        ] {
+            assert_eq!(exchange.receive(&answer(fields)), Ok(true));
+            let request = std::str::from_utf8(exchange.request()).unwrap();
+            assert_eq!(request, format!("{plain}{wanted}\r\n"));
         }
     }
 

@@ -41,6 +41,8 @@ struct Arguments {
 enum Work {
     /// HTTP/1.1 requests on connections that are kept
     Http,
+    /// the same by clients that keep the cookie they are given
+    HttpCookies,
     /// one HTTP/1.1 request per connection
     HttpClose,
     /// TCP messages to an echo, each sent after the last came back
@@ -62,6 +64,9 @@ fn measure(arguments: &Arguments) -> io::Result<driver::Outcome> {
     let host = address.to_string();
     match arguments.work {
         Work::Http => Driver::open(address, connections, || HttpExchange::kept(&host))?.run(length),
+        Work::HttpCookies => {
+            Driver::open(address, connections, || HttpExchange::with_cookies(&host))?.run(length)
+        }
         Work::HttpClose => {
             Driver::open(address, connections, || HttpExchange::closing(&host))?.run(length)
         }
