@@ -2,11 +2,15 @@
 //!
 //! Names and `word` values are ours and need no escaping; `text` values come from the network and
 //! are escaped, with bytes that are not UTF-8 replaced by U+FFFD.
+//!
+//! Cost: copies of a few bytes; names are constants where they are written, so that no call is made
+//! for them. Texts of visible ASCII are copied in one piece.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::digits::{push_address, push_number, push_seconds};
 use super::time::write_rfc3339;
 
 /// Longest value of one text field, in bytes; the rest is cut and marked.
@@ -29,16 +33,18 @@ impl<'a> Line<'a> {
         self.out.extend_from_slice(b"}\n");
     }
 
+    #[inline(always)]
     fn name(&mut self, name: &str) {
-        if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
+        match std::mem::take(&mut self.first) {
+            true => self.out.push(b'"'),
+            false => self.out.extend_from_slice(b",\""),
         }
-        self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 
     /// A value of ours: nothing in it needs escaping.
+    #[inline(always)]
     pub(super) fn word(&mut self, name: &str, value: &str) {
         self.name(name);
         self.out.push(b'"');
@@ -47,46 +53,40 @@ impl<'a> Line<'a> {
     }
 
     /// A value from outside.
+    #[inline(always)]
     pub(super) fn text(&mut self, name: &str, value: &[u8]) {
         self.name(name);
-        self.out.push(b'"');
-        let shown = value.get(..MAX_TEXT).unwrap_or(value);
-        for chunk in shown.utf8_chunks() {
-            escape(self.out, chunk.valid());
-            if !chunk.invalid().is_empty() {
-                self.out.extend_from_slice("\u{fffd}".as_bytes());
-            }
-        }
-        if shown.len() < value.len() {
-            self.out.extend_from_slice("\u{2026}".as_bytes());
-        }
-        self.out.push(b'"');
+        push_text(self.out, value);
     }
 
+    #[inline(always)]
     pub(super) fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        push(self.out, format_args!("{value}"));
+        push_number(self.out, value);
     }
 
+    #[inline(always)]
     pub(super) fn seconds(&mut self, name: &str, value: Duration) {
         self.name(name);
-        push(
-            self.out,
-            format_args!("{}.{:06}", value.as_secs(), value.subsec_micros()),
-        );
+        push_seconds(self.out, value);
     }
 
+    #[inline(always)]
     pub(super) fn optional_seconds(&mut self, name: &str, value: Option<Duration>) {
         if let Some(value) = value {
             self.seconds(name, value);
         }
     }
 
+    #[inline(always)]
     pub(super) fn address(&mut self, name: &str, value: SocketAddr) {
         self.name(name);
-        push(self.out, format_args!("\"{value}\""));
+        self.out.push(b'"');
+        push_address(self.out, value);
+        self.out.push(b'"');
     }
 
+    #[inline(always)]
     pub(super) fn time(&mut self, name: &str, value: SystemTime) {
         self.name(name);
         self.out.push(b'"');
@@ -95,16 +95,42 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Writing to a vector cannot fail.
-fn push(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(arguments);
+/// A text in quotes.
+fn push_text(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    match value.len() <= MAX_TEXT && is_plain(value) {
+        true => out.extend_from_slice(value),
+        false => push_escaped(out, value),
+    }
+    out.push(b'"');
+}
+
+/// True when nothing in it needs escaping. Looks at every byte, so that many are looked at at once.
+fn is_plain(value: &[u8]) -> bool {
+    let odd = |byte: u8| !matches!(byte, b' '..=b'~') | (byte == b'"') | (byte == b'\\');
+    !value.iter().fold(false, |any, byte| any | odd(*byte))
+}
+
+#[cold]
+fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    let shown = value.get(..MAX_TEXT).unwrap_or(value);
+    for chunk in shown.utf8_chunks() {
+        escape(out, chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    if shown.len() < value.len() {
+        out.extend_from_slice("\u{2026}".as_bytes());
+    }
 }
 
 fn escape(out: &mut Vec<u8>, text: &str) {
     for &byte in text.as_bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 | 0x7f => push(out, format_args!("\\u{byte:04x}")),
+            // Writing to a vector cannot fail.
+            0..0x20 | 0x7f => drop(write!(out, "\\u{byte:04x}")),
             _ => out.push(byte),
         }
     }

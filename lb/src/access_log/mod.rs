@@ -9,6 +9,7 @@
 
 mod alb;
 mod aws;
+mod digits;
 mod flow;
 mod json;
 mod record;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
 use std::thread::Thread;
 
 use super::flow::{FlowRecord, SkippedRecord};
@@ -24,8 +24,18 @@ pub(super) struct Shared {
     pub(super) sample: AtomicU32,
     /// True: flows are written as AWS does.
     pub(super) flows_as_aws: AtomicBool,
-    /// True while the writer waits for somebody to wake it.
-    pub(super) asleep: AtomicBool,
+    /// Whether the writer waits, and for what: one of the constants of [`rest`].
+    pub(super) rest: AtomicU8,
+}
+
+/// What the writer is at.
+pub(super) mod rest {
+    /// Looking at the rings, or about to.
+    pub(crate) const AWAKE: u8 = 0;
+    /// Letting records come together for a while; to be woken when a ring is half full.
+    pub(crate) const GATHERING: u8 = 1;
+    /// Waiting for any record.
+    pub(crate) const ASLEEP: u8 = 2;
 }
 
 /// What of an exchange is worth keeping for its record.
@@ -45,6 +55,9 @@ pub(super) const LANES: usize = 2;
 pub(super) const ACCESS: usize = 0;
 /// Flows.
 pub(super) const FLOW: usize = 1;
+
+/// Bytes a ring holds: about 1000 records.
+pub(super) const RING_BYTES: usize = 256 * 1024;
 
 /// One worker's rings. Records that do not fit are dropped and counted.
 pub struct LogRing {
@@ -188,18 +201,21 @@ impl LogRing {
         scratch.clear();
         fill(scratch);
         match ring.push_entire_slice(scratch) {
-            Ok(()) => self.wake_writer(),
+            Ok(()) => self.wake_writer(ring),
             Err(_full) => self.counters.of(self.worker).log_dropped.add(1),
         }
     }
 
-    /// Wakes the writer if it sleeps. The fence orders the push before the look at the flag; the
-    /// writer has its own between setting the flag and looking at the rings.
-    fn wake_writer(&self) {
+    /// Wakes the writer if it waits for what `ring` holds now. The fence orders the push before the
+    /// look at the flag; the writer has its own between setting the flag and looking at the rings.
+    fn wake_writer(&self, ring: &rtrb::Producer<u8>) {
         fence(Ordering::SeqCst);
-        if self.shared.asleep.load(Ordering::Relaxed)
-            && self.shared.asleep.swap(false, Ordering::AcqRel)
-        {
+        let is_awaited = match self.shared.rest.load(Ordering::Relaxed) {
+            rest::ASLEEP => true,
+            rest::GATHERING => ring.slots() < RING_BYTES / 2,
+            _ => false,
+        };
+        if is_awaited && self.shared.rest.swap(rest::AWAKE, Ordering::AcqRel) != rest::AWAKE {
             self.writer.unpark();
         }
     }

@@ -1,9 +1,12 @@
 //! Records as JSON, overflow, reopening.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use conf::{AccessLog, LogFormat, Logs};
 
+use super::ring::{ACCESS, FLOW, LogRing, RING_BYTES, Shared, rest};
 use super::{ExchangeRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord, start};
 use crate::metrics::{PerWorker, RejectReason};
 
@@ -232,6 +235,24 @@ async fn a_full_ring_drops_counts_and_never_blocks() {
     let lines = std::fs::read_to_string(&path).unwrap().lines().count() as u64;
     std::fs::remove_file(&path).unwrap();
     assert_eq!(lines + counters.of(0).log_dropped.value(), written);
+}
+
+#[test]
+fn a_writer_that_lets_records_come_together_is_woken_when_a_ring_is_half_full() {
+    let shared = Arc::new(Shared::default());
+    shared.enabled[ACCESS].store(true, Ordering::Relaxed);
+    shared.rest.store(rest::GATHERING, Ordering::Relaxed);
+    let lanes = [ACCESS, FLOW].map(|_| rtrb::RingBuffer::new(RING_BYTES));
+    let [(exchanges, read), (flows, _)] = lanes;
+    let (writer, counters) = (std::thread::current(), PerWorker::new(1));
+    let ring = LogRing::new([exchanges, flows], shared.clone(), writer, counters, 0);
+    while read.slots() <= RING_BYTES / 2 {
+        assert_eq!(shared.rest.load(Ordering::Relaxed), rest::GATHERING);
+        ring.exchange(&record(b"/"));
+    }
+    assert_eq!(shared.rest.load(Ordering::Relaxed), rest::AWAKE);
+    // Returns at once: it has been woken.
+    std::thread::park();
 }
 
 /// The access log as ALB's after `write`.

@@ -1,6 +1,5 @@
 //! RFC 3339 timestamps in UTC with milliseconds, without a calendar library.
 
-use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -9,8 +8,9 @@ const SECONDS_PER_DAY: u64 = 86_400;
 pub(super) fn write_rfc3339(out: &mut Vec<u8>, time: SystemTime) {
     write_seconds(out, time);
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Writing to a vector cannot fail.
-    let _ = write!(out, ".{:03}Z", since.subsec_millis());
+    let millis = u64::from(since.subsec_millis());
+    let (hundreds, tens_ones) = (tens_and_ones(millis / 100).1, tens_and_ones(millis));
+    out.extend_from_slice(&[b'.', hundreds, tens_ones.0, tens_ones.1, b'Z']);
 }
 
 /// Appends `time`, as `2026-11-20T10:29:00`, still in UTC.
@@ -21,14 +21,24 @@ pub(super) fn write_seconds(out: &mut Vec<u8>, time: SystemTime) {
         since.as_secs() % SECONDS_PER_DAY,
     );
     let (year, month, day) = civil(days);
-    // Writing to a vector cannot fail.
-    let _ = write!(
-        out,
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
+    let (century, year) = (tens_and_ones(year / 100), tens_and_ones(year));
+    let (month, day) = (tens_and_ones(month), tens_and_ones(day));
+    let (hour, minute) = (
+        tens_and_ones(second / 3600),
+        tens_and_ones(second / 60 % 60),
     );
+    let second = tens_and_ones(second % 60);
+    // In one piece: a copy of known length is no call.
+    out.extend_from_slice(&[
+        century.0, century.1, year.0, year.1, b'-', month.0, month.1, b'-', day.0, day.1, b'T',
+        hour.0, hour.1, b':', minute.0, minute.1, b':', second.0, second.1,
+    ]);
+}
+
+/// The last two digits of a number.
+fn tens_and_ones(number: u64) -> (u8, u8) {
+    let digit = |number: u64| b'0' + (number % 10) as u8;
+    (digit(number / 10), digit(number))
 }
 
 /// Year, month and day of a day counted from 1970-01-01, by counting 400-year cycles from

@@ -1,8 +1,8 @@
 //! The writer thread: drains the rings to standard output or files.
 //!
 //! Started once per process; ends when [`LogControl::close`] is called or dropped. It batches: after
-//! a round that moved something it rests 20 ms, after one that moved nothing it sleeps until a
-//! worker or a command wakes it.
+//! a round that moved something it rests 20 ms, or until a ring is half full; after one that moved
+//! nothing it sleeps until a worker or a command wakes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -16,11 +16,8 @@ use std::time::Duration;
 use conf::{AccessLog, LogFormat, Logs};
 use tokio::sync::oneshot;
 
-use super::ring::{ACCESS, FLOW, LANES, LogRing, Shared};
+use super::ring::{ACCESS, FLOW, LANES, LogRing, RING_BYTES, Shared, rest};
 use crate::metrics::{PerWorker, WorkerCounters};
-
-/// Bytes a ring holds: about 1000 records.
-const RING_BYTES: usize = 256 * 1024;
 
 /// Rest between two rounds while records keep coming: one write call carries many of them.
 const BATCH: Duration = Duration::from_millis(20);
@@ -265,7 +262,9 @@ impl Writer {
                 return;
             }
             if moved {
+                self.shared.rest.store(rest::GATHERING, Ordering::Relaxed);
                 std::thread::park_timeout(BATCH);
+                self.shared.rest.store(rest::AWAKE, Ordering::Relaxed);
             } else {
                 self.sleep();
             }
@@ -285,12 +284,12 @@ impl Writer {
     /// Waits for a record or a command. A command sent meanwhile leaves an unpark token, so the
     /// park returns at once.
     fn sleep(&self) {
-        self.shared.asleep.store(true, Ordering::Relaxed);
+        self.shared.rest.store(rest::ASLEEP, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let mut rings = self.lanes.iter().flat_map(|lane| &lane.rings);
         if rings.all(|ring| ring.slots() == 0) {
             std::thread::park();
         }
-        self.shared.asleep.store(false, Ordering::Relaxed);
+        self.shared.rest.store(rest::AWAKE, Ordering::Relaxed);
     }
 }
