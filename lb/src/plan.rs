@@ -17,7 +17,9 @@ use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
-use crate::rules::{Action, Branch, FixedResponse, Forward, Gate, Limit, Redirect, Rule, Usage};
+use crate::rules::{
+    Action, Branch, FixedResponse, Forward, Gate, Limit, Redirect, Rule, Rules, Usage,
+};
 use crate::snapshot::{GroupIndex, Listener, Plan, Route, Tally};
 use crate::sockets::{SocketKey, binds};
 use crate::sticky::{KeyRing, Sticky};
@@ -178,7 +180,7 @@ impl Compiler<'_> {
             let gate = self.gate(&rule.gate, &shared_limits, Some(rule.priority));
             Rule::new(rule, action, gate, workers)
         });
-        let rules = rules.collect();
+        let rules = Rules::new(rules.collect());
         let default = Branch {
             label: "default".into(),
             action: self.action(&listener.default_action, None),

@@ -24,7 +24,7 @@ use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::queue::Queue;
 use crate::retries::Retries;
-use crate::rules::{Branch, Rule};
+use crate::rules::{Branch, Rules};
 use crate::sockets::SocketKey;
 use crate::target::{Fate, Padded, Target};
 use crate::tls::{TargetTls, Terminator};
@@ -45,7 +45,7 @@ pub struct Listener {
     /// Who may use it; `None` = everybody.
     pub(crate) filter: Option<Filter>,
     /// By priority; none for `tcp`.
-    pub(crate) rules: Box<[Rule]>,
+    pub(crate) rules: Rules,
     /// What becomes of everything that no rule claims.
     pub(crate) default: Branch,
     /// Where a request is counted that goes to no group.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use httparse::Header;
 use ipnet::IpNet;
 
+use super::guard::name_bit;
 use super::pattern::Pattern;
 
 /// What rules look at in a request.
@@ -15,8 +16,8 @@ pub(super) struct Subject<'r> {
     pub(super) path: &'r [u8],
     pub(super) parameters: Parameters<'r>,
     pub(super) fields: &'r [Header<'r>],
-    /// Which lengths of field names there are: bit 63 stands for all from there.
-    pub(super) name_lengths: u64,
+    /// The bits of the names of its fields.
+    pub(super) field_names: u64,
     /// Application protocols of the handshake, by commas.
     pub(super) alpn: &'r [u8],
     pub(super) peer: IpAddr,
@@ -55,6 +56,13 @@ impl<'r> Parameters<'r> {
         parameters
     }
 
+    /// The bits of their keys, of all names when not all were taken apart.
+    pub(super) fn key_bits(&self) -> u64 {
+        let first = self.first.iter().take(self.count);
+        let bits = first.fold(0, |bits, (key, _)| bits | name_bit(key));
+        self.others.map_or(bits, |_| u64::MAX)
+    }
+
     fn any(&self, wanted: impl Fn(&[u8], Option<&[u8]>) -> bool) -> bool {
         let first = self.first.iter().take(self.count);
         let mut others = self.others.into_iter();
@@ -74,11 +82,6 @@ fn split(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
         Some((before, after)) => (before, after.get(1..)),
         None => (text, None),
     }
-}
-
-/// The bit of [`Subject::name_lengths`] for a field name.
-pub(super) fn length_bit(name: &str) -> u64 {
-    1 << name.len().min(63)
 }
 
 /// A compiled condition.
@@ -162,7 +165,9 @@ impl Condition {
                 .iter()
                 .any(|v| v.is_match::<false>(subject.path, worker)),
             Self::Method(methods) => methods.iter().any(|method| **method == *subject.method),
-            Self::Header { name, .. } if subject.name_lengths & length_bit(name) == 0 => false,
+            Self::Header { name, .. } if subject.field_names & name_bit(name.as_bytes()) == 0 => {
+                false
+            }
             Self::Header { name, values } => subject
                 .fields
                 .iter()
@@ -187,6 +192,12 @@ impl Condition {
 }
 
 impl Parameter {
+    /// The bits of which a query has one that it matches.
+    pub(super) fn key_bits(&self) -> u64 {
+        let key = self.key.as_ref().and_then(Pattern::only);
+        key.map_or(u64::MAX, name_bit)
+    }
+
     /// For a pattern without a key, a parameter without a value is matched by its key.
     fn is_match(&self, key: &[u8], value: Option<&[u8]>) -> bool {
         // Queries have no regular expressions: no worker's copy is asked for.

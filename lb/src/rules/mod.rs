@@ -4,13 +4,14 @@
 //! listener that has rules. Rules are looked at by priority until one's conditions all hold. Never
 //! reads or writes anything.
 //!
-//! Cost: no allocation, no lock; one comparison of lengths for most conditions that do not hold.
+//! Cost: no allocation, no lock; one comparison for most rules that do not hold (`guard`).
 //! Each worker has its own copy of every regular expression, so that none waits for another.
 
 mod action;
 mod condition;
 mod explain;
 mod gate;
+mod guard;
 mod pattern;
 mod redirect;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(crate) use redirect::{MAX_LOCATION, Redirect};
 use crate::l7::http1::RequestHead;
 use crate::snapshot::Listener;
 use condition::{Condition, Parameters, Subject};
+use guard::{Guard, Signs, name_bit};
 
 /// Longest host name the codec lets through, in bytes.
 const MAX_HOST: usize = 255;
@@ -75,6 +77,35 @@ impl Rule {
     }
 }
 
+/// A listener's rules, by priority.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    rules: Box<[Rule]>,
+    /// Each rule's, side by side.
+    guards: Box<[Guard]>,
+}
+
+impl Rules {
+    /// Rules in this order.
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+        Self {
+            guards: Guard::all(rules.iter().map(|rule| &*rule.conditions)),
+            rules: rules.into(),
+        }
+    }
+
+    /// True when there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    fn first_of(&self, subject: &Subject<'_>) -> Option<usize> {
+        let signs = Signs::of(subject);
+        let mut each = self.guards.iter().zip(&self.rules);
+        each.position(|(guard, rule)| guard.lets_pass(&signs) && rule.holds(subject))
+    }
+}
+
 impl Listener {
     /// The place of the rule that claims a request of `peer`; `None` = the default action.
     pub(crate) fn rule_for(
@@ -88,7 +119,7 @@ impl Listener {
         }
         let mut lowered = [0; MAX_HOST];
         let subject = subject(head, &mut lowered, peer, worker)?;
-        self.rules.iter().position(|rule| rule.holds(&subject))
+        self.rules.first_of(&subject)
     }
 
     /// The place of the rule that claims a connection of `peer`, by what its handshake asks for:
@@ -105,24 +136,24 @@ impl Listener {
             host: server_name.as_bytes(),
             path: b"",
             parameters: Parameters::default(),
-            name_lengths: 0,
+            field_names: 0,
             fields: &[],
             alpn,
             peer: peer.to_canonical(),
             worker,
         };
-        self.rules.iter().position(|rule| rule.holds(&subject))
+        self.rules.first_of(&subject)
     }
 
     /// Every branch: the rules' by priority, then the default one.
     pub(crate) fn branches(&self) -> impl Iterator<Item = &Branch> {
-        let rules = self.rules.iter().map(|rule| &rule.branch);
+        let rules = self.rules.rules.iter().map(|rule| &rule.branch);
         rules.chain(std::iter::once(&self.default))
     }
 
     /// What [`Listener::rule_for`] led to.
     pub(crate) fn branch(&self, rule: Option<usize>) -> &Branch {
-        rule.and_then(|place| self.rules.get(place))
+        rule.and_then(|place| self.rules.rules.get(place))
             .map_or(&self.default, |rule| &rule.branch)
     }
 }
@@ -147,10 +178,10 @@ fn subject<'r>(
         parameters: query.map_or_else(Parameters::default, |query| {
             Parameters::new(query.as_bytes())
         }),
-        name_lengths: head
+        field_names: head
             .fields
             .iter()
-            .fold(0, |bits, field| bits | condition::length_bit(field.name)),
+            .fold(0, |bits, field| bits | name_bit(field.name.as_bytes())),
         fields: head.fields,
         alpn: &[],
         peer: peer.to_canonical(),

@@ -110,7 +110,50 @@ impl Pattern {
     }
 }
 
+/// What a text that a pattern matches begins and ends with.
+pub(super) struct Edges {
+    pub(super) start: Vec<u8>,
+    pub(super) end: Vec<u8>,
+    /// The text is this and no more.
+    pub(super) whole: bool,
+}
+
+impl Pattern {
+    /// What is known of every text it matches.
+    pub(super) fn edges(&self) -> Edges {
+        let (start, end) = match self {
+            Self::Any | Self::Regex(_) => (Vec::new(), Vec::new()),
+            Self::Exact(text) => (text.to_vec(), text.to_vec()),
+            Self::Prefix(text) => (text.to_vec(), Vec::new()),
+            Self::Suffix(text) => (Vec::new(), text.to_vec()),
+            Self::Wild(wild) => wild.edges(),
+        };
+        let whole = matches!(self, Self::Exact(_));
+        Edges { start, end, whole }
+    }
+
+    /// The text, when it matches no other.
+    pub(super) fn only(&self) -> Option<&[u8]> {
+        match self {
+            Self::Exact(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Wild {
+    fn edges(&self) -> (Vec<u8>, Vec<u8>) {
+        let byte = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
+            Token::One | Token::Many => None,
+        };
+        let end = self.rest.as_ref().map_or(&self.start, |rest| &rest.end);
+        let start = self.start.iter().map_while(byte).collect();
+        let mut end: Vec<u8> = end.iter().rev().map_while(byte).collect();
+        end.reverse();
+        (start, end)
+    }
+
     fn new(tokens: &[Token], folds: bool) -> Self {
         let mut parts: Vec<&[Token]> = tokens.split(|token| *token == Token::Many).collect();
         let start = parts.remove(0).into();

@@ -7,6 +7,9 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
 use super::{Action, Forward, Passing};
 use crate::l7::http1::{
     ClientAddress, Forwarding, HeadLimits, MAX_FIELDS, RequestHead, parse_request, write_request,
@@ -97,6 +100,101 @@ fn rules_claim_what_the_table_says() {
         }
     }
     assert!(checked > 90, "only {checked} requests");
+}
+
+/// A text of a few letters, with wildcards.
+fn some_text(rng: &mut SmallRng, letters: &[u8], most: usize) -> String {
+    let length = rng.random_range(1..=most);
+    let letter = |_| char::from(letters[rng.random_range(0..letters.len())]);
+    (0..length).map(letter).collect()
+}
+
+/// Guards only spare looks: whatever the rules and the request, the same rule claims it.
+#[test]
+fn guards_hold_back_no_rule_that_holds() {
+    let mut claimed = 0;
+    for seed in 0..200 {
+        let rng = &mut SmallRng::seed_from_u64(seed);
+        let mut rules = String::new();
+        for priority in 1..=rng.random_range(1..40) {
+            let mut text = |letters: &str| some_text(rng, letters.as_bytes(), 19);
+            let (host, path) = (text("ab.*?"), text("ab/*?"));
+            let (key, value) = (text("aB*?"), text("ab*"));
+            let condition = match priority % 6 {
+                0 => format!("host = [\"{host}\", \"a*\"]"),
+                1 => format!("host = \"{host}\"\npath = \"/{path}\""),
+                2 => format!("path = [\"/{path}\", \"/a{path}\"]"),
+                3 => format!("query = [{{ key = \"{key}\", value = \"{value}\" }}]"),
+                4 => format!(
+                    "header = [{{ name = \"X-{}\", values = [\"*\"] }}]",
+                    key.len()
+                ),
+                _ => "method = [\"GET\", \"PUT\"]\npath = \"/*a\"".to_owned(),
+            };
+            rules += &format!(
+                "[[listener.rule]]\npriority = {priority}\n{condition}\n\
+                 fixed-response = {{ status = 200 }}\n"
+            );
+        }
+        let listener = http(&format!("fixed-response = {{ status = 404 }}\n{rules}"));
+        for _ in 0..40 {
+            let mut text = |letters: &str, most| some_text(rng, letters.as_bytes(), most);
+            let head = format!(
+                "{} /{}{}{}={} HTTP/1.1\r\nHost: a{}\r\nx-{}: 1\r\n\r\n",
+                ["GET", "PUT", "POST"][text("a", 3).len() - 1],
+                text("ab/", 30),
+                ["?", "?b&&Ab=1&", ""][text("a", 3).len() - 1],
+                text("Ab", 3),
+                text("ab", 3),
+                text("aBb", 30),
+                text("a", 12).len(),
+            );
+            let found = with_head(&head, |head| {
+                let (peer, mut lowered) = ([127, 0, 0, 1].into(), [0; super::MAX_HOST]);
+                let subject = super::subject(head, &mut lowered, peer, 0).unwrap();
+                let all = &listener.rules.rules;
+                let wanted = all.iter().position(|rule| rule.holds(&subject));
+                assert_eq!(listener.rule_for(head, peer, 0), wanted, "{head:?} {rules}");
+                wanted
+            });
+            claimed += usize::from(found.is_some());
+        }
+    }
+    assert!((1000..7900).contains(&claimed), "{claimed} of 8000 claimed");
+}
+
+#[test]
+fn guards_spare_nearly_every_look() {
+    let rules: String = (0..100)
+        .map(|n| {
+            let condition = [
+                format!("path = \"/api/v1/area{n}/*\""),
+                format!("host = \"host{n}.example.test\""),
+                format!("header = [{{ name = \"X-Kind\", values = [\"{n}\"] }}]"),
+                format!("query = [{{ key = \"version\", value = \"{n}\" }}]"),
+                format!("host = [\"*.example.test\"]\npath = \"*.ext{n}\""),
+            ];
+            let condition = &condition[n % 5];
+            format!(
+                "[[listener.rule]]\npriority = {}\n{condition}\nfixed-response = {{ status = 200 }}\n",
+                n + 1
+            )
+        })
+        .collect();
+    let listener = http(&format!("fixed-response = {{ status = 404 }}\n{rules}"));
+    let head = "GET /api/v1/area50/a?x=1 HTTP/1.1\r\nHost: host51.example.test\r\nA: b\r\n\r\n";
+    let looks = with_head(head, |head| {
+        let mut lowered = [0; super::MAX_HOST];
+        let subject = super::subject(head, &mut lowered, [127, 0, 0, 1].into(), 0).unwrap();
+        let signs = super::Signs::of(&subject);
+        let guards = listener.rules.guards.iter().enumerate();
+        let looks: Vec<usize> = guards
+            .filter(|(_, guard)| guard.lets_pass(&signs))
+            .map(|(place, _)| place)
+            .collect();
+        looks
+    });
+    assert_eq!(looks, [50, 51]);
 }
 
 #[test]
