@@ -390,6 +390,7 @@ impl ClientConnection {
             worker: self.context.worker(),
             started,
             counters: self.context.counters(),
+            cookies: &self.context.l7().cookies,
         };
         let due = started + self.listener.header_timeout;
         // Looks again when a line ended or twice as much is there, so that a head sent byte by

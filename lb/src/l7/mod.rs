@@ -35,4 +35,5 @@ pub(crate) struct State {
     connections: connection_cache::ConnectionCache,
     http2: http2::Pool,
     held: request_body::HeldBytes,
+    cookies: crate::sticky::Memory,
 }

@@ -18,7 +18,7 @@ use crate::access_log::Detail;
 use crate::metrics::WorkerCounters;
 use crate::rules::{Action, Denial, Passing};
 use crate::snapshot::Listener;
-use crate::sticky::Claim;
+use crate::sticky::{Claim, Memory};
 
 /// What rules go by beside the head.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub(super) struct Routing<'a> {
     /// When the request's first byte was read.
     pub(super) started: Instant,
     pub(super) counters: &'a WorkerCounters,
+    /// Of this worker's.
+    pub(super) cookies: &'a Memory,
 }
 
 /// A request whose forwarded head stands in [`Buffers::to_target`].
@@ -139,7 +141,7 @@ impl Request {
             over_limit: matches!(&passed, Some(Ok(passed)) if passed.over_limit),
             claim: match (&branch.action, &passed) {
                 (Action::Forward(forward), None | Some(Ok(_))) => {
-                    forward.claim(&head, routing.counters)
+                    forward.claim(&head, (routing.cookies, routing.counters))
                 }
                 _ => None,
             },

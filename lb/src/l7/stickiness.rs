@@ -32,7 +32,9 @@ pub(super) fn tell(
 ) {
     let is_secure = client.side.session().is_some();
     if let Some((claim, sticky)) = claimed(request, record) {
-        sticky.answer(claim, target.address(), is_secure, &mut buffers.set_cookies);
+        let memory = &client.context.l7().cookies;
+        let told = (target.address(), is_secure);
+        sticky.answer(claim, told, memory, &mut buffers.set_cookies);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::balance::exact_sequence;
 use crate::l7::http1::RequestHead;
 use crate::metrics::WorkerCounters;
 use crate::snapshot::Route;
-use crate::sticky::{Claim, Sticky};
+use crate::sticky::{Claim, Memory, Sticky};
 use crate::target::Padded;
 
 /// What is done with a request or flow.
@@ -73,10 +73,10 @@ impl Forward {
     pub(crate) fn claim(
         &self,
         head: &RequestHead<'_, '_>,
-        counters: &WorkerCounters,
+        worker: (&Memory, &WorkerCounters),
     ) -> Option<Claim> {
         let sticky = self.sticky.as_ref()?;
-        Some(sticky.claim(head, counters, || self.choose()))
+        Some(sticky.claim(head, worker, || self.choose()))
     }
 
     /// The place of the route that a request takes.

@@ -6,16 +6,18 @@
 //! once one is ([`Sticky::answer`]). Choosing itself is `balance`'s: it keeps a claimed target only
 //! while that takes work. A cookie that does not count is passed over, counted, and replaced.
 //!
-//! Cost: forwards without stickiness pay one branch; with it, opening and sealing a cookie of some
-//! 60 bytes, a few allocations and two readings of the clock.
+//! Cost: forwards without stickiness pay one branch; with it, a reading of the clock, and opening and
+//! sealing a cookie of some 60 bytes unless the worker did it lately (`memory`).
 
 mod cookie;
 mod keys;
+mod memory;
 mod set_cookie;
 mod token;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use conf::{Address, CookieName, GroupStickiness, HashBy, TargetGroup};
 
@@ -24,12 +26,20 @@ use crate::l7::http1::RequestHead;
 use crate::metrics::{StickyOutcome, WorkerCounters};
 pub use cookie::{cookie_set, cookie_value};
 pub(crate) use keys::KeyRing;
+use keys::unix;
+use memory::Answer;
+pub(crate) use memory::Memory;
 pub(crate) use set_cookie::SetCookies;
 use token::{Fault, Owner, Place};
+
+/// Numbers given so far.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// Stickiness of one forward.
 #[derive(Debug)]
 pub(crate) struct Sticky {
+    /// No other, of this or an earlier configuration, has it.
+    number: u64,
     /// `None` when there are no cookies.
     ring: Option<Arc<KeyRing>>,
     /// The choice of a group.
@@ -73,6 +83,8 @@ pub(crate) struct Claim {
     honour_draining: bool,
     /// Hash of what its group goes by.
     hash: Option<u64>,
+    /// When it was made, in seconds since 1970; 0 where there are no cookies.
+    second: u64,
 }
 
 impl Claim {
@@ -131,6 +143,7 @@ impl Sticky {
         let is_needed = has_cookies || routes.iter().any(|way| way.hash_by.is_some());
         is_needed.then(|| {
             Box::new(Self {
+                number: NUMBERS.fetch_add(1, Ordering::Relaxed),
                 ring: has_cookies.then(ring),
                 group,
                 routes,
@@ -142,12 +155,17 @@ impl Sticky {
     pub(crate) fn claim(
         &self,
         head: &RequestHead<'_, '_>,
-        counters: &WorkerCounters,
+        (memory, counters): (&Memory, &WorkerCounters),
         choose: impl FnOnce() -> Option<usize>,
     ) -> Claim {
-        let now = SystemTime::now();
+        let ring = self.ring.as_ref();
+        let now = ring.map_or(UNIX_EPOCH, |_| SystemTime::now());
         let read = |cookie: &Cookie| {
-            let found = self.read(cookie, head, now)?;
+            let open = |value: &[u8]| {
+                let token = memory.open(value, ring?);
+                Some(token.and_then(|token| token.check(cookie.owner, now)))
+            };
+            let found = read(cookie, head, open)?;
             found
                 .map_err(|fault| counters.sticky(StickyOutcome::of(fault)))
                 .ok()
@@ -173,55 +191,38 @@ impl Sticky {
             hash: route
                 .and_then(|way| part_of(head, way.hash_by.as_ref()?))
                 .map(hash_of),
+            second: unix(now),
         }
-    }
-
-    /// The first value of `cookie` that counts, else why the first one does not; `None` when there
-    /// is none.
-    fn read(
-        &self,
-        cookie: &Cookie,
-        head: &RequestHead<'_, '_>,
-        now: SystemTime,
-    ) -> Option<Result<Place, Fault>> {
-        let names = [Some(cookie.name.name.as_str()), cookie.name.cross_site];
-        let values = names
-            .into_iter()
-            .flatten()
-            .flat_map(|name| head_cookies(head, name.as_bytes()));
-        let mut first = None;
-        for value in values {
-            let found = token::read(value, self.ring.as_ref()?, cookie.owner, now);
-            if found.is_ok() {
-                return Some(found);
-            }
-            first.get_or_insert(found);
-        }
-        first
     }
 
     /// Writes the cookies that an answer of `target` is to carry.
     pub(crate) fn answer(
         &self,
         claim: &Claim,
-        target: Address,
-        is_secure: bool,
+        (target, is_secure): (Address, bool),
+        memory: &Memory,
         out: &mut SetCookies,
     ) {
         out.clear();
-        let way = claim.place.and_then(|place| self.routes.get(place));
-        let (
-            Some(Way {
-                owner,
-                target: sticky,
-                ..
-            }),
-            Some(ring),
-        ) = (way, &self.ring)
-        else {
+        let (Some(route), Some(ring)) = (claim.place, &self.ring) else {
             return;
         };
-        let now = SystemTime::now();
+        let Some(way) = self.routes.get(route) else {
+            return;
+        };
+        let answer = Answer {
+            sticky: self.number,
+            route,
+            target,
+            is_secure,
+            begins: claim.target.is_none(),
+            second: claim.second,
+        };
+        memory.answer(answer, out, |out| self.write(way, answer, ring, out));
+    }
+
+    fn write(&self, way: &Way, answer: Answer, ring: &KeyRing, out: &mut SetCookies) {
+        let now = UNIX_EPOCH + Duration::from_secs(answer.second);
         let mut write = |cookie: &Cookie, place: Place, only_with: Option<&Arc<str>>| {
             let mut value = Vec::new();
             let until = now + cookie.duration;
@@ -231,19 +232,19 @@ impl Sticky {
                     &value,
                     cookie.duration,
                     now,
-                    is_secure,
+                    answer.is_secure,
                     only_with,
                 );
             }
         };
         if let Some(group) = &self.group {
-            write(group, Place::Group(*owner), None);
+            write(group, Place::Group(way.owner), None);
         }
-        if let Some(sticky) = sticky {
+        if let Some(sticky) = &way.target {
             // A session that goes on is renewed; another begins when the application says so.
             let begins_with = sticky.application.as_ref();
-            let only_with = begins_with.filter(|_| claim.target.is_none());
-            write(&sticky.cookie, Place::Target(target), only_with);
+            let only_with = begins_with.filter(|_| answer.begins);
+            write(&sticky.cookie, Place::Target(answer.target), only_with);
         }
     }
 
@@ -258,6 +259,29 @@ impl Sticky {
             });
         }
     }
+}
+
+/// The first value of `cookie` that counts when opened, else why the first one does not; `None` when
+/// there is none.
+fn read(
+    cookie: &Cookie,
+    head: &RequestHead<'_, '_>,
+    open: impl Fn(&[u8]) -> Option<Result<Place, Fault>>,
+) -> Option<Result<Place, Fault>> {
+    let names = [Some(cookie.name.name.as_str()), cookie.name.cross_site];
+    let values = names
+        .into_iter()
+        .flatten()
+        .flat_map(|name| head_cookies(head, name.as_bytes()));
+    let mut first = None;
+    for value in values {
+        let found = open(value)?;
+        if found.is_ok() {
+            return Some(found);
+        }
+        first.get_or_insert(found);
+    }
+    first
 }
 
 /// The part of a request that it is hashed by; `None` when it has none, and goes where its flow does.

@@ -12,7 +12,7 @@ use httpdate::HttpDate;
 use super::cookie::cookie_set;
 
 /// The lines to add to an answer's head.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SetCookies {
     lines: Vec<u8>,
     /// The last of them, which are for answers that set this cookie only.
@@ -29,6 +29,13 @@ impl SetCookies {
     /// True when nothing is to be added.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
+    }
+
+    /// Takes over what `others` has.
+    pub(super) fn copy(&mut self, others: &Self) {
+        self.lines.clear();
+        self.lines.extend_from_slice(&others.lines);
+        self.conditional.clone_from(&others.conditional);
     }
 
     /// Adds a cookie's lines. Those with `only_with` come last.
@@ -82,6 +89,19 @@ impl SetCookies {
         head.truncate(end);
         head.extend_from_slice(lines.unwrap_or_default());
         head.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+impl SetCookies {
+    /// Adds a line.
+    pub(super) fn add_plain(&mut self, line: &str) {
+        self.lines.extend_from_slice(line.as_bytes());
+    }
+
+    /// All lines.
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.lines).unwrap()
     }
 }
 

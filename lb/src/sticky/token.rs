@@ -91,13 +91,30 @@ pub(super) fn write(
     Some(())
 }
 
-/// Reads the value of a cookie that is to be `owner`'s.
-pub(super) fn read(
-    value: &[u8],
-    ring: &KeyRing,
+/// What a cookie of ours says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
     owner: Owner,
-    now: SystemTime,
-) -> Result<Place, Fault> {
+    /// Seconds since 1970.
+    until: u64,
+    place: Place,
+}
+
+impl Token {
+    /// Where it leads one who looks for `owner`'s.
+    pub(super) fn check(&self, owner: Owner, now: SystemTime) -> Result<Place, Fault> {
+        if self.owner != owner {
+            return Err(Fault::Foreign);
+        }
+        match self.until <= unix(now) {
+            true => Err(Fault::Expired),
+            false => Ok(self.place),
+        }
+    }
+}
+
+/// Opens the value of a cookie.
+pub(super) fn open(value: &[u8], ring: &KeyRing) -> Result<Token, Fault> {
     if value.len() > MAX_TEXT {
         return Err(Fault::Oversized);
     }
@@ -109,15 +126,13 @@ pub(super) fn read(
     let length = length.map_err(|_| Fault::Forged)?;
     let sealed = bytes.get_mut(..length).ok_or(Fault::Forged)?;
     let text = ring.unseal(sealed).ok_or(Fault::Forged)?;
-    let (of, rest) = text.split_first_chunk::<8>().ok_or(Fault::Forged)?;
+    let (owner, rest) = text.split_first_chunk::<8>().ok_or(Fault::Forged)?;
     let (until, rest) = rest.split_first_chunk::<8>().ok_or(Fault::Forged)?;
-    if *of != owner.0 {
-        return Err(Fault::Foreign);
-    }
-    if u64::from_be_bytes(*until) <= unix(now) {
-        return Err(Fault::Expired);
-    }
-    place(rest).ok_or(Fault::Forged)
+    Ok(Token {
+        owner: Owner(*owner),
+        until: u64::from_be_bytes(*until),
+        place: place(rest).ok_or(Fault::Forged)?,
+    })
 }
 
 fn place(bytes: &[u8]) -> Option<Place> {
@@ -167,15 +182,15 @@ mod tests {
             let until = now + Duration::from_secs(60);
             write(&mut value, &ring, mine, until, place).unwrap();
             assert!(value.len() <= MAX_TEXT);
-            let read = |owner, at| read(&value, &ring, owner, at);
+            let read = |owner, at| open(&value, &ring).and_then(|token| token.check(owner, at));
             assert_eq!(read(mine, now), Ok(place));
             assert_eq!(read(other, now), Err(Fault::Foreign));
             assert_eq!(read(mine, until), Err(Fault::Expired));
         }
         let long = vec![b'A'; MAX_TEXT + 1];
-        assert_eq!(read(&long, &ring, mine, now), Err(Fault::Oversized));
+        assert_eq!(open(&long, &ring), Err(Fault::Oversized));
         for value in ["", "x", "====", "not ours, is it?", &"A".repeat(MAX_TEXT)] {
-            let found = read(value.as_bytes(), &ring, mine, now);
+            let found = open(value.as_bytes(), &ring);
             assert_eq!(found, Err(Fault::Forged), "{value}");
         }
         std::fs::remove_dir_all(folder).unwrap();
