@@ -17,7 +17,7 @@ import dns.flags
 import dns.message
 import dns.query
 
-from stage import Skipped, Stage
+from stage import Child, Skipped, Stage
 
 OURS = "192.0.2.53"
 ROOT = "192.0.2.1"
@@ -115,7 +115,7 @@ def root(stage: Stage, zones: dict[str, tuple[str, ...]]) -> None:
     await_answers("the root server", ROOT, ".")
 
 
-def knot(stage: Stage, name: str, folder: Path, address: str, zones: dict[str, Path]) -> None:
+def knot(stage: Stage, name: str, folder: Path, address: str, zones: dict[str, Path]) -> Child:
     """Knot with zone files."""
     text = (
         f"server:\n  rundir: \"{folder}\"\n  listen: {address}@53\n  udp-workers: 1\n"
@@ -126,7 +126,7 @@ def knot(stage: Stage, name: str, folder: Path, address: str, zones: dict[str, P
         text += (f"  - domain: \"{zone}\"\n    file: \"{file}\"\n    zonefile-load: whole\n"
                  f"    journal-content: none\n    semantic-checks: off\n")
     (folder / "knot.conf").write_text(text)
-    stage.workspace.start(name, ["/usr/sbin/knotd", "-c", str(folder / "knot.conf")], None)
+    return stage.workspace.start(name, ["/usr/sbin/knotd", "-c", str(folder / "knot.conf")], None)
 
 
 def nsd(stage: Stage, folder: Path, addresses: tuple[str, ...], zones: dict[str, Path]) -> None:
