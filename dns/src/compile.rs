@@ -17,7 +17,8 @@ use crate::metrics::{ZoneLabel, ZoneLabels};
 use crate::policy::{Decisions, Routes, Under};
 use crate::snapshot::Snapshot;
 use crate::transfer::Outgoing;
-use crate::zone::{self, ZoneTable};
+use crate::updates::delta::Step;
+use crate::zone::{self, Laid, ZoneTable};
 
 /// One configuration generation's zones and routes, before health.
 #[derive(Debug, Clone)]
@@ -249,6 +250,19 @@ impl Parts {
         }
     }
 
+    /// Every zone.
+    pub(crate) fn zones(&self) -> &[ZoneSource] {
+        &self.zones.zones
+    }
+
+    /// A zone has another serial.
+    pub(crate) fn set_serial(&mut self, id: &str, serial: u32) {
+        let mut zones = self.zones.zones.iter_mut();
+        if let Some(zone) = zones.find(|zone| zone.id == id) {
+            zone.serial = serial;
+        }
+    }
+
     /// The zone of this id.
     pub(crate) fn zone(&self, id: &str) -> Option<&ZoneSource> {
         self.zones.zones.iter().find(|zone| zone.id == id)
@@ -256,6 +270,17 @@ impl Parts {
 }
 
 impl Compiled {
+    /// The same with a layer over one zone; `None` when what follows from it is not known.
+    pub(crate) fn laying(&self, id: &str, laid: Laid, step: &Step) -> Option<Self> {
+        let index = self.zones.zones().iter().position(|zone| &*zone.id == id)?;
+        let transfers = Outgoing::after(&self.transfers, id, step, laid.serial)?;
+        Some(Self {
+            zones: Arc::new(self.zones.laid_over(index, laid)),
+            transfers,
+            ..self.clone()
+        })
+    }
+
     /// The same with another content of one zone, whose records and state are given.
     pub(crate) fn replacing(&self, parts: &mut Parts, zone: ZoneSource) -> Self {
         let (Some(config), Some(place)) = (
@@ -271,7 +296,7 @@ impl Compiled {
             .zones
             .zones()
             .iter()
-            .map(|zone| (zone.id.as_str(), zone.label))
+            .map(|zone| (&*zone.id, zone.label))
             .collect();
         let label = |id: &str| labels.get(id).copied().unwrap_or(ZoneLabel::NONE);
         let table = zone::build(&parts.zones, Some(&self.zones), label);

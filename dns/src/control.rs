@@ -32,6 +32,7 @@ use crate::snapshot::Snapshot;
 use crate::tap;
 use crate::transfer::{Outgoing, notify};
 pub(crate) use serving::Bound;
+pub(crate) use updates::Updating;
 
 /// How often replaced snapshots are looked at while there are some.
 const RETIRE_INTERVAL: Duration = Duration::from_millis(500);
@@ -85,6 +86,8 @@ pub struct Control {
     pub(crate) forwards_queue: Option<mpsc::Receiver<Forward>>,
     /// Steps that each zone's journal got since it was written anew.
     pub(crate) steps_written: HashMap<String, usize>,
+    /// Updates being carried out, with `parts` and `steps_written`.
+    pub(crate) updating: Option<Updating>,
     /// The addresses of the configuration, in its order.
     pub(crate) binds: Vec<SocketAddr>,
     /// The task that tells secondaries of changes, once it runs.
@@ -124,10 +127,12 @@ impl Control {
         let mut follower = std::pin::pin!(relocate::run(told, give));
         loop {
             let retiring = !self.retired.is_empty();
+            let updating = self.updating.is_some();
             tokio::select! {
                 // What was asked for before a table came is done before the table is followed.
                 biased;
-                command = self.commands.recv() => match command {
+                // What changes zones waits until updates being carried out are served.
+                command = self.commands.recv(), if !updating => match command {
                     Some(Command::Commit(prepared, done)) => {
                         self.commit(*prepared).await;
                         // A caller that went away needs no answer, here and below.
@@ -146,10 +151,11 @@ impl Control {
                     Ok(()) => self.follow_health(),
                     Err(_) => board_lives = false,
                 },
-                Some(relocated) = relocated.recv() => self.relocate(relocated),
+                work = updates::carried_out(&mut self.updating) => self.updated(work),
+                Some(relocated) = relocated.recv(), if !updating => self.relocate(relocated),
                 // There is always a sender: this task's own.
-                Some(event) = self.events_queue.recv() => self.changed(event),
-                Some(order) = self.orders_queue.recv() => self.update(order),
+                Some(event) = self.events_queue.recv(), if !updating => self.changed(event),
+                Some(order) = self.orders_queue.recv(), if !updating => self.update(order),
                 // These end with this task, never before.
                 () = &mut notifier => {}
                 () = &mut follower => {}
@@ -330,10 +336,10 @@ impl Control {
             Some((*configured, bound.address))
         };
         let zones = self.compiled.zones.zones().iter().map(|zone| ZoneStatus {
-            id: zone.id.clone(),
-            name: zone.name.clone(),
-            serial: zone.serial(),
-            records: zone.records(),
+            id: zone.id.to_string(),
+            name: zone.name.to_string(),
+            serial: zone.serial,
+            records: zone.records,
             state: zone.state,
         });
         self.shared.status.store(Arc::new(Status {

@@ -209,6 +209,7 @@ fn start_with(
         forwards,
         forwards_queue: Some(forwards_queue),
         steps_written: HashMap::new(),
+        updating: None,
         binds: Vec::new(),
         notify: None,
         writer: Some(writer),
@@ -305,7 +306,7 @@ impl Dns {
     pub fn live_records(&self, id: &str) -> Option<(u32, Vec<ParsedRecord>)> {
         if let Some(updated) = self.shared.updates.load().get(id) {
             let serial = self.zone(id).map_or(0, |zone| zone.serial);
-            return Some((serial, updated.current.to_vec()));
+            return Some((serial, updated.current.records()));
         }
         let copies = self.shared.copies.load();
         let held = copies.get(id)?;

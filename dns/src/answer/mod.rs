@@ -24,9 +24,12 @@ use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::transfer::is_transfer;
 use crate::wire::{
-    Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse,
+    Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse, read_name,
 };
 use resolve::{Asked, Resolver};
+
+/// Queries of a batch that are looked ahead at, at most.
+const BATCH: usize = 32;
 
 /// What was answered, for counting.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +99,28 @@ impl Answerer {
     pub(crate) fn telling(mut self, notified: mpsc::Sender<Notified>) -> Self {
         self.notified = Some(notified);
         self
+    }
+
+    /// Has fetched what the answers to a batch of queries will be read from, of all queries at once: one
+    /// by one each would wait for memory several times. `each` shows the queries by their places.
+    pub(crate) fn foresee(
+        &mut self,
+        snapshot: &Snapshot,
+        each: impl FnOnce(&mut dyn FnMut(usize, &[u8])),
+    ) {
+        let mut hashes = [0; BATCH];
+        let mut seen = 0;
+        each(&mut |place, query| {
+            if let Some(hash) = hashes.get_mut(place)
+                && read_name(query, &mut self.name)
+            {
+                *hash = snapshot.zones.foresee(self.name.wire());
+                seen = place + 1;
+            }
+        });
+        for hash in hashes.iter().take(seen) {
+            snapshot.zones.foresee_node(*hash);
+        }
     }
 
     /// Tells the time of the answers that follow.

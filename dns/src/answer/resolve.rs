@@ -278,7 +278,7 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         let zone = node.zone();
         let owner = self.suffix(name, zone.apex_len);
         self.response
-            .push(Section::Authority, zone.negative().view(), 0, owner)?;
+            .push(Section::Authority, zone.negative.view(), 0, owner)?;
         Ok(Step::End(rcode))
     }
 

@@ -13,6 +13,7 @@ use tokio::task::LocalSet;
 use super::Control;
 use crate::forward;
 use crate::load::{ZoneSource, ZoneState};
+use crate::policy::Routes;
 use crate::secondary::{self, Command, Event, Held, Settings};
 use crate::snapshot::Snapshot;
 
@@ -120,7 +121,12 @@ impl Control {
     pub(super) fn serve_zone(&mut self, zone: ZoneSource) {
         let before = self.compiled.routes.clone();
         self.compiled = self.compiled.replacing(&mut self.parts, zone);
-        if Arc::ptr_eq(&before, &self.compiled.routes) {
+        self.publish_zones(&before);
+    }
+
+    /// Publishes zones that were compiled anew, and routes if they are not those of before.
+    pub(super) fn publish_zones(&mut self, before: &Arc<Routes>) {
+        if Arc::ptr_eq(before, &self.compiled.routes) {
             let current = self.shared.snapshot.load_full();
             let snapshot = Snapshot {
                 zones: self.compiled.zones.clone(),

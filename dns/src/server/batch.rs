@@ -144,6 +144,24 @@ impl Batch {
         }
     }
 
+    /// Shows the received queries by their places, if there are several.
+    pub(super) fn look(&self, mut see: impl FnMut(usize, &[u8])) {
+        if self.received < 2 {
+            return;
+        }
+        for index in 0..self.received {
+            // SAFETY: `index` is below WIDTH; the kernel is done with these buffers, and nobody writes
+            // to them while this borrows the batch.
+            let query = unsafe {
+                let storage = self.storage.as_ptr();
+                let len = (*storage).incoming[index].msg_len as usize;
+                let query = &(*storage).queries[index];
+                query.get(..len).unwrap_or_default()
+            };
+            see(index, query);
+        }
+    }
+
     /// Who sent a query.
     fn sender(&self, index: usize) -> IpAddr {
         assert!(index < WIDTH, "places are counted by this file only");
@@ -251,6 +269,19 @@ impl Drop for Batch {
         // SAFETY: the pointer came from `Box::leak` in `new` and is given back once.
         drop(unsafe { Box::from_raw(self.storage.as_ptr()) });
     }
+}
+
+/// Has the cache line of something fetched that will be read soon.
+#[inline]
+pub(crate) fn prefetch<T>(what: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program sees, and the address is that of a reference.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = what;
 }
 
 /// Where an answer that is not ready yet goes, and what address it leaves from.

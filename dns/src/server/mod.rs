@@ -2,7 +2,7 @@
 //!
 //! Everything here reads the one published snapshot and knows nothing of zones or health.
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod bind;
 mod holder;
 pub(crate) mod order;

@@ -139,6 +139,7 @@ impl Server {
             let now = clock.at(began);
             answerer.set_now(now);
             let mut answers = 0;
+            answerer.foresee(snapshot, |see| batch.look(see));
             batch.each(|query, source, out, origin| {
                 if is_update(query) {
                     let to = || ReplyTo::Datagram(self.later.clone(), Box::new(origin()));

@@ -15,6 +15,8 @@ use conf::{Config, FailoverRole, Policy, RecordType};
 
 use crate::load::{ParsedRecord, RoutedData, RoutedRecord, RoutedSet, RoutedTarget, ZoneSource};
 use crate::name::Name;
+use crate::secondary::incoming::serial_of;
+use crate::updates::delta::Step;
 
 /// Changes kept at most; older serials get the whole zone.
 const CHANGES: usize = 64;
@@ -30,12 +32,34 @@ pub(crate) struct Content {
     pub(crate) serial: u32,
     /// The SOA record.
     pub(crate) soa: Arc<[ParsedRecord]>,
-    /// All others, in order, none twice.
+    /// All others as they were when the zone was compiled, in order, none twice.
     pub(crate) records: Arc<[ParsedRecord]>,
+    /// Those of them that updates took away since.
+    pub(crate) gone: Arc<Gone>,
+    /// What updates added since.
+    pub(crate) come: Arc<[ParsedRecord]>,
     /// From older serials to this one, each beginning where the one before ended.
     pub(crate) changes: Vec<Arc<Change>>,
     /// Records that stand for more than they say.
     pub(crate) resting: usize,
+}
+
+/// Records that are not there any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gone(HashSet<Key>);
+
+type Key = (Name, RecordType, Box<[u8]>, u32);
+
+impl Gone {
+    /// True for one of them.
+    pub(crate) fn contains(&self, record: &ParsedRecord) -> bool {
+        !self.0.is_empty() && self.0.contains(&owned_key(record))
+    }
+}
+
+fn owned_key(record: &ParsedRecord) -> Key {
+    let (owner, rtype, rdata, ttl) = key(record);
+    (owner.clone(), rtype, rdata.into(), ttl)
 }
 
 /// From one serial to the next.
@@ -68,13 +92,64 @@ impl Content {
             serial: zone.serial,
             soa: soa.collect(),
             records: records.into(),
+            gone: Arc::default(),
+            come: Arc::default(),
             changes: Vec::new(),
             resting: count,
         };
         if let Some(previous) = previous {
             content.changes = content.changes_after(previous);
+            content.trim();
         }
         content
+    }
+
+    /// The same after a step with a new SOA record in it; `None` when the serial does not go forward.
+    pub(crate) fn after(&self, step: &Step) -> Option<Self> {
+        let is_soa = |record: &&ParsedRecord| record.rtype == RecordType::SOA;
+        let soa = step.added.iter().find(is_soa)?;
+        let serial = serial_of(soa).filter(|serial| is_newer(*serial, self.serial))?;
+        let plain = |records: &'_ [ParsedRecord]| -> Vec<ParsedRecord> {
+            records.iter().filter(|r| !is_soa(r)).cloned().collect()
+        };
+        let (removed, added) = (plain(&step.removed), plain(&step.added));
+        let mut gone = Gone::clone(&self.gone);
+        let left: HashSet<_> = removed.iter().map(key).collect();
+        let stays = |record: &&ParsedRecord| !left.contains(&key(record));
+        let mut come: Vec<_> = self.come.iter().filter(stays).cloned().collect();
+        let came: HashSet<_> = self.come.iter().map(key).collect();
+        let compiled = removed.iter().filter(|record| !came.contains(&key(record)));
+        gone.0.extend(compiled.map(owned_key));
+        for record in &added {
+            if !gone.0.remove(&owned_key(record)) {
+                come.push(record.clone());
+            }
+        }
+        let soa: Arc<[ParsedRecord]> = Arc::from([soa.clone()]);
+        let mut changes = self.changes.clone();
+        changes.push(Arc::new(Change {
+            from: self.serial,
+            removed: self.soa.iter().cloned().chain(removed).collect(),
+            added: soa.iter().cloned().chain(added).collect(),
+        }));
+        let mut after = Self {
+            serial,
+            soa,
+            records: self.records.clone(),
+            gone: Arc::new(gone),
+            come: come.into(),
+            changes,
+            resting: self.resting,
+        };
+        after.trim();
+        Some(after)
+    }
+
+    /// All records but the SOA.
+    fn all(&self) -> impl Iterator<Item = &ParsedRecord> {
+        let compiled = self.records.iter();
+        let left = compiled.filter(|record| !self.gone.contains(record));
+        left.chain(self.come.iter())
     }
 
     fn changes_after(&self, previous: &Self) -> Vec<Arc<Change>> {
@@ -87,11 +162,8 @@ impl Content {
             return Vec::new();
         }
         let difference = |left: &Self, right: &Self| {
-            let there: HashSet<_> = right.records.iter().map(key).collect();
-            let gone = left
-                .records
-                .iter()
-                .filter(|record| !there.contains(&key(record)));
+            let there: HashSet<_> = right.all().map(key).collect();
+            let gone = left.all().filter(|record| !there.contains(&key(record)));
             left.soa.iter().chain(gone).cloned().collect()
         };
         changes.push(Arc::new(Change {
@@ -99,13 +171,18 @@ impl Content {
             removed: difference(previous, self),
             added: difference(self, previous),
         }));
-        // More than the zone itself would be no saving.
-        let most = self.records.len().max(CHANGED_RECORDS);
-        let size = |change: &Change| change.removed.len() + change.added.len();
-        while changes.len() > CHANGES || changes.iter().map(|c| size(c)).sum::<usize>() > most {
-            changes.remove(0);
-        }
         changes
+    }
+
+    /// Forgets changes that are too many, or more than the zone itself: those would be no saving.
+    fn trim(&mut self) {
+        let most = self.records.len().max(CHANGED_RECORDS);
+        let size = |change: &Arc<Change>| change.removed.len() + change.added.len();
+        let mut records: usize = self.changes.iter().map(size).sum();
+        while self.changes.len() > CHANGES || records > most {
+            let first = self.changes.remove(0);
+            records -= size(&first);
+        }
     }
 
     /// What leads from `serial` to this one; `None` when that is not known any more.
@@ -127,19 +204,30 @@ fn key(record: &ParsedRecord) -> (&Name, RecordType, &[u8], u32) {
     (&record.owner, record.rtype, &record.rdata, record.ttl)
 }
 
-/// A number for everything in a zone but its serial.
+/// A number for everything in a zone but its serial: the sum of its records', in whatever order.
 pub(crate) fn fingerprint(zone: &ZoneSource, config: &Config) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut add = |record: &ParsedRecord| {
+    let records = print_of(&zone.records);
+    records.wrapping_add(print_of(&resting(zone, config)))
+}
+
+/// A zone's number after a step.
+pub(crate) fn fingerprint_after(print: u64, step: &Step) -> u64 {
+    let without = print.wrapping_sub(print_of(&step.removed));
+    without.wrapping_add(print_of(&step.added))
+}
+
+fn print_of(records: &[ParsedRecord]) -> u64 {
+    let print = |record: &ParsedRecord| {
+        let mut hasher = DefaultHasher::new();
         let mut data = record.rdata.clone();
         if record.rtype == RecordType::SOA {
             set_serial(&mut data, 0);
         }
         (record.owner.as_wire(), record.rtype, record.ttl, data).hash(&mut hasher);
+        hasher.finish()
     };
-    zone.records.iter().for_each(&mut add);
-    resting(zone, config).iter().for_each(&mut add);
-    hasher.finish()
+    let prints = records.iter().map(print);
+    prints.fold(0, u64::wrapping_add)
 }
 
 /// Writes a serial into the data of an SOA record: the first of the five numbers that end it.

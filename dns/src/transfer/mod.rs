@@ -20,8 +20,9 @@ use conf::{Config, KeyIdx, Peer, Permission, Serial};
 
 use crate::load::{ZoneSource, ZoneState, Zones};
 use crate::name::Name;
+use crate::updates::delta::Step;
 use crate::updates::message::Updatable;
-use content::{Content, fingerprint, is_newer, set_serial};
+use content::{Content, fingerprint, fingerprint_after, is_newer, set_serial};
 use notified::Copied;
 pub(crate) use notified::heard;
 pub(crate) use send::{Begin, begin, is_transfer};
@@ -149,6 +150,20 @@ impl Outgoing {
         }
         outgoing.publish(zone, &settings.transfer, config, previous);
         Arc::new(outgoing)
+    }
+
+    /// That of the same configuration after a step of an update; `None` when copies of the zone cannot
+    /// follow by it.
+    pub(crate) fn after(previous: &Self, id: &str, step: &Step, serial: u32) -> Option<Arc<Self>> {
+        let mut outgoing = Self::clone(previous);
+        if let Some((print, last)) = outgoing.made.get_mut(id) {
+            *print = fingerprint_after(*print, step);
+            *last = serial;
+        }
+        if let Some(zone) = outgoing.zones.iter_mut().find(|zone| zone.id == id) {
+            zone.content = Arc::new(zone.content.after(step)?);
+        }
+        Some(Arc::new(outgoing))
     }
 
     fn publish(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use conf::RecordType;
 
-use super::content::{Content, is_newer};
+use super::content::{Content, Gone, is_newer};
 use super::message::{Asked, Head, Walk, add_count, begin_answer};
 use super::tsig::{Signature, Signer, check};
 use super::{Outgoing, Published};
@@ -164,6 +164,10 @@ impl Request<'_> {
             asked: self.asked.clone(),
             signer: self.signer.take(),
             parts,
+            gone: match changes.is_some() {
+                true => Arc::default(),
+                false => content.gone.clone(),
+            },
             part: 0,
             record: 0,
         }))
@@ -194,7 +198,7 @@ fn parts<'c>(
 ) -> Vec<Arc<[ParsedRecord]>> {
     let mut parts = vec![content.soa.clone()];
     match changes {
-        None => parts.push(content.records.clone()),
+        None => parts.extend([content.records.clone(), content.come.clone()]),
         Some(changes) => {
             for change in changes {
                 parts.push(change.removed.clone());
@@ -214,6 +218,8 @@ pub(crate) struct Stream {
     asked: Asked,
     signer: Option<Signer>,
     parts: Vec<Arc<[ParsedRecord]>>,
+    /// Records that are passed over.
+    gone: Arc<Gone>,
     part: usize,
     record: usize,
 }
@@ -235,8 +241,8 @@ impl Stream {
                 break;
             }
             self.record += 1;
-            if empty + size > LARGEST {
-                // It does not fit any message: nobody can be given it.
+            // What does not fit any message can be given to nobody.
+            if empty + size > LARGEST || self.gone.contains(record) {
                 continue;
             }
             push(&mut message, record, &self.asked);

@@ -3,6 +3,7 @@
 //! Pure. Changes follow each other as they were made; the last one for a record counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use conf::RecordType;
 
@@ -30,6 +31,36 @@ impl Step {
 }
 
 type Key = (Name, RecordType, Box<[u8]>);
+
+/// A zone's records without any update, in order, so that one is found without walking them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Base(Arc<[ParsedRecord]>);
+
+impl Base {
+    /// Those of a zone as it was loaded.
+    pub(crate) fn new(records: &[ParsedRecord]) -> Self {
+        let mut records = records.to_vec();
+        records.sort_by(|a, b| order(a).cmp(&order(b)));
+        Self(records.into())
+    }
+
+    /// All of them.
+    pub(crate) fn records(&self) -> &[ParsedRecord] {
+        &self.0
+    }
+
+    /// The TTL of a record, if it is there.
+    fn ttl(&self, (owner, rtype, rdata): &Key) -> Option<u32> {
+        let wanted = (owner, *rtype, &**rdata);
+        let found = self.0.binary_search_by(|record| order(record).cmp(&wanted));
+        let found = found.ok().and_then(|at| self.0.get(at));
+        found.map(|record| record.ttl)
+    }
+}
+
+fn order(record: &ParsedRecord) -> (&Name, RecordType, &[u8]) {
+    (&record.owner, record.rtype, &record.rdata)
+}
 
 /// Everything updates did to one zone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,12 +114,19 @@ impl Delta {
 
     /// Forgets removals of what the zone would not have anyway: names that come and go (those of
     /// certificate authorities' challenges do by the minute) must leave nothing behind.
-    pub(crate) fn prune(&mut self, base: &[ParsedRecord]) {
-        let base: HashMap<Key, u32> = base.iter().map(|r| (key(r), r.ttl)).collect();
-        self.records.retain(|key, ttl| match (ttl, base.get(key)) {
-            (None, there) => there.is_some(),
-            (Some(ttl), there) => there != Some(ttl),
-        });
+    pub(crate) fn prune(&mut self, base: &Base) {
+        self.records.retain(|key, ttl| tells_more(key, *ttl, base));
+    }
+
+    /// The same, when nothing but this step was taken since.
+    pub(crate) fn prune_after(&mut self, step: &Step, base: &Base) {
+        for record in step.removed.iter().chain(&step.added) {
+            let key = key(record);
+            let ttl = self.records.get(&key);
+            if ttl.is_some_and(|ttl| !tells_more(&key, *ttl, base)) {
+                self.records.remove(&key);
+            }
+        }
     }
 
     /// True when nothing was updated.
@@ -150,6 +188,14 @@ impl Delta {
             (Some(soa), Some(ours), Some(file)) if !is_newer(file, ours) => soa.clone(),
             _ => base.clone(),
         }
+    }
+}
+
+/// True when a record that came or went is not what the zone has anyway.
+fn tells_more(key: &Key, ttl: Option<u32>, base: &Base) -> bool {
+    match (ttl, base.ttl(key)) {
+        (None, there) => there.is_some(),
+        (Some(ttl), there) => there != Some(ttl),
     }
 }
 

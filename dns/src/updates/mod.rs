@@ -4,6 +4,7 @@
 //! read again at a start, and laid over the zone whenever its file is loaded: what updates added is
 //! there, what they removed is not, everything else is the file's. The control task owns it all.
 
+mod current;
 pub(crate) mod delta;
 pub(crate) mod journal;
 pub(crate) mod message;
@@ -14,11 +15,11 @@ mod reading;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use delta::Delta;
+pub(crate) use current::Current;
+pub(crate) use delta::{Base, Delta};
 pub(crate) use prepare::{lay_over, prepare};
 pub use reading::read_update;
 
-use crate::load::ParsedRecord;
 use crate::name::Name;
 
 /// A zone that may be updated, as a configuration has it.
@@ -27,7 +28,9 @@ pub(crate) struct Settings {
     pub(crate) id: String,
     pub(crate) origin: Name,
     /// Its records without any update; nothing when they are what they were.
-    pub(crate) base: Option<Arc<[ParsedRecord]>>,
+    pub(crate) base: Option<Base>,
+    /// Base and delta together, as it is compiled, but for the serial; nothing when it is what it was.
+    pub(crate) current: Option<Current>,
     /// Where its journal is.
     pub(crate) file: PathBuf,
     /// What was laid over it when it was prepared.
@@ -38,9 +41,11 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 pub(crate) struct Updated {
     pub(crate) origin: Name,
-    pub(crate) base: Arc<[ParsedRecord]>,
+    pub(crate) base: Base,
     pub(crate) delta: Arc<Delta>,
     pub(crate) file: PathBuf,
     /// Base and delta together.
-    pub(crate) current: Arc<[ParsedRecord]>,
+    pub(crate) current: Current,
+    /// What [`Current`] is the records of, by [`ServedZone::content`](crate::zone::ServedZone::content).
+    pub(crate) content: u64,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use conf::{Config, RecordType};
 
-use super::{Delta, Settings, Updated, journal};
+use super::{Base, Current, Delta, Settings, Updated, journal};
 use crate::load::{ParsedRecord, ZoneSource, Zones};
 use crate::name::Name;
 use crate::secondary::incoming::serial_of;
@@ -36,14 +36,16 @@ pub(crate) fn prepare(
             Some(held) => held.delta.clone(),
             None => Arc::new(stored(&file, &zone.id, &zone.origin)),
         };
-        let base = (!zone.is_part()).then(|| Arc::from(zone.records.as_slice()));
+        let base = (!zone.is_part()).then(|| Base::new(&zone.records));
         if base.is_some() {
             lay_over(zone, &delta);
         }
+        let current = base.is_some().then(|| Current::new(zone));
         settings.push(Settings {
             id: zone.id.clone(),
             origin: zone.origin.clone(),
             base,
+            current,
             file,
             delta,
         });

@@ -4,10 +4,11 @@
 //! Pure: records in, the step to the next zone out, or the response code that refuses it. Called by
 //! the control task.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use conf::RecordType;
 
+use super::Current;
 use super::delta::Step;
 use super::message::{CLASS_ANY, CLASS_IN, CLASS_NONE, Entry};
 use crate::load::{ParsedRecord, RoutedRecord};
@@ -31,31 +32,28 @@ impl From<Rcode> for Refused {
     }
 }
 
-/// A zone's records by name and type.
+/// A zone's records, and what updates make of them.
 #[derive(Debug)]
 pub(crate) struct Content<'z> {
     origin: &'z Name,
-    sets: BTreeMap<(Name, RecordType), Vec<ParsedRecord>>,
-    routed: HashSet<(&'z Name, RecordType)>,
+    current: &'z Current,
+    /// Everything at each name that was looked at to be changed, by type.
+    touched: BTreeMap<Name, Vec<ParsedRecord>>,
+    routed: HashMap<&'z Name, Vec<RecordType>>,
 }
 
 impl<'z> Content<'z> {
-    /// From all of its records.
-    pub(crate) fn new(
-        origin: &'z Name,
-        records: &[ParsedRecord],
-        routed: &'z [RoutedRecord],
-    ) -> Self {
-        let mut sets: BTreeMap<_, Vec<ParsedRecord>> = BTreeMap::new();
-        for record in records {
-            let key = (record.owner.clone(), record.rtype);
-            sets.entry(key).or_default().push(record.clone());
+    /// From its records.
+    pub(crate) fn new(origin: &'z Name, current: &'z Current, routed: &'z [RoutedRecord]) -> Self {
+        let mut by_name: HashMap<_, Vec<RecordType>> = HashMap::new();
+        for record in routed {
+            by_name.entry(&record.owner).or_default().push(record.rtype);
         }
-        let routed = routed.iter().map(|r| (&r.owner, r.rtype)).collect();
         Self {
             origin,
-            sets,
-            routed,
+            current,
+            touched: BTreeMap::new(),
+            routed: by_name,
         }
     }
 
@@ -78,27 +76,41 @@ impl<'z> Content<'z> {
         Ok(self.finish(step, serial))
     }
 
-    /// All records.
-    pub(crate) fn into_records(self) -> Vec<ParsedRecord> {
-        self.sets.into_values().flatten().collect()
+    /// Everything that is now at names that were looked at to be changed.
+    pub(crate) fn into_touched(self) -> BTreeMap<Name, Vec<ParsedRecord>> {
+        self.touched
     }
 
-    fn set(&self, owner: &Name, rtype: RecordType) -> &[ParsedRecord] {
-        let key = (owner.clone(), rtype);
-        self.sets.get(&key).map_or(&[], Vec::as_slice)
+    fn at(&self, owner: &Name) -> &[ParsedRecord] {
+        match self.touched.get(owner) {
+            Some(records) => records,
+            None => self.current.at(owner),
+        }
+    }
+
+    fn at_mut(&mut self, owner: &Name) -> &mut Vec<ParsedRecord> {
+        let records = || self.current.at(owner).to_vec();
+        self.touched.entry(owner.clone()).or_insert_with(records)
+    }
+
+    fn set(&self, owner: &Name, rtype: RecordType) -> impl Iterator<Item = &ParsedRecord> {
+        let at = self.at(owner).iter();
+        at.filter(move |record| record.rtype == rtype)
+    }
+
+    fn routed(&self, owner: &Name) -> &[RecordType] {
+        self.routed.get(owner).map_or(&[], Vec::as_slice)
     }
 
     fn has(&self, owner: &Name, rtype: RecordType) -> bool {
-        !self.set(owner, rtype).is_empty() || self.routed.contains(&(owner, rtype))
+        self.set(owner, rtype).next().is_some() || self.routed(owner).contains(&rtype)
     }
 
     /// Types at a name; those with a policy count.
     fn types(&self, owner: &Name) -> Vec<RecordType> {
-        let from = (owner.clone(), RecordType(0));
-        let plain = self.sets.range(from..).map(|(key, _)| key);
-        let plain = plain.take_while(|(name, _)| name == owner).map(|(_, t)| *t);
-        let routed = self.routed.iter().filter(|(name, _)| *name == owner);
-        plain.chain(routed.map(|(_, rtype)| *rtype)).collect()
+        let plain = self.at(owner).iter().map(|record| record.rtype);
+        let types: BTreeSet<RecordType> = plain.chain(self.routed(owner).iter().copied()).collect();
+        types.into_iter().collect()
     }
 
     /// Section 3.2.5.
@@ -132,7 +144,7 @@ impl<'z> Content<'z> {
             }
         }
         for ((owner, rtype), wanted) in wanted {
-            let there = self.set(&owner, rtype).iter();
+            let there = self.set(&owner, rtype);
             let there: HashSet<Box<[u8]>> = there.map(|record| record.rdata.clone()).collect();
             if there != wanted {
                 return Err(Rcode::NxRrset.into());
@@ -166,12 +178,12 @@ impl<'z> Content<'z> {
     /// A record with a policy is not for updates: there is no saying which of its sets is meant.
     fn refuse_routed(&self, entry: &Entry) -> Result<(), Refused> {
         let owner = &entry.owner;
-        let mut at = self.routed.iter().filter(|(name, _)| *name == owner);
+        let mut at = self.routed(owner).iter();
         let all = (entry.class == CLASS_ANY && entry.rtype == RecordType::ANY)
             || (entry.class == CLASS_IN && entry.rtype == RecordType::CNAME);
-        match at.find(|(_, rtype)| all || *rtype == entry.rtype) {
+        match at.find(|rtype| all || **rtype == entry.rtype) {
             None => Ok(()),
-            Some((_, rtype)) => Err(Refused {
+            Some(rtype) => Err(Refused {
                 rcode: Rcode::Refused,
                 why: format!(
                     "{owner} {rtype} is an alias or has a routing policy: change it in the configuration"
@@ -193,33 +205,30 @@ impl<'z> Content<'z> {
                 for rtype in types {
                     let kept = [RecordType::SOA, RecordType::NS].contains(&rtype);
                     if !(apex && kept) {
-                        let gone = self.sets.remove(&(entry.owner.clone(), rtype));
-                        step.removed(gone.unwrap_or_default());
+                        self.remove(&entry.owner, |record| record.rtype == rtype, step);
                     }
                 }
             }
             (CLASS_NONE, Some(rdata)) => {
                 let last_ns = apex
                     && entry.rtype == RecordType::NS
-                    && self.set(&entry.owner, RecordType::NS).len() <= 1;
+                    && self.set(&entry.owner, RecordType::NS).count() <= 1;
                 if entry.rtype != RecordType::SOA && !last_ns {
-                    self.remove(&entry.owner, entry.rtype, rdata, step);
+                    let is_it = |r: &ParsedRecord| r.rtype == entry.rtype && r.rdata == *rdata;
+                    self.remove(&entry.owner, is_it, step);
                 }
             }
             _ => {}
         }
     }
 
-    fn remove(&mut self, owner: &Name, rtype: RecordType, rdata: &[u8], step: &mut Changes) {
-        let key = (owner.clone(), rtype);
-        let Some(set) = self.sets.get_mut(&key) else {
+    fn remove(&mut self, owner: &Name, which: impl Fn(&ParsedRecord) -> bool, step: &mut Changes) {
+        if !self.at(owner).iter().any(&which) {
             return;
-        };
-        let (gone, kept) = set.drain(..).partition(|record| *record.rdata == *rdata);
-        *set = kept;
-        if set.is_empty() {
-            self.sets.remove(&key);
         }
+        let at = self.at_mut(owner);
+        let (gone, kept) = at.drain(..).partition(which);
+        *at = kept;
         step.removed(gone);
     }
 
@@ -244,15 +253,14 @@ impl<'z> Content<'z> {
         if beside.any(|there| (there == cname) != (entry.rtype == cname)) {
             return;
         }
-        let key = (entry.owner.clone(), entry.rtype);
-        let set = self.sets.entry(key).or_default();
         if single.contains(&entry.rtype) {
-            step.removed(std::mem::take(set));
+            self.remove(&entry.owner, |there| there.rtype == entry.rtype, step);
         }
         // The records of an RRset have one TTL (RFC 2181 section 5.2): the last one's.
         let ttl = record.ttl;
         let mut found = false;
-        for there in set.iter_mut() {
+        let at = self.at_mut(&entry.owner);
+        for there in at.iter_mut().filter(|there| there.rtype == entry.rtype) {
             found |= there.rdata == record.rdata;
             if there.ttl != ttl {
                 step.removed(vec![there.clone()]);
@@ -262,13 +270,14 @@ impl<'z> Content<'z> {
         }
         if !found {
             step.added(record.clone());
-            set.push(record);
+            at.push(record);
+            at.sort_by_key(|record| record.rtype);
         }
     }
 
     /// Only a later SOA replaces the zone's (section 3.4.2.2).
     fn is_newer_soa(&self, soa: &ParsedRecord) -> bool {
-        let ours = self.set(self.origin, RecordType::SOA).first();
+        let ours = self.set(self.origin, RecordType::SOA).next();
         let (ours, new) = (ours.and_then(serial_of), serial_of(soa));
         soa.owner == *self.origin && ours.zip(new).is_some_and(|(ours, new)| is_newer(new, ours))
     }
@@ -278,10 +287,11 @@ impl<'z> Content<'z> {
         let mut step = changes.into_step();
         let changed = !step.removed.is_empty() || !step.added.is_empty();
         let has_soa = step.added.iter().any(|r| r.rtype == RecordType::SOA);
-        let set = self.sets.get_mut(&(self.origin.clone(), RecordType::SOA));
-        if changed
-            && !has_soa
-            && let Some(soa) = set.and_then(|set| set.first_mut())
+        if !changed || has_soa {
+            return step;
+        }
+        let mut apex = self.at_mut(self.origin).iter_mut();
+        if let Some(soa) = apex.find(|record| record.rtype == RecordType::SOA)
             && let Some(old) = serial_of(soa)
         {
             step.removed.push(soa.clone());

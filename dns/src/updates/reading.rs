@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use conf::{Permission, RecordType};
 
+use super::Current;
 use super::delta::Delta;
 use super::message::{Judged, Updatable, judge};
 use super::process::Content;
@@ -35,7 +36,9 @@ pub fn read_update(zone: &ZoneSource, packet: &[u8]) -> Result<usize, u16> {
         Some(Judged::Reply(answer)) => return Err(answer.get(3).copied().unwrap_or(0).into()),
         None => return Err(u16::MAX),
     };
-    let mut content = Content::new(&zone.origin, &zone.records, &zone.routed);
+    let mut current = Current::new(zone);
+    let before = current.clone();
+    let mut content = Content::new(&zone.origin, &before, &zone.routed);
     let step = content
         .update(&update.prerequisites, &update.updates, |old| {
             old.wrapping_add(1)
@@ -45,7 +48,9 @@ pub fn read_update(zone: &ZoneSource, packet: &[u8]) -> Result<usize, u16> {
     delta.take(&step);
     let (mut over, left_out) = delta.lay_over(&zone.records, &zone.routed);
     assert_eq!(left_out, 0, "an update does not go with its own zone");
-    let mut records = content.into_records();
+    current.take(content.into_touched());
+    let mut records = current.records();
+    assert_eq!(records.len(), current.len());
     assert_eq!(over.len(), records.len(), "the delta does not lead there");
     for records in [&mut over, &mut records] {
         let settled = settle_copied(&zone.origin, records);

@@ -166,6 +166,11 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     }
 }
 
+/// The question's name alone, in lower case; false when it cannot be read.
+pub(crate) fn read_name(packet: &[u8], name: &mut LowerName) -> bool {
+    read_question(packet, name).is_some()
+}
+
 /// A query with a cookie may come without a question, to get a server cookie (RFC 7873 section
 /// 5.4).
 fn without_question(packet: &[u8], header: Header, authority: u16, additional: u16) -> Verdict<'_> {

@@ -38,6 +38,11 @@ impl NamePlace {
     pub(super) fn len(self) -> usize {
         usize::from(self.len)
     }
+
+    /// Where the name begins.
+    pub(super) fn start(self) -> u32 {
+        self.start
+    }
 }
 
 /// Names and records, one after the other.
@@ -89,6 +94,12 @@ impl Arena {
         self.bytes
             .get(start..start + place.len())
             .unwrap_or_default()
+    }
+
+    /// So many bytes from a place on; none when there are fewer.
+    pub(super) fn bytes(&self, start: u32, len: usize) -> &[u8] {
+        let start = start as usize;
+        self.bytes.get(start..start + len).unwrap_or_default()
     }
 
     /// An RRset.

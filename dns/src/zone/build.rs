@@ -13,9 +13,9 @@ use std::sync::Arc;
 use conf::RecordType;
 
 use super::arena::Arena;
-use super::names::{NO_NODE, NameTable, NodeIdx, Spot};
+use super::names::{Found, NO_NODE, NodeIdx, Spot, Tables};
 use super::{
-    BlobPlace, Found, Node, NodeKind, Private, Referral, RoutedIdx, ServedZone, SetData, SetEntry,
+    BlobPlace, Node, NodeKind, Private, Referral, RoutedIdx, ServedZone, SetData, SetEntry,
     ZoneData, ZoneTable, Zones,
 };
 use crate::load::{ParsedRecord, RoutedData, RoutedTarget, ZoneSource};
@@ -28,7 +28,7 @@ use crate::wire::Blob;
 pub(super) struct Owner<'s> {
     /// Records by type.
     pub(super) records: BTreeMap<RecordType, Vec<&'s ParsedRecord>>,
-    routed: Vec<(RecordType, RoutedIdx)>,
+    pub(super) routed: Vec<(RecordType, RoutedIdx)>,
 }
 
 /// A zone's owners.
@@ -46,42 +46,57 @@ pub(crate) fn build(
     previous: Option<&ZoneTable>,
     mut label: impl FnMut(&str) -> ZoneLabel,
 ) -> ZoneTable {
-    let before: HashMap<&str, &Arc<ZoneData>> = previous
+    let before: HashMap<&str, &ServedZone> = previous
         .iter()
         .flat_map(|table| table.zones())
-        .map(|zone| (zone.id.as_str(), &zone.data))
+        .map(|zone| (&*zone.id, zone))
         .collect();
     let mut inner = inner_apexes(zones);
     let mut first_routed = 0;
     let served = zones.zones.iter().enumerate().map(|(index, zone)| {
         let inner = inner.remove(&index).unwrap_or_default();
         let before = before.get(zone.id.as_str());
-        let data = match before.filter(|_| zone.is_part()) {
-            Some(data) => Arc::clone(data),
+        let kept = before.filter(|_| zone.is_part());
+        let data = match kept {
+            Some(zone) => zone.data.clone(),
             None => {
                 let content = content(zone, &inner);
-                let same = before.filter(|data| data.content == content);
+                let same = before.filter(|zone| zone.data.content == content);
                 same.map_or_else(
                     || Arc::new(compile(zone, &inner, content)),
-                    |d| Arc::clone(d),
+                    |zone| zone.data.clone(),
                 )
             }
         };
         let served = ServedZone {
-            id: zone.id.clone(),
-            name: zone.origin.to_string(),
+            id: zone.id.as_str().into(),
+            name: zone.origin.to_string().into(),
             label: label(&zone.id),
             apex_len: zone.origin.as_wire().len(),
             private: !zone.networks.is_empty(),
             state: zone.state,
+            serial: kept.map_or(zone.serial, |kept| kept.serial),
+            records: kept.map_or_else(
+                || zone.records.len() + zone.routed.len(),
+                |kept| kept.records,
+            ),
+            negative: kept.map_or_else(
+                || Arc::new(negative_soa(&zone.records)),
+                |kept| kept.negative.clone(),
+            ),
             data,
+            over: None,
             first_routed,
             parent_side: None,
         };
         first_routed += zone.routed.len() as RoutedIdx;
         served
     });
-    link(zones, Zones(served.collect()))
+    let table = link(zones, Zones(served.collect()));
+    match previous {
+        Some(previous) => table.with_layers_of(previous, zones),
+        None => table,
+    }
 }
 
 /// For each public zone the apexes of the public zones just inside it.
@@ -137,7 +152,7 @@ fn content(zone: &ZoneSource, inner: &[Name]) -> u64 {
 }
 
 /// Every record that an alias of the zone names.
-fn alias_targets(zone: &ZoneSource) -> impl Iterator<Item = (&Name, RecordType)> {
+pub(crate) fn alias_targets(zone: &ZoneSource) -> impl Iterator<Item = (&Name, RecordType)> {
     zone.routed.iter().flat_map(|record| {
         record.sets.iter().filter_map(|set| match &set.data {
             RoutedData::Alias(alias) => match &alias.target {
@@ -154,10 +169,10 @@ fn link(sources: &crate::Zones, mut zones: Zones) -> ZoneTable {
     let mut listed = Vec::new();
     for (index, zone) in (0..).zip(&zones.0) {
         if !zone.private {
-            listed.extend(zone.data.listed().map(|node| Spot { zone: index, node }));
+            listed.extend(zones.listed(index));
         }
     }
-    let names = NameTable::new(&zones, &listed);
+    let names = Tables::new(&zones, &listed);
     let sides: Vec<Option<Spot>> = sources
         .zones
         .iter()
@@ -176,13 +191,14 @@ fn link(sources: &crate::Zones, mut zones: Zones) -> ZoneTable {
     ZoneTable {
         names,
         private,
+        configured: zones.0.len(),
         zones,
     }
 }
 
 /// The node outside of a public zone that answers for DS at its apex: the outer zone's node of that
 /// name, or the cut further up.
-fn parent_side(names: &NameTable, zones: &Zones, zone: &ZoneSource) -> Option<Spot> {
+fn parent_side(names: &Tables, zones: &Zones, zone: &ZoneSource) -> Option<Spot> {
     if !zone.networks.is_empty() {
         return None;
     }
@@ -201,16 +217,7 @@ fn parent_side(names: &NameTable, zones: &Zones, zone: &ZoneSource) -> Option<Sp
 fn compile(zone: &ZoneSource, inner: &[Name], content: u64) -> ZoneData {
     let owners = owners_of(zone);
     let inner: BTreeSet<&Name> = inner.iter().collect();
-    let mut builder = Builder {
-        zone,
-        wanted: alias_targets(zone).collect(),
-        nodes: Vec::new(),
-        arena: Arena::default(),
-        sets: Vec::new(),
-        referrals: Vec::new(),
-        unlisted: Vec::new(),
-        alias_targets: HashMap::new(),
-    };
+    let mut builder = Builder::new(zone);
     let names = names_to_serve(zone, &owners, &inner);
     let mut numbers: HashMap<&Name, NodeIdx> = HashMap::with_capacity(names.len());
     for name in &names {
@@ -219,28 +226,9 @@ fn compile(zone: &ZoneSource, inner: &[Name], content: u64) -> ZoneData {
         if listed {
             numbers.insert(name, node);
         }
-        if name.is_wildcard()
-            && *name != zone.origin
-            && let Some(parent) = name.parent()
-            && let Some(&parent) = numbers.get(&parent)
-            && let Some(parent) = builder.nodes.get_mut(parent as usize)
-        {
-            parent.wildcard = node;
-        }
+        builder.link_wildcard(&numbers, name, node);
     }
-    builder.arena.shrink();
-    ZoneData {
-        content,
-        serial: zone.serial,
-        records: zone.records.len() + zone.routed.len(),
-        negative: negative_soa(zone),
-        nodes: builder.nodes.into(),
-        arena: builder.arena,
-        sets: builder.sets.into(),
-        referrals: builder.referrals.into(),
-        unlisted: builder.unlisted,
-        alias_targets: builder.alias_targets,
-    }
+    builder.finish(content)
 }
 
 /// Every name of the zone that is served, empty non-terminals included, parents first.
@@ -270,7 +258,7 @@ fn names_to_serve(
 
 /// True when something above `name` takes the name out of the zone: a cut, a DNAME, or the
 /// apex of another served zone.
-fn is_occluded(
+pub(super) fn is_occluded(
     name: &Name,
     zone: &ZoneSource,
     owners: &Owners<'_>,
@@ -297,58 +285,112 @@ fn is_occluded(
     false
 }
 
-struct Builder<'s> {
+pub(super) struct Builder<'s> {
     zone: &'s ZoneSource,
     wanted: BTreeSet<(&'s Name, RecordType)>,
     nodes: Vec<Node>,
     arena: Arena,
-    sets: Vec<SetEntry>,
+    more: Vec<SetEntry>,
     referrals: Vec<Referral>,
     unlisted: Vec<(Name, NodeIdx)>,
     alias_targets: HashMap<(Name, RecordType), SetData>,
 }
 
-impl Builder<'_> {
-    fn add_node(&mut self, owners: &Owners<'_>, name: &Name, listed: bool) -> NodeIdx {
+impl<'s> Builder<'s> {
+    pub(super) fn new(zone: &'s ZoneSource) -> Self {
+        Self {
+            zone,
+            wanted: alias_targets(zone).collect(),
+            nodes: Vec::new(),
+            arena: Arena::default(),
+            more: Vec::new(),
+            referrals: Vec::new(),
+            unlisted: Vec::new(),
+            alias_targets: HashMap::new(),
+        }
+    }
+
+    pub(super) fn finish(mut self, content: u64) -> ZoneData {
+        self.arena.shrink();
+        ZoneData {
+            content,
+            nodes: self.nodes.into(),
+            arena: self.arena,
+            more: self.more.into(),
+            referrals: self.referrals.into(),
+            unlisted: self.unlisted,
+            alias_targets: self.alias_targets,
+        }
+    }
+
+    /// Says at a wildcard's parent, which is among `numbers`, where it is.
+    pub(super) fn link_wildcard(
+        &mut self,
+        numbers: &HashMap<&Name, NodeIdx>,
+        name: &Name,
+        node: NodeIdx,
+    ) {
+        if name.is_wildcard()
+            && *name != self.zone.origin
+            && let Some(parent) = name.parent()
+            && let Some(&parent) = numbers.get(&parent)
+            && let Some(parent) = self.nodes.get_mut(parent as usize)
+        {
+            parent.wildcard = node;
+        }
+    }
+
+    /// Adds a node that says that its name is not there any more.
+    pub(super) fn add_gone(&mut self, name: &Name) {
+        let node = self.add_node(&Owners::new(), name, true);
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.gone = true;
+        }
+    }
+
+    pub(super) fn add_node(&mut self, owners: &Owners<'_>, name: &Name, listed: bool) -> NodeIdx {
         let owner = owners.get(name);
         let cut = is_cut(name, self.zone, owner);
         let place = self.arena.push_name(&name.to_lower_wire());
-        let sets_start = self.sets.len() as u32;
-        let mut dname = None;
+        let mut sets = Vec::new();
+        let mut dname = false;
         if let Some(owner) = owner {
             for (&rtype, records) in &owner.records {
                 if cut && rtype != RecordType::DS {
                     continue;
                 }
                 let data = self.add_blob(rtype, records);
-                if rtype == RecordType::DNAME && !name.is_wildcard() {
-                    dname = Some(self.sets.len() as u32);
-                }
-                self.add_set(name, rtype, SetData::Fixed(data));
+                dname |= rtype == RecordType::DNAME && !name.is_wildcard();
+                sets.push(self.set(name, rtype, SetData::Fixed(data)));
             }
             for &(rtype, routed) in &owner.routed {
                 if !cut {
-                    self.add_set(name, rtype, SetData::Routed(routed));
+                    sets.push(self.set(name, rtype, SetData::Routed(routed)));
                 }
             }
         }
         let kind = match (cut, dname) {
             (true, _) => NodeKind::Cut(self.add_referral(name, owners)),
-            (false, Some(set)) => NodeKind::Dname(set),
-            (false, None) => NodeKind::Plain,
+            (false, true) => NodeKind::Dname,
+            (false, false) => NodeKind::Plain,
         };
         let number = self.nodes.len() as NodeIdx;
         if !listed {
             self.unlisted.push((name.clone(), number));
         }
+        let mut sets = sets.into_iter();
+        let (first, more_start) = (sets.next(), self.more.len() as u32);
+        self.more.extend(sets);
         self.nodes.push(Node {
             name: place,
-            sets_start,
-            sets_end: self.sets.len() as u32,
+            first,
+            more_start,
+            more_end: self.more.len() as u32,
             kind,
             wildcard: NO_NODE,
             apex: *name == self.zone.origin,
             listed,
+            gone: false,
         });
         number
     }
@@ -358,11 +400,11 @@ impl Builder<'_> {
         self.arena.push_blob(rtype.0, soonest_ttl(records), rdatas)
     }
 
-    fn add_set(&mut self, name: &Name, rtype: RecordType, data: SetData) {
-        self.sets.push(SetEntry { rtype, data });
+    fn set(&mut self, name: &Name, rtype: RecordType, data: SetData) -> SetEntry {
         if self.wanted.contains(&(name, rtype)) {
             self.alias_targets.insert((name.clone(), rtype), data);
         }
+        SetEntry { rtype, data }
     }
 
     fn add_referral(&mut self, name: &Name, owners: &Owners<'_>) -> u32 {
@@ -395,15 +437,14 @@ fn owners_of(zone: &ZoneSource) -> Owners<'_> {
 
 /// True for a delegation. NS at a wildcard delegates nothing (RFC 4592 section 4.2 leaves it
 /// open; Route 53 refuses it): it is data.
-fn is_cut(name: &Name, zone: &ZoneSource, owner: Option<&Owner<'_>>) -> bool {
+pub(super) fn is_cut(name: &Name, zone: &ZoneSource, owner: Option<&Owner<'_>>) -> bool {
     *name != zone.origin
         && !name.is_wildcard()
         && owner.is_some_and(|owner| owner.records.contains_key(&RecordType::NS))
 }
 
-fn negative_soa(zone: &ZoneSource) -> Blob {
-    let soa = zone
-        .records
+pub(super) fn negative_soa(records: &[ParsedRecord]) -> Blob {
+    let soa = records
         .iter()
         .find(|record| record.rtype == RecordType::SOA);
     let Some(soa) = soa else {

@@ -11,7 +11,6 @@ use super::arena::{Arena, NamePlace};
 use super::names::NodeIdx;
 use super::{Referral, SetData};
 use crate::name::Name;
-use crate::wire::Blob;
 
 /// An RRset of a node.
 #[derive(Debug, Clone, Copy)]
@@ -27,22 +26,27 @@ pub(super) enum NodeKind {
     Plain,
     /// A zone cut: everything but DS is a referral, number given.
     Cut(u32),
-    /// A DNAME: names below it are renamed. The number of its RRset.
-    Dname(u32),
+    /// A DNAME: names below it are renamed.
+    Dname,
 }
 
-/// A name of the zone.
+/// A name of the zone, with its first RRset: most have one only, and a query reads one cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Node {
     pub(super) name: NamePlace,
-    pub(super) sets_start: u32,
-    pub(super) sets_end: u32,
+    pub(super) first: Option<SetEntry>,
+    /// The others, among all of the zone.
+    pub(super) more_start: u32,
+    pub(super) more_end: u32,
     pub(super) kind: NodeKind,
     /// The child `*`, when there is one.
     pub(super) wildcard: NodeIdx,
     pub(super) apex: bool,
     /// False at the apex of a zone inside this one: that zone answers for the name, but for DS.
     pub(super) listed: bool,
+    /// Of a layer: the name is not there any more.
+    pub(super) gone: bool,
 }
 
 /// A zone's nodes with the bytes of their names and answers. Numbers inside are the zone's own.
@@ -50,15 +54,10 @@ pub(super) struct Node {
 pub(super) struct ZoneData {
     /// What it was made from.
     pub(super) content: u64,
-    /// Serial of its SOA.
-    pub(super) serial: u32,
-    /// Records it was built from; a routed record counts once.
-    pub(super) records: usize,
-    /// SOA at the negative TTL.
-    pub(super) negative: Blob,
     pub(super) nodes: Box<[Node]>,
     pub(super) arena: Arena,
-    pub(super) sets: Box<[SetEntry]>,
+    /// RRsets of nodes that have several, but for the first of each.
+    pub(super) more: Box<[SetEntry]>,
     pub(super) referrals: Box<[Referral]>,
     /// Nodes that are not listed, by name.
     pub(super) unlisted: Vec<(Name, NodeIdx)>,
@@ -75,10 +74,16 @@ impl ZoneData {
         }
     }
 
-    /// A node's RRsets.
-    pub(super) fn sets_of(&self, node: &Node) -> &[SetEntry] {
-        let range = node.sets_start as usize..node.sets_end as usize;
-        self.sets.get(range).unwrap_or_default()
+    /// A node's RRset of a type.
+    pub(super) fn set_of(&self, node: &Node, rtype: RecordType) -> Option<SetData> {
+        let is_it = |set: &&SetEntry| set.rtype == rtype;
+        let more = || {
+            let range = node.more_start as usize..node.more_end as usize;
+            self.more.get(range).unwrap_or_default()
+        };
+        let found = node.first.as_ref().filter(is_it);
+        let found = found.or_else(|| more().iter().find(is_it));
+        found.map(|set| set.data)
     }
 
     /// Numbers of the nodes that queries find.

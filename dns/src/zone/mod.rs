@@ -8,6 +8,7 @@
 mod arena;
 mod build;
 mod data;
+mod layer;
 mod names;
 mod private;
 mod referral;
@@ -18,15 +19,17 @@ use std::sync::Arc;
 use conf::RecordType;
 
 pub(crate) use arena::BlobPlace;
-pub(crate) use build::build;
+pub(crate) use build::{alias_targets, build};
 use data::{Node, NodeKind, SetEntry, ZoneData};
-use names::{Found, NameTable, Names, Spot};
+pub(crate) use layer::{Laid, layer};
+use names::{Found, Names, Spot, Tables};
 pub(crate) use private::{Private, is_within};
 pub(crate) use referral::Referral;
 
 use crate::load::ZoneState;
 use crate::metrics::ZoneLabel;
 use crate::name::Name;
+use crate::server::batch::prefetch;
 use crate::wire::{Blob, BlobView};
 
 /// Number of a routed record: its index among the decisions.
@@ -42,12 +45,12 @@ pub(crate) enum SetData {
 }
 
 /// A zone as it is served.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ServedZone {
     /// Its id.
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     /// Its apex, as text.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// The place of its counters.
     pub(crate) label: ZoneLabel,
     /// Length of the apex in wire form.
@@ -56,7 +59,15 @@ pub(crate) struct ServedZone {
     pub(crate) private: bool,
     /// Whether it is answered from.
     pub(crate) state: ZoneState,
+    /// Serial of its SOA.
+    pub(crate) serial: u32,
+    /// Records it was built from; a routed record counts once.
+    pub(crate) records: usize,
+    /// SOA at the negative TTL: min(SOA TTL, SOA.MINIMUM) (RFC 2308 section 5).
+    pub(crate) negative: Arc<Blob>,
     data: Arc<ZoneData>,
+    /// Of a layer: the position of the zone that it lies over.
+    over: Option<u32>,
     /// The number of its first routed record.
     first_routed: RoutedIdx,
     /// For an apex below another zone: the node of that zone that answers for DS.
@@ -64,19 +75,9 @@ pub(crate) struct ServedZone {
 }
 
 impl ServedZone {
-    /// Serial of its SOA.
-    pub(crate) fn serial(&self) -> u32 {
-        self.data.serial
-    }
-
-    /// Records it was built from; a routed record counts once.
-    pub(crate) fn records(&self) -> usize {
-        self.data.records
-    }
-
-    /// SOA at the negative TTL: min(SOA TTL, SOA.MINIMUM) (RFC 2308 section 5).
-    pub(crate) fn negative(&self) -> &Blob {
-        &self.data.negative
+    /// A number for everything it was compiled from, layers left out.
+    pub(crate) fn content(&self) -> u64 {
+        self.data.content
     }
 }
 
@@ -106,14 +107,13 @@ pub(crate) struct NodeRef<'z> {
 impl<'z> NodeRef<'z> {
     /// The RRset of a type.
     pub(crate) fn set(self, rtype: RecordType) -> Option<SetData> {
-        let sets = self.zone.data.sets_of(self.node);
-        let found = sets.iter().find(|set| set.rtype == rtype);
-        found.map(|set| self.outward(set.data))
+        let found = self.zone.data.set_of(self.node, rtype);
+        found.map(|data| self.outward(data))
     }
 
     /// True for an empty non-terminal.
     pub(crate) fn is_empty(self) -> bool {
-        self.zone.data.sets_of(self.node).is_empty()
+        self.node.first.is_none()
     }
 
     /// The zone the node is of.
@@ -143,9 +143,11 @@ fn outward(zone: u32, first_routed: RoutedIdx, data: SetData) -> SetData {
 #[derive(Debug)]
 pub(crate) struct ZoneTable {
     /// Names of the zones that everybody gets.
-    names: NameTable,
+    names: Tables,
     private: Private,
     zones: Zones,
+    /// So many of them are the configuration's; behind them are layers.
+    configured: usize,
 }
 
 /// Zones, and by them the names of their nodes.
@@ -159,9 +161,35 @@ impl Names for Zones {
             None => &[],
         }
     }
+
+    fn start(&self, spot: Spot) -> u32 {
+        let zone = self.0.get(spot.zone as usize);
+        let node = zone.and_then(|zone| zone.data.nodes.get(spot.node as usize));
+        node.map_or(0, |node| node.name.start())
+    }
+
+    fn is_gone(&self, spot: Spot) -> bool {
+        let zone = self.0.get(spot.zone as usize);
+        let node = zone.and_then(|zone| zone.data.nodes.get(spot.node as usize));
+        node.is_some_and(|node| node.gone)
+    }
+
+    fn bytes(&self, zone: u32, start: u32, len: usize) -> &[u8] {
+        match self.0.get(zone as usize) {
+            Some(zone) => zone.data.arena.bytes(start, len),
+            None => &[],
+        }
+    }
 }
 
 impl Zones {
+    /// Spots of the nodes that a zone's queries find.
+    fn listed(&self, zone: u32) -> impl Iterator<Item = Spot> + '_ {
+        let data = self.0.get(zone as usize).map(|zone| &zone.data);
+        let nodes = data.into_iter().flat_map(|data| data.listed());
+        nodes.map(move |node| Spot { zone, node })
+    }
+
     fn node(&self, spot: Spot) -> Option<NodeRef<'_>> {
         let zone = self.0.get(spot.zone as usize)?;
         let node = zone.data.nodes.get(spot.node as usize)?;
@@ -176,7 +204,7 @@ impl Zones {
 impl ZoneTable {
     /// The zones, in the order of the configuration.
     pub(crate) fn zones(&self) -> &[ServedZone] {
-        &self.zones.0
+        self.zones.0.get(..self.configured).unwrap_or_default()
     }
 
     /// An RRset that is the same all the time.
@@ -216,7 +244,27 @@ impl ZoneTable {
         self.look_up_in(&self.names, name, qtype)
     }
 
-    fn look_up_in(&self, names: &NameTable, name: &[u8], qtype: RecordType) -> Place<'_> {
+    /// Has the memory that a look-up of `name` begins with fetched; what
+    /// [`ZoneTable::foresee_node`] goes on by once that is there.
+    pub(crate) fn foresee(&self, name: &[u8]) -> u64 {
+        self.names.foresee(name)
+    }
+
+    /// Has fetched what a look-up goes on with.
+    pub(crate) fn foresee_node(&self, hash: u64) {
+        let found = self.names.foresee_node(hash);
+        if let Some((spot, start)) = found
+            && let Some(zone) = self.zones.0.get(spot.zone as usize)
+            && let Some(node) = zone.data.nodes.get(spot.node as usize)
+        {
+            prefetch(node);
+            if let Some(name) = zone.data.arena.bytes(start, 1).first() {
+                prefetch(name);
+            }
+        }
+    }
+
+    fn look_up_in(&self, names: &Tables, name: &[u8], qtype: RecordType) -> Place<'_> {
         match names.find(&self.zones, name) {
             Found::Nothing => Place::Elsewhere,
             Found::Exact(spot) => {
@@ -256,12 +304,10 @@ impl ZoneTable {
         let owner_len = encloser.node.name.len();
         let dname = match encloser.node.kind {
             NodeKind::Cut(referral) => return Place::Delegated(encloser, referral, owner_len),
-            NodeKind::Dname(set) => encloser.zone.data.sets.get(set as usize),
+            NodeKind::Dname => encloser.set(RecordType::DNAME),
             NodeKind::Plain => None,
         };
-        if let Some(set) = dname
-            && let SetData::Fixed(blob) = encloser.outward(set.data)
-        {
+        if let Some(SetData::Fixed(blob)) = dname {
             return Place::Renamed(encloser, blob, owner_len);
         }
         let wildcard = Spot {

@@ -5,24 +5,27 @@
 //! Cost: a comparison of names for each private zone, and of networks for those that match.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use conf::{Fallthrough, RecordType};
 use ipnet::IpNet;
 
-use super::names::{NameTable, Spot};
+use super::names::{Spot, Tables};
 use super::{Place, ZoneTable, Zones};
 use crate::load::ZoneState;
 
 /// The private zones, deepest apex first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Private(Vec<PrivateZone>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct PrivateZone {
-    networks: Box<[IpNet]>,
-    apex: Box<[u8]>,
+    /// Its position among the zones.
+    index: u32,
+    networks: Arc<[IpNet]>,
+    apex: Arc<[u8]>,
     fallthrough: Fallthrough,
-    names: NameTable,
+    names: Tables,
 }
 
 impl Private {
@@ -40,22 +43,23 @@ impl Private {
         networks: &[IpNet],
         fallthrough: Fallthrough,
     ) {
-        let listed: Vec<Spot> = match zones.0.get(index as usize) {
-            Some(zone) => zone
-                .data
-                .listed()
-                .map(|node| Spot { zone: index, node })
-                .collect(),
-            None => Vec::new(),
-        };
+        let listed: Vec<Spot> = zones.listed(index).collect();
         self.0.push(PrivateZone {
+            index,
             networks: networks.into(),
-            apex,
+            apex: apex.into(),
             fallthrough,
-            names: NameTable::new(zones, &listed),
+            names: Tables::new(zones, &listed),
         });
         self.0
             .sort_by_key(|zone| std::cmp::Reverse(zone.apex.len()));
+    }
+
+    /// Looks for names in `layer` first, which lies over the zone at this position.
+    pub(super) fn lay(&mut self, zones: &Zones, index: u32, layer: &[Spot]) {
+        for zone in self.0.iter_mut().filter(|zone| zone.index == index) {
+            zone.names.lay(zones, layer);
+        }
     }
 
     /// What `source` finds at `name`.

@@ -63,7 +63,7 @@ fn updates_stay_when_the_file_changes() {
         removed: vec![new],
         added: Vec::new(),
     });
-    delta.prune(&file.records);
+    delta.prune(&Base::new(&file.records));
     assert_eq!(delta.len(), 2, "what comes and goes leaves nothing behind");
 }
 
