@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use conf::RecordType;
 
-use super::delta::Step;
+use super::delta::{Base, Step};
 use crate::load::{ParsedRecord, ZoneSource};
 use crate::name::Name;
 use crate::zone::alias_targets;
@@ -23,7 +23,7 @@ const CHANGED_SHARE: usize = 100;
 #[derive(Debug, Default)]
 struct Compiled {
     /// In order of owner and type.
-    records: Vec<ParsedRecord>,
+    records: Arc<[ParsedRecord]>,
     /// Names on which others depend: cuts and DNAMEs, their name servers, what aliases name.
     tied: HashSet<Name>,
 }
@@ -38,15 +38,15 @@ pub(crate) struct Current {
     len: usize,
 }
 
-fn key(record: &ParsedRecord) -> (&Name, RecordType) {
-    (&record.owner, record.rtype)
-}
-
 impl Current {
     /// That of a zone as it is compiled.
     pub(crate) fn new(zone: &ZoneSource) -> Self {
-        let mut records = zone.records.clone();
-        records.sort_by(|a, b| key(a).cmp(&key(b)));
+        Self::of(zone, Base::new(&zone.records))
+    }
+
+    /// The same when these are the zone's records.
+    pub(crate) fn of(zone: &ZoneSource, records: Base) -> Self {
+        let records = records.records().clone();
         let cuts = records.iter().filter(|r| {
             r.rtype == RecordType::DNAME || (r.rtype == RecordType::NS && r.owner != zone.origin)
         });

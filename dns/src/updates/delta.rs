@@ -45,7 +45,7 @@ impl Base {
     }
 
     /// All of them.
-    pub(crate) fn records(&self) -> &[ParsedRecord] {
+    pub(crate) fn records(&self) -> &Arc<[ParsedRecord]> {
         &self.0
     }
 

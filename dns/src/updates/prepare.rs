@@ -40,7 +40,10 @@ pub(crate) fn prepare(
         if base.is_some() {
             lay_over(zone, &delta);
         }
-        let current = base.is_some().then(|| Current::new(zone));
+        let current = base.clone().map(|base| match delta.is_empty() {
+            true => Current::of(zone, base),
+            false => Current::new(zone),
+        });
         settings.push(Settings {
             id: zone.id.clone(),
             origin: zone.origin.clone(),

@@ -36,7 +36,8 @@ pub(crate) fn layer(zone: &ZoneSource, current: &Current, serial: u32) -> Laid {
         let at = routed.entry(&record.owner).or_default();
         at.push((record.rtype, index));
     }
-    let names = names(zone, current, &routed);
+    let routed_names: BTreeSet<&Name> = routed.keys().copied().collect();
+    let names = names(zone, current, &routed_names);
     let needed = needed(&names, zone, current);
     let mut owners = Owners::new();
     for name in &needed {
@@ -49,19 +50,12 @@ pub(crate) fn layer(zone: &ZoneSource, current: &Current, serial: u32) -> Laid {
             owners.insert(name, owner);
         }
     }
-    let routed_names: BTreeSet<&Name> = routed.keys().copied().collect();
     let is_there = |name: &Name| {
-        let mut below = routed_names
-            .range::<Name, _>(name..)
-            .filter(|found| **found != name);
-        let mut below_routed = || {
-            below
-                .next()
-                .is_some_and(|found| found.is_subdomain_of(name))
-        };
         *name == zone.origin
             || (!is_occluded(name, zone, &owners, &BTreeSet::new())
-                && (owners.contains_key(name) || current.is_above(name) || below_routed()))
+                && (owners.contains_key(name)
+                    || current.is_above(name)
+                    || is_routed(&routed_names, name)))
     };
     let mut builder = Builder::new(zone);
     let mut numbers = HashMap::with_capacity(names.len());
@@ -84,11 +78,7 @@ pub(crate) fn layer(zone: &ZoneSource, current: &Current, serial: u32) -> Laid {
 
 /// The names of a layer, parents first: those that changed, the names above them, whose existence may
 /// follow from theirs, and with each the wildcard below it, which its node knows by its place.
-fn names(
-    zone: &ZoneSource,
-    current: &Current,
-    routed: &HashMap<&Name, Vec<(RecordType, RoutedIdx)>>,
-) -> BTreeSet<Name> {
+fn names(zone: &ZoneSource, current: &Current, routed: &BTreeSet<&Name>) -> BTreeSet<Name> {
     let mut names = BTreeSet::from([zone.origin.clone()]);
     for changed in current.changed() {
         let mut name = Some(changed.clone());
@@ -101,14 +91,21 @@ fn names(
             }
         }
     }
-    let stars = names.iter().filter_map(|name| name.prepend(b"*").ok());
-    let stars: Vec<Name> = stars
-        .filter(|star| {
-            !current.at(star).is_empty() || current.is_above(star) || routed.contains_key(star)
-        })
-        .collect();
+    let is_star = |name: &Name| {
+        !current.at(name).is_empty() || current.is_above(name) || is_routed(routed, name)
+    };
+    // A wildcard may have one below it in turn.
+    let below = |name: &Name| name.prepend(b"*").ok().filter(|star| is_star(star));
+    let chain = |name: &Name| std::iter::successors(below(name), below);
+    let stars: Vec<Name> = names.iter().flat_map(chain).collect();
     names.extend(stars);
     names
+}
+
+/// True when a name, or one below it, has a record with a policy.
+fn is_routed(routed: &BTreeSet<&Name>, name: &Name) -> bool {
+    let next = routed.range::<Name, _>(name..).next();
+    next.is_some_and(|found| found.is_subdomain_of(name))
 }
 
 /// The names whose records are looked at: those of the layer, and the name servers of cuts among them.
@@ -190,3 +187,6 @@ impl ZoneTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
