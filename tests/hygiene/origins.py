@@ -94,9 +94,9 @@ def program(name: str) -> str:
     return found
 
 
-def start(name: str, workspace: Workspace) -> Origin:
+def start(name: str, workspace: Workspace, role: str = "origin") -> Origin:
     """Starts the origin called `name`."""
-    folder, port = workspace.folder(f"origin-{name}"), free_port()
+    folder, port = workspace.folder(f"{role}-{name}"), free_port()
     file = folder / "configuration"
     if name == "nginx":
         file.write_text(NGINX.format(folder=folder, port=port))
@@ -112,6 +112,6 @@ def start(name: str, workspace: Workspace) -> Origin:
         (folder / "origin.py").write_text(GUNICORN.format(folder=folder))
         command = [program("gunicorn"), "--bind", f"127.0.0.1:{port}", "--chdir", str(folder)]
         command += ["--worker-class", "gthread", "--threads", "4", "origin:application"]
-    child = workspace.start(f"origin-{name}", command, None)
+    child = workspace.start(f"{role}-{name}", command, None)
     child.wait_until(lambda: accepts_tcp(port))
     return Origin(name, folder, port)
