@@ -206,6 +206,7 @@ impl Compiler<'_> {
             max_header_bytes: listener.max_header_bytes,
             http2: listener.http2,
             client_keep_alive: listener.client_keep_alive,
+            max_requests: (listener.http1_requests, listener.http2_requests),
             max_request_body: match listener.max_request_body {
                 0 => u64::MAX,
                 limit => limit,

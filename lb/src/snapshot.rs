@@ -62,6 +62,8 @@ pub struct Listener {
     pub(crate) http2: bool,
     /// A client connection that is as old as this takes no more requests.
     pub(crate) client_keep_alive: Duration,
+    /// Requests that a client's connection may bring, of HTTP/1 and of HTTP/2.
+    pub(crate) max_requests: (u32, u32),
     /// Request bodies over this many bytes are refused with 413.
     pub max_request_body: u64,
     /// What is done about requests in which something is unusual.

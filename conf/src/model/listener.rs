@@ -149,6 +149,10 @@ pub struct Listener {
     /// A client connection that is as old as this takes no more requests (http and https only; ELB
     /// `client_keep_alive.seconds`).
     pub client_keep_alive: Duration,
+    /// Requests that a client's HTTP/1 connection may bring (http and https only); `u32::MAX` = any number.
+    pub http1_requests: u32,
+    /// Requests that a client's HTTP/2 connection may bring (http and https only).
+    pub http2_requests: u32,
     /// Request bodies over this are refused with 413 (http only), in bytes; 0 = none is.
     pub max_request_body: u64,
     /// What is done about requests that readers could take in different ways (http only).

@@ -29,6 +29,8 @@ pub(crate) struct Numbers {
     pub(crate) http_idle_timeout: Limit<Duration>,
     /// `client-keep-alive` (ALB `client_keep_alive.seconds`).
     pub(crate) client_keep_alive: Limit<Duration>,
+    /// `max-requests` (ALB: 10,000 over HTTP/2, fixed).
+    pub(crate) max_requests: Limit<u64>,
     /// `idle-timeout` of a `tcp` listener (NLB `tcp.idle_timeout.seconds`).
     pub(crate) tcp_idle_timeout: Limit<Duration>,
     /// `udp-idle-timeout` (NLB: 120 s, fixed).
@@ -250,6 +252,12 @@ const LOCAL: Numbers = Numbers {
         s(1),
         WEEK,
         "connections that live longer are never spread anew",
+    ),
+    max_requests: limit(
+        10_000,
+        1,
+        1_000_000_000,
+        "connections that take more are never spread anew",
     ),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),
     udp_idle_timeout: limit(s(120), ms(100), WEEK, FLOW),

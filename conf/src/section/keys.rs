@@ -72,6 +72,7 @@ impl Section {
                 "max-header-bytes",
                 "http2",
                 "client-keep-alive",
+                "max-requests",
                 "max-request-body",
                 "desync-mitigation-mode",
                 "strict-framing",

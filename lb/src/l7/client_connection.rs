@@ -102,6 +102,8 @@ pub(super) struct ClientConnection {
     now: Instant,
     /// When it is so old that it takes no more requests.
     old: Instant,
+    /// Requests it may still bring.
+    requests: u32,
     /// No request has come yet, and what comes may be HTTP/2's preface.
     may_be_http2: bool,
     /// The preface came: what was read of it and after it.
@@ -143,6 +145,7 @@ impl ClientConnection {
         let now = Instant::now();
         Self {
             old: now + http2::jittered(listener.client_keep_alive),
+            requests: listener.max_requests.0,
             may_be_http2: listener.http2 && stream.as_tcp().is_some(),
             preface: None,
             generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
@@ -288,7 +291,8 @@ impl ClientConnection {
         }
         let request = match self.read_head(buffers, started).await {
             Ok(Some(mut request)) => {
-                request.persists &= started < self.old;
+                self.requests = self.requests.saturating_sub(1);
+                request.persists &= started < self.old && self.requests > 0;
                 if request.version == Version::Http10 {
                     record.protocol = "http/1.0";
                 }

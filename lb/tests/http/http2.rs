@@ -249,6 +249,37 @@ fn connections_end_when_they_are_old_or_idle() {
 }
 
 #[test]
+fn a_much_used_connection_ends_with_its_answers_given() {
+    let target = Target::echo();
+    let options = Options {
+        listener: "max-requests = 5",
+        ..Options::default()
+    };
+    let balancer = Balancer::start(&[target.address], &options);
+    with_client(&balancer, async |mut client| {
+        let mut answers = 0;
+        while poll_fn(|cx| client.poll_ready(cx)).await.is_ok() {
+            let Ok((response, _)) = client.send_request(get("/"), true) else {
+                break;
+            };
+            // What crossed the GOAWAY was not begun.
+            if response.await.is_err() {
+                break;
+            }
+            answers += 1;
+        }
+        assert_eq!(answers, 5);
+    });
+    let mut client = balancer.connect();
+    for count in 1..=5 {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let (head, _) = client.read_response();
+        assert_eq!(head.contains("Connection: close\r\n"), count == 5, "{head}");
+    }
+    client.read_to_end();
+}
+
+#[test]
 fn an_old_http1_connection_ends_with_its_next_answer() {
     let target = Target::echo();
     let options = Options {

@@ -8,12 +8,13 @@ use crate::tree::Reader;
 use crate::{ListenerProtocol, Span, Spanned};
 
 /// Keys that mean nothing to a listener that reads no requests.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "header-timeout",
     "max-header-bytes",
     "max-request-body",
     "http2",
     "client-keep-alive",
+    "max-requests",
 ];
 
 /// The values of these keys.
@@ -24,6 +25,14 @@ pub(super) struct HttpLimits {
     /// Where it was said, if it was.
     pub(super) http2: Http2,
     pub(super) client_keep_alive: Duration,
+    pub(super) max_requests: MaxRequests,
+}
+
+/// `max-requests`, by the version of HTTP.
+#[derive(Clone, Copy)]
+pub(super) struct MaxRequests {
+    pub(super) http1: u32,
+    pub(super) http2: u32,
 }
 
 /// `http2`.
@@ -56,6 +65,10 @@ impl HttpLimits {
                 span: None,
             },
             client_keep_alive: numbers.client_keep_alive.default,
+            max_requests: MaxRequests {
+                http1: u32::MAX,
+                http2: number(numbers.max_requests.default),
+            },
         };
         if other.is_none() {
             limits.header_timeout = reader.duration_or("header-timeout", &numbers.header_timeout);
@@ -73,9 +86,20 @@ impl HttpLimits {
             }
             let age = reader.duration_or("client-keep-alive", &numbers.client_keep_alive);
             limits.client_keep_alive = age;
+            if let Some(Spanned { value, .. }) = reader.whole("max-requests", &numbers.max_requests)
+            {
+                limits.max_requests = MaxRequests {
+                    http1: number(value),
+                    http2: number(value),
+                };
+            }
         }
         limits
     }
+}
+
+fn number(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn bytes(size: Bytes) -> usize {

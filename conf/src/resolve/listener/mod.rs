@@ -132,6 +132,8 @@ fn listener(
         max_header_bytes: http.max_header_bytes,
         http2: http.http2.value,
         client_keep_alive: http.client_keep_alive,
+        http1_requests: http.max_requests.http1,
+        http2_requests: http.max_requests.http2,
         max_request_body: http.max_request_body,
         desync,
         header_edits,

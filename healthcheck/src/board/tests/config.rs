@@ -292,6 +292,8 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         max_header_bytes: 65536,
         http2: true,
         client_keep_alive: Duration::from_secs(3600),
+        http1_requests: u32::MAX,
+        http2_requests: 10_000,
         max_request_body: 0,
         desync: conf::Desync::default(),
         header_edits: conf::HeaderEdits::default(),

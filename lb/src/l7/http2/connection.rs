@@ -43,8 +43,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that we reset ourselves for the client's errors, in the life of a connection, before it is
 /// ended (MadeYouReset).
 const LOCAL_RESETS: usize = 256;
-/// Requests after which a client is asked to connect anew (ELB), so that load spreads.
-const REQUESTS: u32 = 10_000;
 /// How long the client may take to let a connection end that has no streams any more.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -79,7 +77,7 @@ pub(crate) async fn serve(
         deadline: Deadline::new(now),
         used: now,
         old: now + jittered(listener.client_keep_alive),
-        requests: REQUESTS,
+        requests: listener.max_requests.1,
         parting: None,
         inner,
         listener,
