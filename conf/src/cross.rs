@@ -3,15 +3,17 @@
 //! Called once, after everything is resolved. TCP and UDP sockets of one address do not collide; the
 //! DNS server's addresses are of both.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::scalar::Shown;
 use crate::tree::Scope;
-use crate::{Address, Config, Diagnostic, GroupIdx, Listener, Spanned, TargetGroup};
+use crate::{Address, Config, Diagnostic, GroupIdx, Listener, Span, Spanned, TargetGroup};
 
 /// Runs every check.
 pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
     overlaps(config, scope);
+    same_sockets(config, scope);
     for listener in &config.listeners {
         for group in listener.groups() {
             if let Some(group) = config.target_groups.get(group.0) {
@@ -77,6 +79,28 @@ fn overlaps(config: &Config, scope: &Scope<'_>) {
     }
 }
 
+/// One Unix socket is one listener's, once.
+fn same_sockets(config: &Config, scope: &Scope<'_>) {
+    let mut seen = HashMap::new();
+    for listener in &config.listeners {
+        for name in &listener.unix.names {
+            let Some((first, owner)) = seen.insert(name.value, (name.span, &listener.name)) else {
+                continue;
+            };
+            let message = format!(
+                "`{}` of listener `{}` is listener `{owner}`'s already",
+                name.value, listener.name
+            );
+            scope.report(
+                Diagnostic::error("bind-overlap", name.span, message)
+                    .consequence("only one of them could be opened, so the process would not start")
+                    .help("give each its own path")
+                    .related(first, "the other one"),
+            );
+        }
+    }
+}
+
 fn collide(first: &Socket<'_>, second: &Socket<'_>) -> bool {
     let tcp = first.transports.0 && second.transports.0;
     let udp = first.transports.1 && second.transports.1;
@@ -134,10 +158,20 @@ impl Config {
     }
 }
 
-fn back(listener: &Listener, target: Address) -> Option<&Spanned<SocketAddr>> {
-    let target = target.socket_addr()?;
-    let mut binds = listener.binds.iter();
-    binds.find(|bind| reaches(target, bind.value))
+/// Where the bind stands that a target at `target` would come back to.
+fn back(listener: &Listener, target: Address) -> Option<Span> {
+    match target {
+        Address::Ip(target) => {
+            let mut binds = listener.binds.iter();
+            let bind = binds.find(|bind| reaches(target, bind.value));
+            bind.map(|bind| bind.span)
+        }
+        Address::Unix(target) => {
+            let mut names = listener.unix.names.iter();
+            let name = names.find(|name| name.value == target);
+            name.map(|name| name.span)
+        }
+    }
 }
 
 /// A target that is the listener itself sends every request round until something breaks.
@@ -155,7 +189,7 @@ fn loops(listener: &Listener, group: &TargetGroup, scope: &Scope<'_>) {
                 )
                 .consequence("each request would come back to the listener until sockets run out")
                 .help("write the address the service itself listens on")
-                .related(bind.span, "the listener accepts here"),
+                .related(bind, "the listener accepts here"),
             );
         }
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::context::{Choice, WorkerContext};
 use crate::metrics::RetryReason;
 use crate::proxy::Introduced;
+use crate::sockets::is_nowhere;
 use crate::stream::Stream;
 
 /// Ports the kernel picks from when a connection does not name its own (the default
@@ -91,7 +92,8 @@ impl WorkerContext {
     ) -> Result<TcpStream, ConnectError> {
         let target = &choice.target;
         let introduction = self.introduction(choice.proxy_out, client);
-        let source = choice.preserve_client_ip.then_some(client.client.ip());
+        let source =
+            (choice.preserve_client_ip && !is_nowhere(client.client)).then_some(client.client.ip());
         let timeout = choice.connect_timeout;
         let attempt = open(target.address(), source, &introduction);
         let error = match tokio::time::timeout(timeout, attempt).await {

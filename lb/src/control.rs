@@ -156,7 +156,10 @@ impl Control {
         for opened in open {
             let (key, address) = (opened.key.clone(), opened.bound);
             match opened.listen() {
-                Ok(sockets) => {
+                Ok((sockets, file)) => {
+                    if let Some(file) = file {
+                        self.shared.keep_file(key.clone(), file);
+                    }
                     for (sockets_of_worker, socket) in by_worker.iter_mut().zip(sockets) {
                         sockets_of_worker.push((key.clone(), socket));
                     }

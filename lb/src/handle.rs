@@ -9,7 +9,6 @@
 )]
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +27,7 @@ use crate::limits::{Budget, ListenerLoad};
 use crate::metrics;
 use crate::plan::Names;
 use crate::snapshot::{Plan, Snapshot};
-use crate::sockets::{Descriptors, Opened, SocketKey, binds, open_missing};
+use crate::sockets::{Bind, Descriptors, Opened, SocketFile, SocketKey, binds, open_missing};
 use crate::start::Acknowledge;
 use crate::tls::{self, Refreshes, Terminators};
 use crate::worker::Command;
@@ -41,7 +40,9 @@ pub(crate) struct Shared {
     pub(crate) workers: Vec<mpsc::Sender<Command>>,
     pub(crate) names: Mutex<Names>,
     /// The open sockets' real addresses.
-    pub(crate) sockets: Mutex<HashMap<SocketKey, SocketAddr>>,
+    pub(crate) sockets: Mutex<HashMap<SocketKey, Address>>,
+    /// The files of open Unix sockets.
+    pub(crate) files: Mutex<HashMap<SocketKey, SocketFile>>,
     pub(crate) descriptors: Descriptors,
     pub(crate) budget: Arc<Budget>,
     pub(crate) log: LogControl,
@@ -78,6 +79,11 @@ fn look<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Keeps the file of an open Unix socket until that is closed.
+    pub(crate) fn keep_file(&self, key: SocketKey, file: SocketFile) {
+        look(&self.files).insert(key, file);
+    }
+
     /// The count of certificate files that were read again.
     pub(crate) fn refreshes(&self) -> Arc<Refreshes> {
         look(&self.names).counters.refreshes.clone()
@@ -119,7 +125,16 @@ impl Shared {
         config: &Config,
         opened: Vec<Opened>,
     ) -> (Vec<SocketKey>, Vec<Opened>) {
-        let wanted: HashSet<_> = binds(config).into_iter().map(|bind| bind.key).collect();
+        let mut files = look(&self.files);
+        let permit = |bind: Bind<'_>| {
+            if let Some(file) = files.get(&bind.key) {
+                file.permit(bind.listener.unix.mode);
+            }
+            bind.key
+        };
+        let wanted: HashSet<_> = binds(config).into_iter().map(permit).collect();
+        // Their files go before the sockets do: no new client comes meanwhile.
+        files.retain(|key, _| wanted.contains(key));
         let mut sockets = look(&self.sockets);
         let close = sockets
             .keys()
@@ -161,7 +176,7 @@ pub struct ListenerStatus {
     /// What it speaks.
     pub protocol: ListenerProtocol,
     /// Addresses it accepts on, with their real ports.
-    pub bound: Vec<SocketAddr>,
+    pub bound: Vec<Address>,
     /// Open client connections.
     pub open_connections: usize,
     /// Changed files of its TLS that were refused, each with the reason.
@@ -276,7 +291,7 @@ impl Lb {
         let status = |listener: &Arc<crate::Listener>| ListenerStatus {
             name: listener.name.to_string(),
             protocol: listener.protocol,
-            bound: listener.bound.clone(),
+            bound: listener.addresses().collect(),
             open_connections: listener.load.open(),
             refused_certificates: listener
                 .tls
@@ -335,6 +350,7 @@ impl Lb {
     /// Closes the listening sockets, after accepting what waits on them. Connections go on.
     pub fn stop_accepting(&self) {
         look(&self.shared.sockets).clear();
+        look(&self.shared.files).clear();
         for worker in &self.shared.workers {
             // A full mailbox is being emptied by a worker that `finish` will stop as well.
             let _ = worker.try_send(Command::StopAccepting);

@@ -2,12 +2,11 @@
 //! `compile` and the accept loops use. Made by the control task at commit, once per configuration.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
-use conf::Config;
+use conf::{Address, Config};
 use healthcheck::SlotMap;
 
 use crate::filter::Filter;
@@ -92,11 +91,11 @@ impl Plan {
         config: &Config,
         generation: u64,
         slots: Arc<SlotMap>,
-        bound: &HashMap<SocketKey, SocketAddr>,
+        bound: &HashMap<SocketKey, Address>,
         names: &mut Names,
         terminators: &Terminators,
     ) -> Self {
-        let mut addresses: HashMap<usize, Vec<SocketAddr>> = HashMap::new();
+        let mut addresses: HashMap<usize, Vec<Address>> = HashMap::new();
         let mut routes = HashMap::new();
         for bind in binds(config) {
             if let Some(address) = bound.get(&bind.key) {
@@ -171,7 +170,7 @@ impl Compiler<'_> {
         &mut self,
         listener: &conf::Listener,
         index: usize,
-        bound: Vec<SocketAddr>,
+        bound: Vec<Address>,
     ) -> Listener {
         let workers = self.names.counters.workers();
         let shared_limits = self.limits(&listener.limits, LimitScope::Listener).into();
@@ -222,7 +221,11 @@ impl Compiler<'_> {
             connection_sources,
             max_connections_per_source: listener.max_connections_per_source,
             sources,
-            bound,
+            bound: bound
+                .iter()
+                .filter_map(|bound| bound.socket_addr())
+                .collect(),
+            unix: bound.iter().filter_map(|bound| bound.unix()).collect(),
             load: load.clone(),
             counters: self.names.counters.listener(&self.name),
             name: self.name.clone(),

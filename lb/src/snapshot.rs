@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use conf::{Address, Algorithm, GroupProtocol, ListenerProtocol, UnhealthyFlows};
+use conf::{Address, Algorithm, GroupProtocol, ListenerProtocol, UnhealthyFlows, UnixName};
 use healthcheck::{GroupId, SlotId};
 
 use crate::balance::Picker;
@@ -84,10 +84,26 @@ pub struct Listener {
     pub(crate) sources: Option<Arc<Sources>>,
     /// Addresses it accepts on, with the ports the kernel chose for port 0.
     pub bound: Vec<SocketAddr>,
+    /// Unix sockets it accepts on.
+    pub(crate) unix: Vec<UnixName>,
     /// Open connections and their limit; survives reloads by name.
     pub load: Arc<ListenerLoad>,
     /// Counters by worker; survive reloads by name.
     pub counters: PerWorker<ListenerCounters>,
+}
+
+impl Listener {
+    /// The first port it accepts on; the scheme's own when there is none but Unix sockets.
+    pub(crate) fn port(&self) -> u16 {
+        let own = if self.protocol.is_tls() { 443 } else { 80 };
+        self.bound.first().map_or(own, |bound| bound.port())
+    }
+
+    /// Every address it accepts on, with real ports.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> {
+        let ip = self.bound.iter().map(|bound| Address::Ip(*bound));
+        ip.chain(self.unix.iter().map(|name| Address::Unix(*name)))
+    }
 }
 
 /// One destination of a listener.

@@ -119,6 +119,7 @@ pub(crate) fn start_with(
         workers: mailboxes,
         names: Names::new(counters).into(),
         sockets: Default::default(),
+        files: Default::default(),
         descriptors,
         budget,
         log,

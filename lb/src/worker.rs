@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use conf::ListenerProtocol;
 use healthcheck::Reporter;
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
 use crate::proxy;
 use crate::round_trips::RoundTrips;
 use crate::snapshot::{Listener, Snapshot};
-use crate::sockets::{Ready, SocketKey};
+use crate::sockets::{Acceptor, Listening, Ready, SocketKey, is_nowhere};
 use crate::stream::Accepted;
 
 /// How long accepting rests when the process has no descriptor to spare.
@@ -190,8 +190,8 @@ impl Serving {
         }
     }
 
-    fn accept(&mut self, key: SocketKey, listener: StdListener) -> io::Result<()> {
-        let listener = TcpListener::from_std(listener)?;
+    fn accept(&mut self, key: SocketKey, listener: Listening) -> io::Result<()> {
+        let listener = Acceptor::new(listener)?;
         let socket = Rc::new(Socket::new(key.clone(), listener));
         let accepting = socket.clone().accept(self.acceptance.clone());
         tokio::task::spawn_local(accepting);
@@ -292,7 +292,9 @@ impl Acceptance {
             Err(reason) => return self.refuse(&stream, peer, &listener, reason),
         };
         let own = || (peer, local_address(&stream, peer, &listener));
-        let (peer, local) = header.addresses.unwrap_or_else(own);
+        // The unspecified address is nobody's, and stands for clients of Unix sockets here.
+        let told = header.addresses.filter(|(peer, _)| !is_nowhere(*peer));
+        let (peer, local) = told.unwrap_or_else(own);
         let Ok(_place) = source_place(&listener, peer) else {
             let reason = RejectReason::MaxConnectionsPerSource;
             return self.refuse(&stream, peer, &listener, reason);
@@ -369,11 +371,12 @@ impl Acceptance {
     }
 }
 
-/// True unless the listener's filter refuses the client. A client that is gone has no port to tell.
+/// True unless the listener's filter refuses the client. A client that is gone has no port to tell; who
+/// comes over a Unix socket has been let in by the mode of its file.
 fn lets_in(listener: &Listener, stream: &TcpStream, peer: SocketAddr) -> bool {
     let port = || stream.local_addr().map_or(0, |local| local.port());
     let filter = listener.filter.as_ref();
-    filter.is_none_or(|filter| filter.allows(peer, port))
+    filter.is_none_or(|filter| is_nowhere(peer) || filter.allows(peer, port))
 }
 
 /// A place among the connections of a client address, where the listener limits them.
@@ -384,6 +387,9 @@ fn source_place(
     let Some(sources) = &listener.connection_sources else {
         return Ok(None);
     };
+    if is_nowhere(client) {
+        return Ok(None);
+    }
     let place = sources.take(client.ip(), listener.max_connections_per_source);
     // Boxed: the connections of most listeners carry none.
     place.map(|place| Some(Box::new(place))).ok_or(AtLimit)
@@ -392,8 +398,13 @@ fn source_place(
 /// The client address has as many connections as it may have.
 struct AtLimit;
 
-/// The address that the client used.
+/// The address that the client used; over a Unix socket, which has none, that of a client on this machine
+/// that writes no port.
 fn local_address(stream: &TcpStream, peer: SocketAddr, listener: &Listener) -> SocketAddr {
+    if is_nowhere(peer) {
+        let port = if listener.protocol.is_tls() { 443 } else { 80 };
+        return SocketAddr::from(([127, 0, 0, 1], port));
+    }
     match *listener.bound {
         [bound] if !bound.ip().is_unspecified() => bound,
         // A client that is gone already has no address left.
@@ -405,14 +416,14 @@ fn local_address(stream: &TcpStream, peer: SocketAddr, listener: &Listener) -> S
 struct Socket {
     key: SocketKey,
     /// Taken when the socket is closed: that ends the loop.
-    listener: RefCell<Option<TcpListener>>,
+    listener: RefCell<Option<Acceptor>>,
     /// The listener it last belonged to: for what waits when it is removed.
     serves: RefCell<Option<Arc<Listener>>>,
     waker: Cell<Option<Waker>>,
 }
 
 impl Socket {
-    fn new(key: SocketKey, listener: TcpListener) -> Self {
+    fn new(key: SocketKey, listener: Acceptor) -> Self {
         Self {
             key,
             listener: RefCell::new(Some(listener)),
@@ -455,17 +466,8 @@ impl Socket {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-        // Straight from the kernel: the runtime may not have heard of the last ones yet.
-        let Ok(listener) = listener.into_std() else {
-            return;
-        };
-        while let Ok((stream, peer)) = listener.accept() {
-            let stream = stream
-                .set_nonblocking(true)
-                .and_then(|()| TcpStream::from_std(stream));
-            if let Ok(stream) = stream {
-                self.serve(acceptance, stream, peer);
-            }
+        for (stream, peer) in listener.rest() {
+            self.serve(acceptance, stream, peer);
         }
     }
 

@@ -49,7 +49,7 @@ fn suggestions(services: &Services, started: &Started) -> Vec<(String, &'static 
     if let Some(web) = listener("web") {
         lines.push((format!("curl http://{web}/"), "HTTP: the three take turns"));
     }
-    if let Some(echo) = listener("echo") {
+    if let Some(echo) = listener("echo").and_then(conf::Address::socket_addr) {
         let (ip, port) = (echo.ip(), echo.port());
         lines.push((format!("nc {ip} {port}"), "TCP: one greets you and echoes"));
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use conf::Config;
+use conf::{Address, Config};
 use healthcheck::{BoardSettings, MemorySettings};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
@@ -46,7 +46,7 @@ pub(crate) struct Started {
     /// The admin surface.
     pub(crate) admin: Addresses,
     /// Listeners: name, protocol, addresses.
-    pub(crate) listeners: Vec<(String, &'static str, Vec<SocketAddr>)>,
+    pub(crate) listeners: Vec<(String, &'static str, Vec<Address>)>,
     /// DNS.
     pub(crate) dns: Vec<SocketAddr>,
 }
@@ -312,8 +312,8 @@ impl Process {
     }
 }
 
-fn join(addresses: &[SocketAddr]) -> String {
-    let texts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+fn join(addresses: &[impl ToString]) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     texts.join(", ")
 }
 

@@ -1,9 +1,11 @@
-"""Targets at Unix sockets: gunicorn and nginx behind an http listener, PostgreSQL behind a tcp one."""
+"""Unix sockets: gunicorn, nginx and PostgreSQL as targets; curl and HAProxy at a listener."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -206,6 +208,102 @@ def database(stage: Stage) -> str:
     return f"{line.rpartition(':')[2].strip()} transactions"
 
 
+HAPROXY = """
+defaults
+  timeout connect 10s
+  timeout client 30s
+  timeout server 30s
+frontend http
+  mode http
+  bind 127.0.0.1:{plain}
+  default_backend http
+backend http
+  mode http
+  server s unix@{path}
+frontend tcp
+  mode tcp
+  bind 127.0.0.1:{told}
+  default_backend tcp
+backend tcp
+  mode tcp
+  server s unix@{path} send-proxy-v2
+"""
+
+
+def curl(path: Path) -> str:
+    """One request over a socket."""
+    command = ["curl", "-sS", "--fail", "--max-time", "30", "--unix-socket", str(path), "http://pm/"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if said.returncode:
+        raise AssertionError(f"curl says {said.stderr.strip()}")
+    return said.stdout
+
+
+def listener(stage: Stage) -> str:
+    """Clients at a socket, alone and with HAProxy between; reloaded, ended, killed and begun again."""
+    services.need("haproxy", "curl")
+    target = nginx(stage)
+    folder = stage.workspace.folder("sockets")
+    path, log = folder / "in.sock", folder / "access.log"
+
+    def config(more: str) -> str:
+        return (
+            f'[[listener]]\nname = "in"\nbind = "unix:{path}"\nprotocol = "http"\nforward = "app"\n'
+            f'proxy-protocol-in = "optional"\n{more}\n'
+            f'[[target-group]]\nname = "app"\nprotocol = "http"\ntargets = ["{target.address}"]\n'
+        )
+
+    child, admin = stage.serve("listener", config('unix-mode = "0600"'), access=str(log))
+    if path.stat().st_mode & 0o777 != 0o600:
+        raise AssertionError(f"its mode is {path.stat().st_mode:o}")
+    plain, told = free_port(), free_port()
+    (folder / "haproxy.cfg").write_text(HAPROXY.format(plain=plain, told=told, path=path))
+    proxy = stage.workspace.start("haproxy", ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")], None)
+    proxy.wait_until(lambda: services.accepts("127.0.0.1", told))
+    answers = {"curl": curl(path), "haproxy": fetch(plain).decode(), "told": fetch(told).decode()}
+    # nginx shows an X-Forwarded-For that is not there as nothing.
+    if answers != {"curl": "nginx \n", "haproxy": "nginx \n", "told": "nginx 127.0.0.1\n"}:
+        raise AssertionError(f"answers are {answers}")
+    eventually("three records", lambda: len(log.read_text().splitlines()) == 3)
+    # Workers write in no order among each other.
+    clients = sorted(json.loads(line)["client"] for line in log.read_text().splitlines())
+    if clients[1:] != ["unix:", "unix:"] or not clients[0].startswith("127.0.0.1:"):
+        raise AssertionError(f"clients are logged as {clients}")
+    # A reload keeps the socket and changes its mode, under load.
+    crowd = services.Crowd(4, lambda: fetch(told))
+    file = folder.parent / "listener" / "pointsman.toml"
+    before = path.stat().st_ino
+    file.write_text(file.read_text().replace('"0600"', '"0666"'))
+    stage.tell(admin, "reload")
+    if (path.stat().st_ino, path.stat().st_mode & 0o777) != (before, 0o666):
+        raise AssertionError("the reload made another socket, or left its mode")
+    requests = crowd.end()
+    # A second process is told; an orderly end leaves nothing, and a killed one no obstacle.
+    other = folder / "other.toml"
+    head = f'state-dir = "{folder}/other"\n[admin]\nbind = "127.0.0.1:{free_port()}"\n'
+    other.write_text(head + config(""))
+    command = [str(stage.pointsman), "run", "-c", str(other)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if second.returncode == 0 or f"(pid {child.process.pid}) listens there already" not in second.stderr:
+        raise AssertionError(f"a second process says {second.stderr[-600:]}")
+    child.end()
+    if path.exists():
+        raise AssertionError("the socket's file stayed")
+    killed, _ = stage.serve("killed", config(""))
+    killed.process.kill()
+    killed.process.wait()
+    if not path.exists() or listens(path):
+        raise AssertionError("a killed process left no dead socket, so nothing is shown here")
+    stage.serve("again", config(""))
+    if curl(path) != "nginx \n":
+        raise AssertionError("another answer after all that")
+    return f"{requests} requests through HAProxy"
+
+
 def check(stage: Stage) -> str:
-    """Both."""
-    return f"{web(stage)} to gunicorn and nginx, {database(stage)} of PostgreSQL; none failed"
+    """All of it, each on programs of its own."""
+    told = f"{web(stage)} to gunicorn and nginx, {database(stage)} of PostgreSQL"
+    for child in reversed(stage.workspace.children):
+        child.end()
+    shutil.rmtree(stage.workspace.directory / "nginx")
+    return f"{told}, {listener(stage)}; none failed"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 MESSAGE = 64
 PATIENCE = 2.0
+SETTLE = 30.0
 
 
 def one_shot(port: int, rate: int, seconds: float) -> tuple[int, int]:
@@ -64,6 +65,9 @@ class Game:
         self.sent = self.heard = self.disorder = 0
         self.newest = [-1] * count
         self.last_heard = [time.monotonic()] * count
+        # Of each flow, the ticks that were not answered yet.
+        self.unheard: list[set[int]] = [set() for _ in range(count)]
+        self.tick = 0
 
     @property
     def lost(self) -> int:
@@ -75,9 +79,11 @@ class Game:
         start = time.monotonic()
         pending = sorted(events.items(), key=lambda event: event[0])
         for tick in range(int(seconds * self.RATE)):
+            self.tick = tick
             while pending and pending[0][0] <= tick / self.RATE:
                 pending.pop(0)[1]()
-            for client in self.clients:
+            for number, client in enumerate(self.clients):
+                self.unheard[number].add(tick)
                 client.send(struct.pack("<Q", tick).ljust(MESSAGE, b"."))
                 self.sent += 1
             self.listen(start + (tick + 1) / self.RATE)
@@ -99,9 +105,26 @@ class Game:
         except BlockingIOError:
             return
         self.heard += 1
+        self.unheard[number].discard(tick)
         self.disorder += tick <= self.newest[number]
         self.newest[number] = max(tick, self.newest[number])
         self.last_heard[number] = time.monotonic()
+
+    def settle(self) -> None:
+        """Hears everything that was sent, or waits for long."""
+        deadline = time.monotonic() + SETTLE
+        while any(self.unheard) and time.monotonic() < deadline:
+            self.listen(time.monotonic() + 0.01)
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """The first and the last tick lost of each flow that lost any; they must be all those between."""
+        found = []
+        for lost in filter(None, self.unheard):
+            first, last = min(lost), max(lost)
+            if len(lost) != last - first + 1:
+                raise AssertionError(f"a flow lost ticks {sorted(lost)}, not those of one gap")
+            found.append((first, last))
+        return found
 
     def silent(self, seconds: float) -> int:
         """Flows that heard nothing in the last `seconds` of play."""

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Action, Desync, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn, RequestLimit,
-    Rule, Scheme,
+    Rule, Scheme, UnixBinds,
 };
 use crate::{Span, Spanned};
 
@@ -111,8 +111,10 @@ pub struct Listener {
     pub name: String,
     /// Where `name` stands.
     pub span: Span,
-    /// Addresses to accept on; at least one; no two listeners overlap.
+    /// Addresses to accept on; no two listeners overlap. At least one of them, or of `unix`.
     pub binds: Vec<Spanned<SocketAddr>>,
+    /// Unix sockets to accept on.
+    pub unix: UnixBinds,
     /// What it speaks.
     pub protocol: ListenerProtocol,
     /// Addresses for DNS aliases: as given, else the non-wildcard binds' own.

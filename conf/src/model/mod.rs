@@ -37,7 +37,7 @@ mod source;
 mod sticky;
 mod tls;
 mod transfer;
-mod unix_target;
+mod unix;
 
 pub use action::{
     Action, FixedResponse, Forward, Piece, Placeholder, Redirect, Scheme, Template, WeightedGroup,
@@ -91,7 +91,7 @@ pub use tls::{
     FileStamp, KeyKind, ListenerTls, TlsPolicy,
 };
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
-pub use unix_target::Misfit;
+pub use unix::{Misfit, UnixBinds};
 
 /// Everything one configuration says.
 #[derive(Debug, Clone)]

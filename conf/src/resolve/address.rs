@@ -7,11 +7,40 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::scalar::{AddressFault, clipped, parse_address};
 use crate::tree::{Reader, Scope};
-use crate::{Address, Diagnostic, Spanned, Target};
+use crate::{Address, Diagnostic, Spanned, Target, UnixName};
 
 const UNIX_FORM: &str =
     "write its whole path: \"unix:/run/app.sock\"; or an abstract name: \"unix:@app\"";
 const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
+
+/// Addresses of a listener's `bind` key, and Unix sockets.
+pub(super) fn listener_binds(
+    reader: &mut Reader<'_>,
+) -> (Vec<Spanned<SocketAddr>>, Vec<Spanned<UnixName>>) {
+    let texts = reader.texts("bind").into_iter();
+    let is_unix =
+        |text: &Spanned<&str>| matches!(parse_address(text.value), Err(AddressFault::UnixPath));
+    let (unix, ip): (Vec<_>, Vec<_>) = texts.partition(is_unix);
+    let scope = reader.scope();
+    let ip = ip.into_iter().filter_map(|text| bind(text, scope));
+    let unix = unix.into_iter().filter_map(|text| unix_bind(text, scope));
+    (ip.collect(), unix.collect())
+}
+
+fn unix_bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<UnixName>> {
+    match text.value.parse::<Address>() {
+        Ok(address) => Some(Spanned::new(address.unix()?, text.span)),
+        Err(fault) => {
+            let message = format!("`{}` is not a Unix socket: {fault}", clipped(text.value));
+            scope.report(
+                Diagnostic::error("bad-address", text.span, message)
+                    .consequence("no socket could be opened there")
+                    .help(UNIX_FORM),
+            );
+            None
+        }
+    }
+}
 
 /// Addresses of a `bind` key: one or a list. Bad ones are reported and left out.
 pub(super) fn binds(reader: &mut Reader<'_>, key: &str) -> Vec<Spanned<SocketAddr>> {

@@ -121,13 +121,14 @@ fn check_advertised(reader: &Reader<'_>, context: &SetContext<'_>, index: Listen
         return;
     };
     if listener.advertise.is_empty() {
+        let why = match listener.binds.is_empty() {
+            true => "has no address but a Unix socket",
+            false => "is bound to all addresses",
+        };
         let mut problem = Diagnostic::error(
             "no-advertised-address",
             span,
-            format!(
-                "listener `{}` is bound to all addresses and advertises none",
-                listener.name
-            ),
+            format!("listener `{}` {why} and advertises none", listener.name),
         )
         .consequence("DNS would have no address to answer with")
         .help("add `advertise = [\"192.0.2.1\"]` to the listener: the addresses its clients reach");

@@ -50,6 +50,7 @@ impl Section {
             Self::Listener => &[
                 "name",
                 "bind",
+                "unix-mode",
                 "protocol",
                 "advertise",
                 "forward",

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::record::ExchangeRecord;
 use super::time::write_seconds;
+use crate::sockets::is_nowhere;
 
 /// Longest text of one field, in bytes; the rest is cut.
 const MAX_TEXT: usize = 4096;
@@ -20,7 +21,10 @@ pub(super) fn write(out: &mut Vec<u8>, record: &ExchangeRecord<'_>) {
     word(out, kind(record));
     time(out, record.time + record.duration);
     word(out, record.listener);
-    push(out, format_args!("{} ", record.client));
+    match is_nowhere(record.client) {
+        true => word(out, ""),
+        false => push(out, format_args!("{} ", record.client)),
+    }
     word(out, record.target.unwrap_or_default());
     times(out, record);
     status(out, Some(record.status));

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::flow::{FlowKind, FlowRecord, SkippedRecord, TlsRecord};
 use super::time::write_seconds;
+use crate::sockets::is_nowhere;
 
 /// Longest text that a client chose, in bytes (a server name has 255 at most).
 const MAX_TEXT: usize = 256;
@@ -50,12 +51,15 @@ fn vpc_line(
     let packets = packets.map_or("-".to_owned(), |packets| packets.to_string());
     let (source, destination) = (from.ip().to_canonical(), to.ip().to_canonical());
     let (source_port, destination_port) = (from.port(), to.port());
+    let ends = match is_nowhere(record.client) {
+        true => "- - - -".to_owned(),
+        false => format!("{source} {destination} {source_port} {destination_port}"),
+    };
     let listener = record.listener;
     // Writing to a vector cannot fail.
     let _ = writeln!(
         out,
-        "2 - {listener} {source} {destination} {source_port} {destination_port} {protocol} \
-         {packets} {bytes} {start} {end} {action} OK"
+        "2 - {listener} {ends} {protocol} {packets} {bytes} {start} {end} {action} OK"
     );
 }
 
@@ -84,10 +88,14 @@ fn nlb(out: &mut Vec<u8>, record: &FlowRecord<'_>, tls: &TlsRecord<'_>) {
         .handshake
         .map_or("-".to_owned(), |t| t.as_millis().to_string());
     // Writing to a vector cannot fail.
+    let ends = match is_nowhere(record.client) {
+        true => "- -".to_owned(),
+        false => format!("{} {}", record.client, record.local),
+    };
     let _ = write!(
         out,
-        " - {} {} {} {millis} {handshake} {} {}",
-        record.listener, record.client, record.local, record.bytes_in, record.bytes_out
+        " - {} {ends} {millis} {handshake} {} {}",
+        record.listener, record.bytes_in, record.bytes_out
     );
     let texts = [
         tls.alert.as_bytes(),

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::json::Line;
 use crate::metrics::RejectReason;
+use crate::sockets::is_nowhere;
 use crate::target::End;
 
 /// Why a flow ended.
@@ -205,7 +206,10 @@ impl FlowRecord<'_> {
             line.text("target_group", self.target_group.as_bytes());
         }
         line.address("client", self.client);
-        line.address("local", self.local);
+        match is_nowhere(self.client) {
+            true => line.address("local", self.client),
+            false => line.address("local", self.local),
+        }
         if let Some(target) = self.target {
             line.word("target", target);
         }

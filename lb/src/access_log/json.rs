@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::digits::{push_address, push_number, push_seconds};
 use super::time::write_rfc3339;
+use crate::sockets::is_nowhere;
 
 /// Longest value of one text field, in bytes; the rest is cut and marked.
 const MAX_TEXT: usize = 4096;
@@ -82,7 +83,10 @@ impl<'a> Line<'a> {
     pub(super) fn address(&mut self, name: &str, value: SocketAddr) {
         self.name(name);
         self.out.push(b'"');
-        push_address(self.out, value);
+        match is_nowhere(value) {
+            true => self.out.extend_from_slice(b"unix:"),
+            false => push_address(self.out, value),
+        }
         self.out.push(b'"');
     }
 

@@ -39,7 +39,10 @@ targets = ["127.0.0.1:3"]
 fn asked(change: impl FnOnce(&mut RequestQuestion)) -> Result<RequestExplanation, String> {
     let config = load(TEXT);
     let mut names = Names::new(Registry::new(1));
-    let bound = config.listeners[0].binds.iter().map(|bind| bind.value);
+    let bound = config.listeners[0]
+        .binds
+        .iter()
+        .map(|bind| bind.value.into());
     let bound: HashMap<_, _> = crate::sockets::binds(&config)
         .into_iter()
         .map(|bind| bind.key)

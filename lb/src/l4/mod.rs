@@ -17,4 +17,4 @@ pub use buffer::CopyBuffer;
 pub(crate) use quic::ConnectionIds;
 pub(crate) use splice::{MAX_PIPES, PipePool};
 pub(crate) use tcp::{serve, serve_asked};
-pub(crate) use udp::{Batch, Datagrams, SourcePlace, Sources, receive_own_address};
+pub(crate) use udp::{Batch, Datagrams, SourcePlace, Sources, receive_own_address, watch};

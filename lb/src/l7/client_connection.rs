@@ -38,6 +38,7 @@ use crate::context::WorkerContext;
 use crate::metrics::RetryReason;
 use crate::proxy::{Introduced, Tlvs};
 use crate::snapshot::Listener;
+use crate::sockets::is_nowhere;
 use crate::stream::{Accepted, Side, Stream};
 
 /// How long, and how much, is read and thrown away after a half-close.
@@ -555,6 +556,7 @@ impl ClientConnection {
 /// The client's address as X-Forwarded-For has it.
 fn address_of(peer: SocketAddr, listener: &Listener) -> ClientAddress {
     match &listener.request_edits {
+        _ if is_nowhere(peer) => ClientAddress::none(),
         Some(edits) if edits.shows_port() => ClientAddress::with_port(peer),
         _ => ClientAddress::new(peer.ip()),
     }

@@ -186,7 +186,7 @@ impl<'a> Record<'a> {
             location: text(LogText::Location),
             user_agent: text(LogText::UserAgent),
             trace_id: text(LogText::TraceId),
-            port: self.listener.bound.first().map_or(0, |bound| bound.port()),
+            port: self.listener.port(),
             queued: self.queued,
             sent: self.sent,
             status: self.status,

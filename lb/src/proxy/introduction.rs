@@ -15,6 +15,7 @@ use healthcheck::proxy_header::{self, Proxied, Transport, tlv};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
+use crate::sockets::is_nowhere;
 use crate::tls::Session;
 
 /// What came with a client's header beside addresses: whole TLVs, one after the other.
@@ -107,7 +108,9 @@ impl Introduced<'_> {
         let mut header = Vec::new();
         let (version, checksum) = (out.version, out.options.crc32c);
         let tlvs = passed.chain(alpn).chain(authority).chain(ssl).chain(id);
-        proxy_header::write(&mut header, version, Some(proxied), tlvs, checksum);
+        // A client without an address is nobody that a header could name.
+        let proxied = (!is_nowhere(self.client)).then_some(proxied);
+        proxy_header::write(&mut header, version, proxied, tlvs, checksum);
         header
     }
 }

@@ -61,8 +61,12 @@ pub(crate) async fn receive(
     }
 }
 
-/// Everybody is trusted unless somebody is named.
+/// Everybody is trusted unless somebody is named; who comes over a Unix socket, and has no address, by the
+/// mode of its file.
 fn trusts(settings: &ProxyIn, peer: IpAddr) -> bool {
+    if peer.is_unspecified() {
+        return true;
+    }
     let peer = peer.to_canonical();
     let mut networks = settings.trusted.iter();
     settings.trusted.is_empty() || networks.any(|network| network.contains(&peer))

@@ -5,14 +5,17 @@
 //! and what they received is lost with them.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 
-use conf::Diagnostic;
+use conf::{Address, Diagnostic, UnixName};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::acceptor::Listening;
 use super::holder::{Holder, holder_of};
-use super::{Bind, SocketKey, Transport};
+use super::unix::{self, Fault};
+use super::{Bind, SocketFile, SocketKey, Transport};
 use crate::l4::receive_own_address;
 
 /// Bytes of datagrams that may wait for a worker: some 5,000 small ones, by what the kernel counts
@@ -27,8 +30,12 @@ const SEND_BUFFER: usize = 4 << 20;
 pub(crate) struct Opened {
     pub(crate) key: SocketKey,
     /// The address with its real port.
-    pub(crate) bound: SocketAddr,
+    pub(crate) bound: Address,
+    /// One per worker; of a Unix socket one for all.
     sockets: Vec<Socket>,
+    /// Of a Unix socket that has one.
+    file: Option<SocketFile>,
+    workers: usize,
     /// Connections the kernel keeps ready for one worker to accept; its own limit
     /// (`net.core.somaxconn`, 4096 by default) applies too.
     backlog: i32,
@@ -38,26 +45,46 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 pub(crate) enum Ready {
     /// It listens.
-    Streams(TcpListener),
+    Streams(Listening),
     /// It receives.
     Datagrams(UdpSocket),
 }
 
 impl Opened {
-    /// Makes every TCP socket listen: one per worker.
+    /// Makes every stream socket listen: one for each worker, and the file of a Unix socket, which is
+    /// where clients look for it from then on.
     ///
     /// # Errors
     /// When the kernel refuses, which takes another process that grabbed the address meanwhile.
-    pub(crate) fn listen(self) -> io::Result<Vec<Ready>> {
+    pub(crate) fn listen(self) -> io::Result<(Vec<Ready>, Option<SocketFile>)> {
+        if let Address::Unix(name) = self.key.address {
+            return self.listen_unix(name);
+        }
         let (transport, backlog) = (self.key.transport, self.backlog);
         let listen = |socket: Socket| match transport {
             Transport::Tcp => {
                 socket.listen(backlog)?;
-                Ok(Ready::Streams(socket.into()))
+                Ok(Ready::Streams(Listening::Tcp(socket.into())))
             }
             Transport::Udp => Ok(Ready::Datagrams(socket.into())),
         };
-        self.sockets.into_iter().map(listen).collect()
+        let sockets: io::Result<_> = self.sockets.into_iter().map(listen).collect();
+        Ok((sockets?, None))
+    }
+
+    fn listen_unix(mut self, name: UnixName) -> io::Result<(Vec<Ready>, Option<SocketFile>)> {
+        let mut ready = Vec::with_capacity(self.workers);
+        for socket in &self.sockets {
+            socket.listen(self.backlog)?;
+            for _ in 0..self.workers {
+                let copy = OwnedFd::from(socket.try_clone()?);
+                ready.push(Ready::Streams(Listening::Unix(copy)));
+            }
+        }
+        if let (Some(file), Some(path)) = (&mut self.file, name.path()) {
+            file.publish(path)?;
+        }
+        Ok((ready, self.file))
     }
 }
 
@@ -70,15 +97,35 @@ pub(super) fn open(
     port: Option<u16>,
     workers: usize,
 ) -> Result<Opened, Box<Diagnostic>> {
-    let opened = open_sockets(&bind.key, port, workers).map(|opened| Opened {
-        backlog: i32::try_from(bind.listener.backlog).unwrap_or(i32::MAX),
-        ..opened
-    });
-    opened.map_err(|error| Box::new(explain(bind, &error)))
+    let backlog = i32::try_from(bind.listener.backlog).unwrap_or(i32::MAX);
+    let opened = match bind.key.address {
+        Address::Ip(address) => open_sockets((&bind.key, address), port, workers)
+            .map_err(|error| explain(bind, address, &error)),
+        Address::Unix(name) => open_unix(&bind.key, name, bind.listener.unix.mode, workers)
+            .map_err(|fault| explain_unix(bind, &fault)),
+    };
+    opened
+        .map(|opened| Opened { backlog, ..opened })
+        .map_err(Box::new)
 }
 
-fn open_sockets(key: &SocketKey, port: Option<u16>, workers: usize) -> io::Result<Opened> {
-    let mut bound = key.address;
+fn open_unix(key: &SocketKey, name: UnixName, mode: u32, workers: usize) -> Result<Opened, Fault> {
+    let (socket, file) = unix::bind(name, mode)?;
+    Ok(Opened {
+        key: key.clone(),
+        bound: key.address,
+        sockets: vec![socket],
+        file,
+        workers,
+        backlog: 0,
+    })
+}
+
+fn open_sockets(
+    (key, mut bound): (&SocketKey, SocketAddr),
+    port: Option<u16>,
+    workers: usize,
+) -> io::Result<Opened> {
     if bound.port() == 0 {
         bound.set_port(port.unwrap_or(0));
     }
@@ -97,8 +144,10 @@ fn open_sockets(key: &SocketKey, port: Option<u16>, workers: usize) -> io::Resul
     let key = key.clone();
     Ok(Opened {
         key,
-        bound,
+        bound: bound.into(),
         sockets,
+        file: None,
+        workers,
         backlog: 0,
     })
 }
@@ -146,10 +195,50 @@ fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn explain(bind: &Bind<'_>, error: &io::Error) -> Diagnostic {
-    let (address, name) = (bind.address.value, &bind.listener.name);
+fn explain_unix(bind: &Bind<'_>, fault: &Fault) -> Diagnostic {
+    let (address, name) = (bind.key.address, &bind.listener.name);
     let cannot = format!("cannot listen on {address} for listener `{name}`");
-    let span = bind.address.span;
+    let (code, why, help) = match fault {
+        Fault::Taken(Some(Holder { pid, name })) => (
+            "address-in-use",
+            format!("{name} (pid {pid}) listens there already"),
+            format!("end it (kill {pid}), or choose another path"),
+        ),
+        Fault::Taken(None) => (
+            "address-in-use",
+            "another process listens there already".to_owned(),
+            "find it with `ss -xlp`, or choose another path".to_owned(),
+        ),
+        Fault::NoSocket => (
+            "address-in-use",
+            "something else than a socket is there".to_owned(),
+            "choose another path, or remove it".to_owned(),
+        ),
+        Fault::NoFolder(folder) => (
+            "address-not-available",
+            format!("there is no folder {}", folder.display()),
+            format!("make it: `mkdir -p {}`", folder.display()),
+        ),
+        Fault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => (
+            "address-not-permitted",
+            "the system does not permit it".to_owned(),
+            "choose a folder that the user this runs as may write to".to_owned(),
+        ),
+        Fault::System(error) => (
+            "address-not-bound",
+            error.to_string(),
+            "choose another path".to_owned(),
+        ),
+    };
+    Diagnostic::error(code, bind.span, format!("{cannot}: {why}"))
+        .help(help)
+        .consequence("clients of this listener would find nobody, or somebody else")
+}
+
+fn explain(bind: &Bind<'_>, address: SocketAddr, error: &io::Error) -> Diagnostic {
+    let name = &bind.listener.name;
+    let cannot = format!("cannot listen on {address} for listener `{name}`");
+    let span = bind.span;
     let (flag, udp) = match bind.key.transport {
         Transport::Tcp => ("t", ""),
         Transport::Udp => ("u", " over UDP"),

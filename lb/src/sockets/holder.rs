@@ -90,12 +90,17 @@ fn process_with_inode(inode: u64) -> Option<Holder> {
             continue;
         };
         if has_descriptor(&process.path(), &wanted) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            let name = name.trim().to_owned();
+            let name = name_of(pid);
             return Some(Holder { pid, name });
         }
     }
     None
+}
+
+/// The command's name of a process.
+pub(super) fn name_of(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim().to_owned()
 }
 
 fn has_descriptor(process: &Path, wanted: &str) -> bool {

@@ -4,19 +4,22 @@
 //! hands one socket to each worker. Sockets are known by protocol and address, never by a
 //! listener's name, so that a reload re-points them without closing.
 
+mod acceptor;
 mod bind;
 mod descriptors;
 mod holder;
+mod unix;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
-use conf::{Config, Diagnostic, Listener, ListenerProtocol, Spanned};
+use conf::{Address, Config, Diagnostic, Listener, ListenerProtocol, Span};
 
+pub(crate) use acceptor::{Acceptor, Listening, is_nowhere};
 pub(crate) use bind::{Opened, Ready};
 pub use descriptors::Descriptors;
+pub(crate) use unix::SocketFile;
 
-/// What a socket carries.
+/// What a socket carries; Unix sockets carry streams, as TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Transport {
     Tcp,
@@ -37,7 +40,7 @@ impl Transport {
 pub(crate) struct SocketKey {
     pub(crate) transport: Transport,
     /// The address as configured; port 0 = the kernel chooses.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     /// Tells apart several binds of one address with port 0: their place among each other.
     pub(crate) ordinal: u16,
 }
@@ -49,33 +52,38 @@ pub(crate) struct Bind<'a> {
     pub(crate) listener: &'a Listener,
     /// The listener's place in the configuration.
     pub(crate) index: usize,
-    pub(crate) address: &'a Spanned<SocketAddr>,
+    /// Where it stands.
+    pub(crate) span: Span,
 }
 
 /// Every bind of a configuration, in its order; over TCP before UDP where a listener takes both,
 /// with one ordinal for the two.
 pub(crate) fn binds(config: &Config) -> Vec<Bind<'_>> {
-    let mut chosen_by_kernel: HashMap<SocketAddr, u16> = HashMap::new();
+    let mut chosen_by_kernel: HashMap<Address, u16> = HashMap::new();
     let mut binds = Vec::new();
     for (index, listener) in config.listeners.iter().enumerate() {
-        for address in &listener.binds {
+        let ip = listener.binds.iter();
+        let ip = ip.map(|bind| (Address::Ip(bind.value), bind.span));
+        let unix = listener.unix.names.iter();
+        let unix = unix.map(|name| (Address::Unix(name.value), name.span));
+        for (address, span) in ip.chain(unix) {
             let mut ordinal = 0;
-            if address.port() == 0 {
-                let next = chosen_by_kernel.entry(address.value).or_default();
+            if address.port() == Some(0) {
+                let next = chosen_by_kernel.entry(address).or_default();
                 ordinal = *next;
                 *next = next.saturating_add(1);
             }
             for transport in Transport::of(listener.protocol) {
                 let key = SocketKey {
                     transport,
-                    address: address.value,
+                    address,
                     ordinal,
                 };
                 binds.push(Bind {
                     key,
                     listener,
                     index,
-                    address,
+                    span,
                 });
             }
         }
@@ -89,7 +97,7 @@ pub(crate) fn binds(config: &Config) -> Vec<Bind<'_>> {
 /// One diagnostic for each address that cannot be bound; what was opened is closed again.
 pub(crate) fn open_missing(
     config: &Config,
-    open: &HashMap<SocketKey, SocketAddr>,
+    open: &HashMap<SocketKey, Address>,
     workers: usize,
 ) -> Result<Vec<Opened>, Vec<Diagnostic>> {
     let missing = binds(config);
@@ -105,9 +113,9 @@ pub(crate) fn open_missing(
         let twin = both.then(|| {
             let just_opened = opened.iter().find(|opened| opened.key == twin);
             let port = just_opened.map(|opened| opened.bound.port());
-            port.or_else(|| open.get(&twin).map(SocketAddr::port))
+            port.or_else(|| open.get(&twin).map(|bound| bound.port()))
         });
-        match bind::open(bind, twin.flatten(), workers) {
+        match bind::open(bind, twin.flatten().flatten(), workers) {
             Ok(sockets) => opened.push(sockets),
             Err(problem) => problems.push(*problem),
         }

@@ -83,7 +83,7 @@ impl Rig {
 
     /// The address of the listener at `place`.
     pub(crate) fn address(&self, place: usize) -> SocketAddr {
-        self.lb.listeners()[place].bound[0]
+        self.lb.listeners()[place].bound[0].socket_addr().unwrap()
     }
 
     /// Work in flight on a target.

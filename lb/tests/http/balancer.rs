@@ -87,7 +87,7 @@ impl Balancer {
             runtime,
         };
         balancer.configure(config("127.0.0.1:0", targets, options));
-        balancer.address = balancer.lb.listeners()[0].bound[0];
+        balancer.address = balancer.lb.listeners()[0].bound[0].socket_addr().unwrap();
         balancer
     }
 

@@ -2,12 +2,12 @@
 //!
 //! A listener is as well as the worst target group of its actions.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use conf::{Action, Config, ListenerIdx};
+use conf::{Action, Address, Config, ListenerIdx};
 use lb::CertificateStatus;
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub(in crate::admin) struct ListenerReport {
     pub(in crate::admin) status: Status,
     pub(in crate::admin) reasons: Vec<String>,
     /// With real ports.
-    pub(in crate::admin) bind: Vec<SocketAddr>,
+    pub(in crate::admin) bind: Vec<Address>,
     advertise: Vec<IpAddr>,
     /// In words, as are those of rules.
     pub(in crate::admin) default_action: String,

@@ -16,6 +16,7 @@ mod redirect;
 mod rewrite;
 mod rule;
 mod tls;
+mod unix;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -64,7 +65,8 @@ fn listener(
         "there would be no address to accept on",
         "add `bind = \"127.0.0.1:8080\"`",
     );
-    let binds = address::binds(&mut reader, "bind");
+    let (binds, sockets) = address::listener_binds(&mut reader);
+    let unix = unix::read(&mut reader, sockets, protocol);
     if reader.has("bind") && reader.is_empty_or_absent("bind") {
         no_bind(&reader);
     }
@@ -105,7 +107,7 @@ fn listener(
     let per_source = per_source(&mut reader, protocol, numbers);
     reader.finish();
     let (name, default_action) = (name?, action?);
-    if binds.is_empty() {
+    if binds.is_empty() && unix.names.is_empty() {
         return None;
     }
     Some(Listener {
@@ -117,6 +119,7 @@ fn listener(
             given
         },
         binds,
+        unix,
         protocol: protocol?,
         filter,
         rules,

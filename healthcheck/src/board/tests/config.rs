@@ -271,6 +271,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
     Listener {
         name: name.to_owned(),
         span,
+        unix: conf::UnixBinds::default(),
         binds: vec![Spanned::new(address(0), span)],
         protocol: ListenerProtocol::Tcp,
         advertise: Vec::new(),

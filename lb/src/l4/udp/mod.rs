@@ -28,3 +28,4 @@ mod watch;
 pub(crate) use batch::{Batch, receive_own_address};
 pub(crate) use shell::Datagrams;
 pub(crate) use sources::{SourcePlace, Sources};
+pub(crate) use watch::watch;

@@ -1,4 +1,5 @@
-//! A descriptor that the worker's runtime watches for something to read.
+//! A descriptor that the worker's runtime watches for something to read: those of datagrams, and listening
+//! Unix sockets.
 
 #![expect(
     unsafe_code,
@@ -15,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 ///
 /// # Errors
 /// When the runtime's event queue takes no more.
-pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open, stays so while it lives, and always has the same number.
     let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
     watched.map_err(|error| error.into_parts().1)

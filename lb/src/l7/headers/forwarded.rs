@@ -9,6 +9,7 @@ use conf::ForwardedFor;
 
 use super::RequestEdits;
 use crate::l7::http1::{Forwarding, KnownField, RequestHead, push_display, push_field};
+use crate::sockets::is_nowhere;
 
 /// The edits, the peer, and whether what it says counts.
 type Told<'a> = (&'a RequestEdits, SocketAddr, bool);
@@ -24,6 +25,7 @@ pub(super) fn write(
     if edits.forwarded_for != ForwardedFor::Remove {
         let earlier = values(head, KnownField::ForwardedFor).filter(|_| is_trusted);
         let own = appends.then(|| forwarding.client.as_bytes());
+        let own = own.filter(|client| !client.is_empty());
         write_list(out, "X-Forwarded-For", earlier, own);
     }
     // Only a proxy that is named is believed in what its own client spoke.
@@ -104,6 +106,8 @@ fn element(
 ) -> String {
     let (address, port) = (peer.ip().to_canonical(), peer.port());
     let client = match (address, with_port) {
+        // RFC 7239 section 6.2.
+        _ if is_nowhere(peer) => "unknown".to_owned(),
         (IpAddr::V4(v4), false) => v4.to_string(),
         (IpAddr::V4(v4), true) => format!("\"{v4}:{port}\""),
         (IpAddr::V6(v6), false) => format!("\"[{v6}]\""),

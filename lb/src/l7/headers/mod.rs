@@ -19,6 +19,7 @@ use conf::{ForwardedFor, Trace};
 use ipnet::IpNet;
 
 use super::http1::{Forwarding, RequestHead, push_field, push_kept};
+use crate::sockets::is_nowhere;
 use names::Names;
 
 /// What is changed in requests.
@@ -135,8 +136,11 @@ impl RequestEdits {
         out.extend_from_slice(&self.inserted);
     }
 
-    /// True when what the peer says of earlier hops counts.
+    /// True when what the peer says of earlier hops counts; over a Unix socket it does.
     fn trusts(&self, peer: SocketAddr) -> bool {
+        if is_nowhere(peer) {
+            return true;
+        }
         let peer = peer.ip().to_canonical();
         let named = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&peer));
         self.trusted.as_deref().is_none_or(named)

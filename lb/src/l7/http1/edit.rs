@@ -35,6 +35,11 @@ impl ClientAddress {
         Self::of(format_args!("{canonical}"))
     }
 
+    /// Of a client that has none: nothing is said of it.
+    pub fn none() -> Self {
+        Self::of(format_args!(""))
+    }
+
     fn of(shown: std::fmt::Arguments<'_>) -> Self {
         let mut text = [0; MAX_ADDRESS];
         let room = text.len();
@@ -116,7 +121,9 @@ fn push_plain(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: Forward
 
 /// The X-Forwarded fields as ELB writes them: For appended to, Proto and Port our own.
 fn push_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: Forwarding<'_>) {
+    let begin = out.len();
     out.extend_from_slice(b"X-Forwarded-For: ");
+    let first = out.len();
     if head.removed != 0 {
         for field in head.fields {
             if KnownField::of(field.name) == KnownField::ForwardedFor && !field.value.is_empty() {
@@ -125,8 +132,19 @@ fn push_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, forwarding: For
             }
         }
     }
-    out.extend_from_slice(forwarding.client.as_bytes());
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    match forwarding.client.as_bytes() {
+        // Who comes over a Unix socket adds nothing: the list ends before its last comma, or is not sent.
+        [] if out.len() == first => out.truncate(begin),
+        [] => {
+            out.truncate(out.len() - 2);
+            out.extend_from_slice(b"\r\n");
+        }
+        client => {
+            out.extend_from_slice(client);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out.extend_from_slice(b"X-Forwarded-Proto: ");
     out.extend_from_slice(forwarding.scheme.as_bytes());
     out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
     push_number(out, u64::from(forwarding.local.port()));

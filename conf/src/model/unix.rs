@@ -1,9 +1,18 @@
-//! What a group's settings mean for a target at a Unix socket, and which of them cannot be kept.
+//! Unix sockets: where a listener accepts, and which settings of a group cannot be kept for a target there.
 //!
-//! Asked by the group's resolver, and by whoever registers targets while the group is served.
+//! Misfits are asked for by the group's resolver, and by whoever registers targets while it is served.
 
 use super::{TargetGroup, TargetHealthCheckKind};
-use crate::Address;
+use crate::{Address, Spanned, UnixName};
+
+/// Unix sockets that a listener accepts on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnixBinds {
+    /// Their names; no two listeners have the same.
+    pub names: Vec<Spanned<UnixName>>,
+    /// Permissions of their files, 0 to 0o777: who may connect.
+    pub mode: u32,
+}
 
 /// Why a group cannot have a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,62 @@
+//! Unix sockets among a listener's `bind`, and `unix-mode`.
+
+use crate::tree::Reader;
+use crate::{Diagnostic, ListenerProtocol, Spanned, UnixBinds, UnixName};
+
+const MODE: &str = "unix-mode";
+
+/// The owner's and the group's: services of one application share a group.
+const DEFAULT_MODE: u32 = 0o660;
+
+/// Reads what belongs to the sockets that `bind` names; `protocol` is `None` when it could not be read.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    names: Vec<Spanned<UnixName>>,
+    protocol: Option<ListenerProtocol>,
+) -> UnixBinds {
+    if let Some(protocol) = protocol.filter(|protocol| protocol.takes_datagrams()) {
+        for name in &names {
+            let message = format!(
+                "`{}` cannot be a bind of {}: a {} listener takes datagrams over IP only",
+                name.value,
+                reader.title(),
+                protocol.as_str()
+            );
+            reader.scope().report(
+                Diagnostic::error("unix-bind", name.span, message)
+                    .consequence("no client could send it a datagram")
+                    .help("write an IP address and a port, or use protocol `tcp`"),
+            );
+        }
+    }
+    if !names.iter().any(|name| name.value.path().is_some()) {
+        let why = "no `bind` of the listener is the path of a Unix socket";
+        reader.misplaced(
+            MODE,
+            why,
+            "remove it, or add `bind = \"unix:/run/app.sock\"`",
+        );
+    }
+    UnixBinds {
+        names,
+        mode: mode(reader),
+    }
+}
+
+fn mode(reader: &mut Reader<'_>) -> u32 {
+    let Some(text) = reader.text(MODE) else {
+        return DEFAULT_MODE;
+    };
+    let digits = text.value.bytes().all(|byte| byte.is_ascii_digit());
+    let mode = u32::from_str_radix(text.value, 8).ok();
+    match mode.filter(|mode| digits && *mode <= 0o777) {
+        Some(mode) => mode,
+        None => {
+            let message = format!("`{}` is not the mode of a file", text.value);
+            let help =
+                "write three octal digits: \"0660\" for owner and group, \"0666\" for everybody";
+            reader.bad_value(text.span, message, help);
+            DEFAULT_MODE
+        }
+    }
+}
