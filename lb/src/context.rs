@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use crate::access_log::LogRing;
+use crate::access_log::{ConnectionTrace, LogRing};
 use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{Batch, CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, RetryReason, WorkerCounters};
@@ -53,6 +53,10 @@ pub struct WorkerContext {
     datagrams: OnceCell<RefCell<Batch>>,
     ciphertext: OnceCell<Scratch>,
     l7: crate::l7::State,
+    /// Drawn at the start: half of the trace IDs of this worker's connections.
+    trace: u64,
+    /// Connections numbered so far: the other half.
+    numbered: Cell<u64>,
 }
 
 /// A chosen target, and its group's timeouts.
@@ -151,6 +155,8 @@ impl WorkerContext {
             datagrams: OnceCell::new(),
             ciphertext: OnceCell::new(),
             l7: crate::l7::State::default(),
+            trace: rand::random(),
+            numbered: Cell::new(0),
             counters,
         }
     }
@@ -362,6 +368,21 @@ impl WorkerContext {
     /// The access log.
     pub fn log(&self) -> &LogRing {
         &self.log
+    }
+
+    /// The next number for a client's connection.
+    pub(crate) fn number_connection(&self) -> u64 {
+        let number = self.numbered.get().wrapping_add(1);
+        self.numbered.set(number);
+        number
+    }
+
+    /// What the connection of that number is known by.
+    pub(crate) fn connection_trace(&self, number: u64) -> ConnectionTrace {
+        ConnectionTrace {
+            worker: self.trace,
+            number,
+        }
     }
 
     /// The buffer all of this worker's copying goes through; see [`CopyBuffer::with`].

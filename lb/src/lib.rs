@@ -8,6 +8,7 @@ mod acknowledge;
 mod balance;
 mod compile;
 mod connect;
+mod connection_log;
 mod connections;
 mod context;
 mod control;

@@ -256,6 +256,7 @@ impl Acceptance {
             peer,
             local,
             tlvs: None,
+            number: context.number_connection(),
         };
         match listener.protocol {
             // A socket that accepts is never one of a udp listener.
@@ -304,6 +305,7 @@ impl Acceptance {
             peer,
             local,
             tlvs: header.tlvs,
+            number: self.context.number_connection(),
         };
         let context = self.context.clone();
         // Boxed: waiting for the header should not carry the room for what follows.

@@ -14,7 +14,7 @@ use crate::harness::{Folder, Process, Service, eventually, get};
 use crate::tls::{certificate, entry, group, listener, run};
 
 /// A target that answers every request with the head it was sent.
-fn echo() -> SocketAddr {
+pub fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -36,12 +36,12 @@ fn echo() -> SocketAddr {
 }
 
 /// An authority of openssl's in a folder.
-struct Authority {
+pub struct Authority {
     folder: Folder,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let folder = Folder::new();
         let path = |file: &str| folder.0.join(file).display().to_string();
         folder.write("index.txt", "");
@@ -80,7 +80,7 @@ impl Authority {
         Self { folder }
     }
 
-    fn path(&self, file: &str) -> String {
+    pub fn path(&self, file: &str) -> String {
         self.folder.0.join(file).display().to_string()
     }
 
@@ -90,7 +90,7 @@ impl Authority {
     }
 
     /// Signs `NAME.pem` and `NAME.key` for a time given in openssl's form.
-    fn sign(&self, name: &str, section: &str, from: &str, to: &str) {
+    pub fn sign(&self, name: &str, section: &str, from: &str, to: &str) {
         let (key, request, pem) = (
             format!("{name}.key"),
             format!("{name}.csr"),
@@ -155,12 +155,12 @@ impl Authority {
     }
 }
 
-const LONG_AGO: &str = "20200101000000Z";
-const YESTERYEAR: &str = "20210101000000Z";
-const FAR: &str = "20491231235959Z";
+pub const LONG_AGO: &str = "20200101000000Z";
+pub const YESTERYEAR: &str = "20210101000000Z";
+pub const FAR: &str = "20491231235959Z";
 
 /// What curl says with `name`'s certificate, or with none: its answer, or its exit code.
-fn ask(
+pub fn ask(
     address: SocketAddr,
     client: Option<(&Authority, &str)>,
     more: &[&str],

@@ -52,7 +52,7 @@ pub(super) const LATER: &[LaterKey] = &[
     later(Listener, "authenticate-oidc", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "authenticate-cognito", &[], "nobody would be asked to log in", "authenticate in the targets"),
     later(Listener, "access-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
-    later(Listener, "connection-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] access`"),
+    later(Listener, "connection-logs", &[Empty, Flag(false)], NO_LOG, "use `[logs] connection`: the log is of all listeners"),
     later(Listener, "zonal-shift", &[Flag(false)], "no availability zone could be taken out", "drain its targets"),
     later(Listener, "deletion-protection", &[Flag(false)], "a reload without the listener would remove it", REMOVE),
     later(Listener, "waf-fail-open", &[Flag(false)], "there is no firewall to fail", REMOVE),

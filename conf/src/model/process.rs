@@ -66,8 +66,8 @@ pub enum LogFormat {
     /// JSON lines.
     #[default]
     Json,
-    /// As AWS does: exchanges in ALB's access log format, TLS flows in NLB's, all others as VPC flow
-    /// log records of version 2.
+    /// As AWS does: exchanges and connections in the formats of ALB's access log and connection log, TLS
+    /// flows in NLB's, all others as VPC flow log records of version 2.
     Aws,
 }
 
@@ -84,6 +84,10 @@ pub struct Logs {
     pub flow: Option<AccessLog>,
     /// How flows are written, wherever they go.
     pub flow_format: LogFormat,
+    /// Connection log: clients' connections to `http` and `https` listeners.
+    pub connection: AccessLog,
+    /// How connections are written.
+    pub connection_format: LogFormat,
     /// Health check log, JSON lines.
     pub health: AccessLog,
 }

@@ -153,6 +153,8 @@ fn logs(root: &mut Reader<'_>) -> Logs {
         sample: 1,
         flow: None,
         flow_format: LogFormat::Json,
+        connection: AccessLog::Off,
+        connection_format: LogFormat::Json,
         health: AccessLog::Off,
     };
     let Some(table) = root.table("logs") else {
@@ -170,6 +172,11 @@ fn logs(root: &mut Reader<'_>) -> Logs {
     logs.flow = destination(&mut reader, "flow");
     let format = reader.choice("flow-format", &formats);
     logs.flow_format = format.value_or(logs.format);
+    if let Some(connection) = destination(&mut reader, "connection") {
+        logs.connection = connection;
+    }
+    let format = reader.choice("connection-format", &formats);
+    logs.connection_format = format.value_or(logs.format);
     if let Some(health) = destination(&mut reader, "health") {
         logs.health = health;
     }

@@ -45,6 +45,8 @@ impl Section {
                 "sample",
                 "flow",
                 "flow-format",
+                "connection",
+                "connection-format",
                 "health",
             ],
             Self::Listener => &[

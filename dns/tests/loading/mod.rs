@@ -34,6 +34,8 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             sample: 1,
             flow: None,
             flow_format: conf::LogFormat::Json,
+            connection: conf::AccessLog::Off,
+            connection_format: conf::LogFormat::Json,
             access: AccessLog::Off,
             health: AccessLog::Off,
         },

@@ -1,13 +1,14 @@
-//! Exchanges as ALB logs them: 33 fields in ALB's order and quoting, one line each.
+//! Exchanges and connections as ALB logs them: 33 and 15 fields in ALB's order and quoting, one line
+//! each.
 //!
-//! What has no counterpart is `-`: ARNs (the names of listener, group and certificate file stand for
-//! them) and the connection's trace id. Times are seconds with three places, -1
+//! Names of listener, group and certificate file stand where ALB has ARNs. Times are seconds with three places, -1
 //! when no target was sent the request. What clients sent is escaped as ALB does, so that no field
 //! can end early.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::connection::ConnectionRecord;
 use super::record::ExchangeRecord;
 use super::time::write_seconds;
 use crate::sockets::is_nowhere;
@@ -43,7 +44,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &ExchangeRecord<'_>) {
     quoted(out, tls.map_or("", |tls| tls.certificate).as_bytes());
     word(out, priority(record.rule));
     time(out, record.time);
-    quoted(out, actions(record).as_bytes());
+    actions(out, record);
     quoted(out, record.location);
     quoted(
         out,
@@ -63,11 +64,53 @@ pub(super) fn write(out: &mut Vec<u8>, record: &ExchangeRecord<'_>) {
     });
     quoted(out, tier.as_bytes());
     quoted(out, reason.as_bytes());
-    word(out, "");
+    push(out, format_args!("{} ", record.connection));
     quoted(out, record.rewritten_host);
     quoted(out, record.rewritten_path);
     quoted(out, transform(record).as_bytes());
-    // The blank after the last field.
+    end(out);
+}
+
+/// Writes a connection's line.
+pub(super) fn write_connection(out: &mut Vec<u8>, record: &ConnectionRecord<'_>) {
+    let tls = record.tls.unwrap_or_default();
+    let client = tls.client.as_ref();
+    let (peer, local) = (record.client, record.local);
+    time(out, record.time);
+    let ip = peer.ip().to_canonical();
+    push(out, format_args!("{ip} {} {} ", peer.port(), local.port()));
+    word(out, protocol(tls.version));
+    word(out, tls.cipher);
+    match tls.handshake {
+        Some(latency) => seconds(out, latency),
+        None => word(out, ""),
+    }
+    quoted(out, client.map_or("", |client| client.subject).as_bytes());
+    word(out, client.map_or("", |client| client.validity));
+    word(out, client.map_or("", |client| client.serial));
+    match (record.tls.is_some(), tls.failure) {
+        (false, _) => word(out, ""),
+        (true, None) => word(out, "Success"),
+        (true, Some((reason, _))) => push(out, format_args!("Failed:{} ", reason.as_alb())),
+    }
+    push(out, format_args!("{} ", record.trace));
+    word(out, tls.named_group);
+    word(out, record.listener);
+    push(out, format_args!("{} ", local.ip().to_canonical()));
+    end(out);
+}
+
+/// The version as the connection log has it; the access log has its own way.
+fn protocol(version: &str) -> &str {
+    match version {
+        "tlsv13" => "TLSv1.3",
+        "tlsv12" => "TLSv1.2",
+        _ => "",
+    }
+}
+
+/// A line's end, in place of the blank after the last field.
+fn end(out: &mut Vec<u8>) {
     out.pop();
     out.push(b'\n');
 }
@@ -77,6 +120,7 @@ fn kind(record: &ExchangeRecord<'_>) -> &'static str {
     match (record.target_status == Some(101), record.protocol, is_tls) {
         (true, _, true) => "wss",
         (true, _, false) => "ws",
+        (false, "h2", true) if record.is_grpc => "grpcs",
         (false, "h2", _) => "h2",
         (false, _, true) => "https",
         (false, _, false) => "http",
@@ -161,13 +205,14 @@ fn priority(rule: Option<&str>) -> &str {
     }
 }
 
-fn actions<'r>(record: &ExchangeRecord<'r>) -> &'r str {
-    let refused_token = record
-        .reason
-        .is_some_and(|reason| reason.starts_with("jwt-"));
-    match refused_token {
-        true => "jwt-validation",
-        false => record.action.unwrap_or_default(),
+/// In the order in which they were done.
+fn actions(out: &mut Vec<u8>, record: &ExchangeRecord<'_>) {
+    let reason = record.reason.unwrap_or_default();
+    let action = record.action.unwrap_or_default();
+    match (record.asks_for_token, action) {
+        (true, _) if reason.starts_with("jwt-") => quoted(out, b"jwt-validation"),
+        (true, "") | (false, _) => quoted(out, action.as_bytes()),
+        (true, action) => push(out, format_args!("\"jwt-validation,{action}\" ")),
     }
 }
 

@@ -11,6 +11,7 @@ use super::json::Line;
 use crate::metrics::RejectReason;
 use crate::sockets::is_nowhere;
 use crate::target::End;
+use crate::tls::HandshakeReason;
 
 /// Why a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,10 +143,21 @@ pub struct TlsRecord<'a> {
     pub client_alpn: &'a [u8],
     /// An earlier session went on.
     pub resumed: bool,
-    /// The client's certificate: serial number and subject.
-    pub client: Option<(&'a str, &'a str)>,
+    /// The client's certificate, believed or not.
+    pub client: Option<CertificateRecord<'a>>,
     /// Why the handshake failed: the word, and the sentence.
-    pub failure: Option<(&'a str, &'a str)>,
+    pub failure: Option<(HandshakeReason, &'a str)>,
+}
+
+/// What is told of a client's certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct CertificateRecord<'a> {
+    /// Its serial number.
+    pub serial: &'a str,
+    /// Whose it is (RFC 2253).
+    pub subject: &'a str,
+    /// From when until when: `NotBefore=…;NotAfter=…`.
+    pub validity: &'a str,
 }
 
 /// One flow.
@@ -255,12 +267,12 @@ impl TlsRecord<'_> {
         if self.resumed {
             line.word("tls_session", "resumed");
         }
-        if let Some((serial, subject)) = self.client {
-            line.text("tls_client_serial", serial.as_bytes());
-            line.text("tls_client_subject", subject.as_bytes());
+        if let Some(client) = self.client {
+            line.text("tls_client_serial", client.serial.as_bytes());
+            line.text("tls_client_subject", client.subject.as_bytes());
         }
         if let Some((reason, error)) = self.failure {
-            line.word("tls_reason", reason);
+            line.word("tls_reason", reason.as_str());
             line.text("tls_error", error.as_bytes());
         }
     }

@@ -72,6 +72,13 @@ impl<'a> Line<'a> {
         push_seconds(self.out, value);
     }
 
+    /// What is ours and shown as text: nothing in it needs escaping.
+    pub(super) fn display(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.name(name);
+        // Writing to a vector cannot fail.
+        let _ = write!(self.out, "\"{value}\"");
+    }
+
     #[inline(always)]
     pub(super) fn optional_seconds(&mut self, name: &str, value: Option<Duration>) {
         if let Some(value) = value {

@@ -1,7 +1,8 @@
-//! Access log and flow log: lines through two bounded rings per worker to one writer thread.
+//! Access log, flow log and connection log: lines through bounded rings per worker to one writer
+//! thread.
 //!
-//! Workers call [`LogRing::exchange`] and [`LogRing::flow`]; the control plane moves, reopens and
-//! ends it through [`LogControl`]. A full ring drops the record and counts it: nothing here ever
+//! Workers call [`LogRing::exchange`], [`LogRing::flow`] and [`LogRing::connection`]; the control plane
+//! moves, reopens and ends it through [`LogControl`]. A full ring drops the record and counts it: nothing here ever
 //! blocks a worker.
 //!
 //! Cost: one formatting into a scratch buffer and one copy into the ring; no allocation once warm;
@@ -9,6 +10,7 @@
 
 mod alb;
 mod aws;
+mod connection;
 mod digits;
 mod flow;
 mod json;
@@ -19,7 +21,8 @@ mod tests;
 mod time;
 mod writer;
 
-pub use flow::{FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord};
+pub use connection::{ConnectionRecord, ConnectionTrace};
+pub use flow::{CertificateRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord};
 pub use record::ExchangeRecord;
 pub(crate) use ring::Detail;
 pub use ring::LogRing;

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::connection::ConnectionTrace;
 use super::flow::TlsRecord;
 use super::json::Line;
 use crate::l7::desync::Verdict;
@@ -24,12 +25,18 @@ pub struct ExchangeRecord<'a> {
     pub rule: Option<&'a str>,
     /// What the rule said: `forward`, `redirect`, `fixed-response`.
     pub action: Option<&'a str>,
+    /// The action's requests must carry a token.
+    pub asks_for_token: bool,
     /// The client.
     pub client: SocketAddr,
+    /// Its connection.
+    pub connection: ConnectionTrace,
     /// The target that answered, or was tried last.
     pub target: Option<&'a str>,
     /// What the client speaks: `http/1.0`, `http/1.1`, `h2` (RFC 7301's names).
     pub protocol: &'a str,
+    /// It is a gRPC call.
+    pub is_grpc: bool,
     /// The method as it was sent.
     pub method: &'a [u8],
     /// The Host (or absolute-form authority).
@@ -58,7 +65,7 @@ pub struct ExchangeRecord<'a> {
     pub location: &'a [u8],
     /// User-Agent; with full detail only.
     pub user_agent: &'a [u8],
-    /// X-Amzn-Trace-Id; with full detail only.
+    /// X-Amzn-Trace-Id as it was forwarded, or made for the log; with full detail only.
     pub trace_id: &'a [u8],
     /// How long connecting took; `None` on a kept connection.
     pub connect: Option<Duration>,

@@ -1,4 +1,5 @@
-//! A worker's end of the logs: one ring for exchanges, one for flows that have a log of their own.
+//! A worker's end of the logs: one ring for exchanges, one for flows that have a log of their own, one
+//! for clients' connections.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::thread::Thread;
 use super::flow::{FlowRecord, SkippedRecord};
 use super::json::Line;
 use super::record::ExchangeRecord;
-use super::{alb, aws};
+use super::{ConnectionRecord, alb, aws};
 use crate::metrics::{PerWorker, WorkerCounters};
 
 /// What workers and the writer both look at.
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) sample: AtomicU32,
     /// True: flows are written as AWS does.
     pub(super) flows_as_aws: AtomicBool,
+    /// True: connections are written as ALB does.
+    pub(super) connections_as_aws: AtomicBool,
     /// Whether the writer waits, and for what: one of the constants of [`rest`].
     pub(super) rest: AtomicU8,
 }
@@ -50,11 +53,13 @@ pub(crate) enum Detail {
 }
 
 /// Ways from each worker to the writer, each with a destination.
-pub(super) const LANES: usize = 2;
+pub(super) const LANES: usize = 3;
 /// Exchanges, and flows that have no log of their own.
 pub(super) const ACCESS: usize = 0;
 /// Flows.
 pub(super) const FLOW: usize = 1;
+/// Clients' connections.
+pub(super) const CONNECTION: usize = 2;
 
 /// Bytes a ring holds: about 1000 records.
 pub(super) const RING_BYTES: usize = 256 * 1024;
@@ -112,6 +117,11 @@ impl LogRing {
         self.is_enabled(self.lane_of_flows())
     }
 
+    /// False when records of connections go nowhere.
+    pub fn logs_connections(&self) -> bool {
+        self.is_enabled(CONNECTION)
+    }
+
     /// What of an exchange is worth keeping for its record.
     pub(crate) fn detail(&self) -> Detail {
         match (self.is_on(), self.writes_as_alb()) {
@@ -142,12 +152,17 @@ impl LogRing {
             return;
         }
         let as_alb = self.writes_as_alb();
+        // Else it would lead nowhere.
+        let shows_connection = self.logs_connections();
         self.write(ACCESS, |out| {
             if as_alb {
                 return alb::write(out, record);
             }
             let mut line = Line::begin(out);
             record.write(&mut line);
+            if shows_connection {
+                line.display("conn_trace_id", record.connection);
+            }
             line.end();
         });
     }
@@ -158,6 +173,19 @@ impl LogRing {
         self.write(self.lane_of_flows(), |out| {
             if as_aws {
                 return aws::write(out, record);
+            }
+            let mut line = Line::begin(out);
+            record.write(&mut line);
+            line.end();
+        });
+    }
+
+    /// Logs a client's connection.
+    pub fn connection(&self, record: &ConnectionRecord<'_>) {
+        let as_aws = self.shared.connections_as_aws.load(Ordering::Relaxed);
+        self.write(CONNECTION, |out| {
+            if as_aws {
+                return alb::write_connection(out, record);
             }
             let mut line = Line::begin(out);
             record.write(&mut line);

@@ -1,13 +1,17 @@
 //! Records as JSON, overflow, reopening.
 
+mod connections;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use conf::{AccessLog, LogFormat, Logs};
 
-use super::ring::{ACCESS, FLOW, LogRing, RING_BYTES, Shared, rest};
-use super::{ExchangeRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord, start};
+use super::ring::{ACCESS, CONNECTION, FLOW, LogRing, RING_BYTES, Shared, rest};
+use super::{
+    ConnectionTrace, ExchangeRecord, FlowEnd, FlowKind, FlowRecord, SkippedRecord, TlsRecord, start,
+};
 use crate::metrics::{PerWorker, RejectReason};
 
 fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: LogFormat) -> Logs {
@@ -17,9 +21,16 @@ fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: LogFormat) -> L
         access,
         flow,
         flow_format,
+        connection: AccessLog::Off,
+        connection_format: flow_format,
         health: AccessLog::Off,
     }
 }
+
+const TRACE: ConnectionTrace = ConnectionTrace {
+    worker: 0xab,
+    number: 1,
+};
 
 fn flow() -> FlowRecord<'static> {
     FlowRecord {
@@ -46,7 +57,7 @@ async fn written(
     name: &str,
     format: LogFormat,
     apart: bool,
-    write: impl FnOnce(&super::LogRing),
+    write: impl FnOnce(&LogRing),
 ) -> (String, String) {
     let file = |kind| std::env::temp_dir().join(format!("pm-{name}-{kind}-{}", std::process::id()));
     let (access, flow) = (file("access"), file("flow"));
@@ -68,7 +79,7 @@ async fn written(
 
 #[tokio::test]
 async fn flows_are_json_in_the_access_log_unless_they_have_their_own() {
-    let write = |ring: &super::LogRing| {
+    let write = |ring: &LogRing| {
         assert!(ring.logs_flows() && ring.is_on());
         ring.exchange(&record(b"/"));
         ring.flow(&flow());
@@ -155,9 +166,12 @@ fn record<'a>(path: &'a [u8]) -> ExchangeRecord<'a> {
         target_group: "app",
         rule: Some("default"),
         action: Some("forward"),
+        asks_for_token: false,
         client: "[::1]:5".parse().unwrap(),
+        connection: TRACE,
         target: Some("127.0.0.1:3001"),
         protocol: "http/1.1",
+        is_grpc: false,
         method: b"GET",
         host: b"example.test",
         path,
@@ -242,10 +256,16 @@ fn a_writer_that_lets_records_come_together_is_woken_when_a_ring_is_half_full() 
     let shared = Arc::new(Shared::default());
     shared.enabled[ACCESS].store(true, Ordering::Relaxed);
     shared.rest.store(rest::GATHERING, Ordering::Relaxed);
-    let lanes = [ACCESS, FLOW].map(|_| rtrb::RingBuffer::new(RING_BYTES));
-    let [(exchanges, read), (flows, _)] = lanes;
+    let lanes = [ACCESS, FLOW, CONNECTION].map(|_| rtrb::RingBuffer::new(RING_BYTES));
+    let [(exchanges, read), (flows, _), (connections, _)] = lanes;
     let (writer, counters) = (std::thread::current(), PerWorker::new(1));
-    let ring = LogRing::new([exchanges, flows], shared.clone(), writer, counters, 0);
+    let ring = LogRing::new(
+        [exchanges, flows, connections],
+        shared.clone(),
+        writer,
+        counters,
+        0,
+    );
     while read.slots() <= RING_BYTES / 2 {
         assert_eq!(shared.rest.load(Ordering::Relaxed), rest::GATHERING);
         ring.exchange(&record(b"/"));
@@ -256,7 +276,7 @@ fn a_writer_that_lets_records_come_together_is_woken_when_a_ring_is_half_full() 
 }
 
 /// The access log as ALB's after `write`.
-async fn written_as_alb(name: &str, sample: u32, write: impl FnOnce(&super::LogRing)) -> String {
+async fn written_as_alb(name: &str, sample: u32, write: impl FnOnce(&LogRing)) -> String {
     let path = std::env::temp_dir().join(format!("pm-alb-{name}-{}", std::process::id()));
     let (control, rings) = start(&AccessLog::Off, 1, &PerWorker::new(1)).unwrap();
     let logs = Logs {
@@ -322,10 +342,12 @@ async fn exchanges_are_written_as_alb_does() {
              10 20 \"GET https://example.test:8080/a?b=c HTTP/1.1\" \"a \\x22quoted\\x22 agent\\x0A\" \
              TLS_AES_128_GCM_SHA256 tlsv13 app \"Root=1-67891233-abcdef012345678912345678\" \
              \"example.test\" \"site.pem\" 0 1970-01-01T00:00:00.000000Z \"forward\" \"-\" \"-\" \
-             \"127.0.0.1:3001\" \"200\" \"-\" \"-\" - \"-\" \"/b\" \"TransformSuccess\"",
+             \"127.0.0.1:3001\" \"200\" \"-\" \"-\" \
+             TID_00000000000000ab0000000000000001 \"-\" \"/b\" \"TransformSuccess\"",
             "http 1970-01-01T00:00:00.002000Z web [::1]:5 - -1 -1 -1 400 - 10 20 \
              \"- http://-:8080- -\" \"-\" - - - \"-\" \"-\" \"-\" -1 1970-01-01T00:00:00.000000Z \"-\" \
-             \"-\" \"bad-method\" \"-\" \"-\" \"-\" \"-\" - \"-\" \"-\" \"-\"",
+             \"-\" \"bad-method\" \"-\" \"-\" \"-\" \"-\" TID_00000000000000ab0000000000000001 \
+             \"-\" \"-\" \"-\"",
         ]
     );
 }

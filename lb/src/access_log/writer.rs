@@ -16,7 +16,7 @@ use std::time::Duration;
 use conf::{AccessLog, LogFormat, Logs};
 use tokio::sync::oneshot;
 
-use super::ring::{ACCESS, FLOW, LANES, LogRing, RING_BYTES, Shared, rest};
+use super::ring::{ACCESS, CONNECTION, FLOW, LANES, LogRing, RING_BYTES, Shared, rest};
 use crate::metrics::{PerWorker, WorkerCounters};
 
 /// Rest between two rounds while records keep coming: one write call carries many of them.
@@ -55,7 +55,7 @@ pub(crate) fn start(
     let destination = Destination::open(log)?;
     let shared = Arc::new(Shared::default());
     let (commands, received) = mpsc::channel();
-    let mut lanes = [ACCESS, FLOW].map(|_| Lane::default());
+    let mut lanes: [Lane; LANES] = std::array::from_fn(|_| Lane::default());
     let mut producers: Vec<[_; LANES]> = Vec::with_capacity(workers);
     for _ in 0..workers {
         producers.push(lanes.each_mut().map(|lane| {
@@ -100,6 +100,7 @@ impl LogControl {
     pub(crate) fn set(&self, logs: &Logs) -> std::io::Result<()> {
         let access = Destination::open(&logs.access)?;
         let flow = logs.flow.as_ref().map(Destination::open).transpose()?;
+        let connection = Destination::open(&logs.connection)?;
         let set = |flag: &AtomicBool, value| flag.store(value, Ordering::Relaxed);
         let as_aws = logs.format == LogFormat::Aws;
         set(&self.shared.exchanges_as_aws, as_aws);
@@ -108,9 +109,14 @@ impl LogControl {
             &self.shared.flows_as_aws,
             logs.flow_format == LogFormat::Aws,
         );
+        set(
+            &self.shared.connections_as_aws,
+            logs.connection_format == LogFormat::Aws,
+        );
         set(&self.shared.flows_apart, flow.is_some());
         self.move_to(ACCESS, access);
         self.move_to(FLOW, flow.unwrap_or(Destination::Nowhere));
+        self.move_to(CONNECTION, connection);
         Ok(())
     }
 
@@ -208,7 +214,7 @@ impl Lane {
         }
         let result = self.destination.write(&self.batch);
         if let (Err(error), false) = (&result, self.failing) {
-            tracing::warn!(%error, "access or flow log cannot be written; records are lost");
+            tracing::warn!(%error, "access, flow or connection log cannot be written; records are lost");
         }
         self.failing = result.is_err();
         true

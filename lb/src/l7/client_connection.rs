@@ -30,10 +30,11 @@ use super::http1::{
     write_answer_with,
 };
 use super::http2;
-use super::record::Record;
+use super::record::{Client, Record};
 use super::request::{Request, Routing};
 use super::request_body::RequestBody;
 use super::upgrade;
+use crate::connection_log;
 use crate::context::WorkerContext;
 use crate::metrics::RetryReason;
 use crate::proxy::{Introduced, Tlvs};
@@ -58,6 +59,7 @@ pub(crate) fn serve(
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
+    connection_log::accepted(&accepted, &listener, &context);
     let agreed = accepted.stream.session().and_then(|s| s.alpn.as_deref());
     if agreed == Some(b"h2") {
         return Box::pin(http2::serve(accepted, Vec::new(), listener, context));
@@ -96,6 +98,8 @@ pub(super) struct ClientConnection {
     pub(super) local: SocketAddr,
     /// What came with its PROXY header beside addresses.
     tlvs: Option<Tlvs>,
+    /// Its number at this worker.
+    number: u64,
     /// Connections to targets that were told of it.
     pub(super) own: OwnConnections,
     pub(super) deadline: Deadline,
@@ -142,6 +146,7 @@ impl ClientConnection {
             peer,
             local,
             tlvs,
+            number,
         } = accepted;
         let now = Instant::now();
         Self {
@@ -157,6 +162,7 @@ impl ClientConnection {
             peer,
             local,
             tlvs,
+            number,
             own: OwnConnections::default(),
             deadline: Deadline::new(now),
             now,
@@ -173,6 +179,7 @@ impl ClientConnection {
             peer: self.peer,
             local: self.local,
             tlvs: self.tlvs,
+            number: self.number,
         };
         Box::pin(http2::serve(accepted, ahead, self.listener, self.context))
     }
@@ -285,10 +292,15 @@ impl ClientConnection {
         }
         let (context, listener) = (self.context.clone(), self.listener.clone());
         let started = Instant::now();
-        let client = (self.peer, self.side.session());
+        let client = Client {
+            address: self.peer,
+            number: self.number,
+            tls: self.side.session(),
+        };
         let mut record = Record::new(&context, &listener, client, started);
         if self.side.is_http2() {
             record.protocol = "h2";
+            record.is_grpc = self.side.is_grpc();
         }
         let request = match self.read_head(buffers, started).await {
             Ok(Some(mut request)) => {

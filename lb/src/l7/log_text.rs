@@ -2,6 +2,7 @@
 //!
 //! Cost: one copy each into a buffer that is used again; without a log nothing.
 
+use super::headers::write_trace_id;
 use super::http1::RequestHead;
 use crate::access_log::Detail;
 use crate::rules::Passed;
@@ -26,26 +27,34 @@ pub(super) enum LogText {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LogMarks([u32; COUNT]);
 
+/// What a request led to, as bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Led<'a> {
+    /// To nothing, or to an answer that the rule holds.
+    Nowhere,
+    /// To this Location.
+    Location(&'a [u8]),
+    /// To this head for a target.
+    Forwarded(&'a [u8]),
+}
+
 impl LogMarks {
     /// Copies the texts of a request into `out`; the rarely wanted ones only for full detail.
     pub(super) fn write(
         out: &mut Vec<u8>,
         head: &RequestHead<'_, '_>,
         passed: Option<&Passed>,
-        location: &[u8],
+        led: Led<'_>,
         detail: Detail,
     ) -> Self {
         out.clear();
         let rewritten = passed.map(|passed| &passed.rewritten);
         let host = rewritten.and_then(|rewritten| rewritten.host.as_deref());
         let target = rewritten.and_then(|rewritten| rewritten.target.as_deref());
-        let field = |name: &str| match detail {
-            Detail::Full => {
-                let mut named = head.fields.iter();
-                let found = named.find(|field| field.name.eq_ignore_ascii_case(name));
-                found.map_or(&[][..], |field| field.value)
-            }
-            Detail::Off | Detail::Plain => &[],
+        let (location, forwarded) = match led {
+            Led::Nowhere => (&[][..], &[][..]),
+            Led::Location(location) => (location, &[][..]),
+            Led::Forwarded(forwarded) => (&[][..], forwarded),
         };
         let texts = [
             head.method.as_bytes(),
@@ -54,14 +63,22 @@ impl LogMarks {
             host.unwrap_or_default().as_bytes(),
             target.unwrap_or_default().as_bytes(),
             location,
-            field("user-agent"),
-            field("x-amzn-trace-id"),
         ];
         let mut marks = Self::default();
         for (mark, text) in marks.0.iter_mut().zip(texts) {
             out.extend_from_slice(text);
-            *mark = u32::try_from(out.len()).unwrap_or(u32::MAX);
+            *mark = end(out);
         }
+        if detail == Detail::Full {
+            let mut named = head.fields.iter();
+            let agent = named.find(|field| field.name.eq_ignore_ascii_case("user-agent"));
+            out.extend_from_slice(agent.map_or(&[][..], |field| field.value));
+            marks.0[LogText::UserAgent as usize] = end(out);
+            write_trace_id(out, forwarded, head.fields);
+        } else {
+            marks.0[LogText::UserAgent as usize] = end(out);
+        }
+        marks.0[LogText::TraceId as usize] = end(out);
         marks
     }
 
@@ -72,4 +89,8 @@ impl LogMarks {
         let start = place.checked_sub(1).map_or(0, end);
         texts.get(start..end(place)).unwrap_or_default()
     }
+}
+
+fn end(out: &[u8]) -> u32 {
+    u32::try_from(out.len()).unwrap_or(u32::MAX)
 }

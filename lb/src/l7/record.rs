@@ -22,12 +22,24 @@ use crate::snapshot::{Listener, Route, Tally};
 use crate::target::Target;
 use crate::tls::Session;
 
+/// Whose exchange it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client<'a> {
+    pub(super) address: SocketAddr,
+    /// The number of its connection.
+    pub(super) number: u64,
+    /// What was agreed on with it.
+    pub(super) tls: Option<&'a Rc<Session>>,
+}
+
 /// One exchange's record.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
     context: &'a WorkerContext,
     listener: &'a Listener,
     client: SocketAddr,
+    /// The number of the client's connection.
+    number: u64,
     /// When its first byte was read.
     pub(super) started: Instant,
     /// What the request led to; `None` when it was refused before.
@@ -36,6 +48,8 @@ pub(super) struct Record<'a> {
     pub(super) route: Option<&'a Route>,
     /// What the client speaks.
     pub(super) protocol: &'static str,
+    /// It is a gRPC call.
+    pub(super) is_grpc: bool,
     /// Texts of the request.
     pub(super) text: Vec<u8>,
     /// Where each ends in `text`.
@@ -78,18 +92,19 @@ impl<'a> Record<'a> {
     pub(super) fn new(
         context: &'a WorkerContext,
         listener: &'a Listener,
-        client: (SocketAddr, Option<&Rc<Session>>),
+        client: Client<'_>,
         started: Instant,
     ) -> Self {
-        let (client, tls) = client;
         Self {
             context,
             listener,
-            client,
+            client: client.address,
+            number: client.number,
             started,
             branch: None,
             route: None,
             protocol: "http/1.1",
+            is_grpc: false,
             text: Vec::new(),
             marks: LogMarks::default(),
             target: None,
@@ -102,7 +117,7 @@ impl<'a> Record<'a> {
             connect: None,
             first_byte: None,
             retries: 0,
-            tls: tls.cloned(),
+            tls: client.tls.cloned(),
             desync: None,
             reason: None,
             over_limit: false,
@@ -166,6 +181,11 @@ impl<'a> Record<'a> {
             .map_or(&self.listener.unrouted, |route| &route.tally)
     }
 
+    fn asks_for_token(&self) -> bool {
+        let gate = self.branch.and_then(|branch| branch.gate.as_ref());
+        gate.is_some_and(|gate| gate.asks_for_token())
+    }
+
     fn log(&self, duration: Duration) {
         let time = SystemTime::now();
         let text = |which| self.marks.text(&self.text, which);
@@ -176,8 +196,11 @@ impl<'a> Record<'a> {
             rule: self.branch.map(|branch| &*branch.label),
             action: self.branch.map(|branch| branch.action.as_str()),
             client: self.client,
+            asks_for_token: self.asks_for_token(),
+            connection: self.context.connection_trace(self.number),
             target: self.target.as_ref().map(|target| &**target.name()),
             protocol: self.protocol,
+            is_grpc: self.is_grpc,
             method: text(LogText::Method),
             host: text(LogText::Host),
             path: text(LogText::Target),

@@ -13,7 +13,7 @@ use super::desync::{Passage, Tier, Verdict};
 use super::http1::{
     BodyLength, Forwarding, HeadLimits, MAX_FIELDS, Refusal, Version, parse_request, write_request,
 };
-use super::log_text::LogMarks;
+use super::log_text::{Led, LogMarks};
 use crate::access_log::Detail;
 use crate::metrics::WorkerCounters;
 use crate::rules::{Action, Denial, Passing};
@@ -156,13 +156,13 @@ impl Request {
             request.pass(passage);
         }
         if detail != Detail::Off {
-            let location = match &branch.action {
-                Action::Redirect(_) => &buffers.to_target[..],
-                _ => &[],
+            let led = match (&branch.action, request.denied) {
+                (Action::Redirect(_), None) => Led::Location(&buffers.to_target),
+                (Action::Forward(_), None) => Led::Forwarded(&buffers.to_target),
+                _ => Led::Nowhere,
             };
             let passed = passed.as_ref().and_then(|passed| passed.as_ref().ok());
-            request.log_marks =
-                LogMarks::write(&mut buffers.log_text, &head, passed, location, detail);
+            request.log_marks = LogMarks::write(&mut buffers.log_text, &head, passed, led, detail);
         }
         buffers.from_client.consume(request.head_length);
         Ok(Some(request))

@@ -178,6 +178,7 @@ mod tests {
             server_name: Some(name.into()),
             alpn: Some(b"h2"[..].into()),
             offered: Box::default(),
+            certificate: None,
             resumed: false,
             identity: identity.map(Box::new),
         }

@@ -37,6 +37,8 @@ pub(crate) struct Accepted {
     pub(crate) local: SocketAddr,
     /// What came with its PROXY header beside addresses.
     pub(crate) tlvs: Option<Tlvs>,
+    /// Its number at this worker.
+    pub(crate) number: u64,
 }
 
 /// A connected byte stream.

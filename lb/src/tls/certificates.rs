@@ -8,6 +8,7 @@
 //!
 //! Cost: one or two hash look-ups, a reading of the clock, no lock, no allocation but the name's.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,9 +22,22 @@ use rustls::{CipherSuite, Error, NamedGroup};
 /// The first byte of every suite of TLS 1.3 (RFC 8446 appendix B.4).
 const TLS13_SUITES: u16 = 0x13;
 
+thread_local! {
+    static CHOSEN: Cell<Option<Arc<str>>> = const { Cell::new(None) };
+}
+
+/// The name of the certificate that was chosen on this thread since the last call. rustls does not tell
+/// which one it shows; but it asks while the bytes of one connection are processed, so that what is here
+/// right after them is that connection's.
+pub(super) fn chosen() -> Option<Arc<str>> {
+    CHOSEN.take()
+}
+
 /// One certificate, ready to sign.
 #[derive(Debug)]
 struct Entry {
+    /// The name of its file.
+    name: Arc<str>,
     key: Arc<CertifiedKey>,
     facts: CertificateFacts,
 }
@@ -50,7 +64,9 @@ impl Certificates {
         for certificate in certificates {
             let signer = any_supported_type(&certificate.private_key)?;
             let key = CertifiedKey::new(certificate.chain.clone(), signer);
+            let name = certificate.cert.file_name().unwrap_or_default();
             found.add(Entry {
+                name: name.to_string_lossy().into(),
                 key: Arc::new(key),
                 facts: certificate.facts.clone(),
             });
@@ -113,26 +129,21 @@ impl Certificates {
         name: Option<&str>,
         can_verify: impl Fn(&Entry) -> bool,
         now: i64,
-    ) -> Option<&Arc<CertifiedKey>> {
+    ) -> Option<&Entry> {
         let named = name.map_or(&[][..], |name| self.for_name(name));
         let found = self.best(named, &can_verify, now);
         found.or_else(|| self.default(&can_verify, now))
     }
 
     /// The default certificate; another one for the same name when the client cannot verify it.
-    fn default(
-        &self,
-        can_verify: &impl Fn(&Entry) -> bool,
-        now: i64,
-    ) -> Option<&Arc<CertifiedKey>> {
+    fn default(&self, can_verify: &impl Fn(&Entry) -> bool, now: i64) -> Option<&Entry> {
         let first = self.entries.first()?;
         if can_verify(first) {
-            return Some(&first.key);
+            return Some(first);
         }
-        let Entry { key, facts } = first;
-        let name = facts.names.first().map_or("", String::as_str);
+        let name = first.facts.names.first().map_or("", String::as_str);
         let like = self.best(self.for_name(name), can_verify, now);
-        Some(like.unwrap_or(key))
+        Some(like.unwrap_or(first))
     }
 
     /// The first of `places` that the client can verify and that is valid, else the first one that
@@ -142,7 +153,7 @@ impl Certificates {
         places: &[usize],
         can_verify: &impl Fn(&Entry) -> bool,
         now: i64,
-    ) -> Option<&Arc<CertifiedKey>> {
+    ) -> Option<&Entry> {
         let usable = places
             .iter()
             .filter_map(|place| self.entries.get(*place))
@@ -151,11 +162,8 @@ impl Certificates {
             let facts = &entry.facts;
             (facts.not_before..=facts.not_after).contains(&now)
         };
-        let found = usable
-            .clone()
-            .find(is_valid)
-            .or_else(|| usable.clone().next());
-        found.map(|entry| &entry.key)
+        let found = usable.clone().find(is_valid);
+        found.or_else(|| usable.clone().next())
     }
 }
 
@@ -172,8 +180,9 @@ impl Certificates {
         let now = now.map_or(0, |since| {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         });
-        self.choose(client_hello.server_name(), can_verify, now)
-            .cloned()
+        let chosen = self.choose(client_hello.server_name(), can_verify, now)?;
+        CHOSEN.set(Some(chosen.name.clone()));
+        Some(chosen.key.clone())
     }
 }
 

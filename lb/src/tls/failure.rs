@@ -8,7 +8,9 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
+use super::ClientIdentity;
 use super::clients::TooLarge;
+use crate::access_log::TlsRecord;
 
 /// The word in metrics and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,11 +102,29 @@ impl HandshakeReason {
     }
 }
 
+impl HandshakeReason {
+    /// The code that ALB's connection log has for it.
+    pub(crate) fn as_alb(self) -> &'static str {
+        match self {
+            Self::ClientCertificateUntrusted => "ClientCertUntrusted",
+            Self::ClientCertificateExpired => "ClientCertExpired",
+            Self::ClientCertificateNotYetValid => "ClientCertNotYetValid",
+            Self::ClientCertificateRevoked => "ClientCertCrlHit",
+            Self::ClientCertificatePurpose => "ClientCertPurposeInvalid",
+            Self::ClientCertificateTooLarge => "ClientCertMaxSizeExceeded",
+            Self::ClientCertificateInvalid => "ClientCertInvalid",
+            _ => "UnmappedConnectionError",
+        }
+    }
+}
+
 /// A handshake that failed.
 #[derive(Debug)]
 pub(crate) struct HandshakeFailure {
     /// The word.
     pub(crate) reason: HandshakeReason,
+    /// Whose certificate was not believed.
+    pub(super) refused: Option<Box<ClientIdentity>>,
     /// The sentence.
     what: What,
 }
@@ -118,7 +138,7 @@ enum What {
 
 impl HandshakeFailure {
     /// The alert that the client sent; empty when it sent none.
-    pub(super) fn alert(&self) -> &'static str {
+    fn alert(&self) -> &'static str {
         match &self.what {
             What::Tls(Error::AlertReceived(alert)) => alert.as_str().unwrap_or_default(),
             _ => "",
@@ -129,7 +149,24 @@ impl HandshakeFailure {
     pub(super) fn new(reason: HandshakeReason, error: io::Error) -> Self {
         Self {
             reason,
+            refused: None,
             what: What::Io(error),
+        }
+    }
+
+    /// Of a client that showed a certificate.
+    pub(super) fn of(mut self, refused: Option<Box<ClientIdentity>>) -> Self {
+        self.refused = refused;
+        self
+    }
+
+    /// As logs have it, with its sentence.
+    pub(crate) fn record<'a>(&'a self, sentence: &'a str) -> TlsRecord<'a> {
+        TlsRecord {
+            alert: self.alert(),
+            client: self.refused.as_ref().map(|identity| identity.record()),
+            failure: Some((self.reason, sentence)),
+            ..TlsRecord::default()
         }
     }
 
@@ -137,6 +174,7 @@ impl HandshakeFailure {
     pub(super) fn too_slow() -> Self {
         Self {
             reason: HandshakeReason::Timeout,
+            refused: None,
             what: What::TooSlow,
         }
     }
@@ -149,6 +187,7 @@ impl From<io::Error> for HandshakeFailure {
         if let Some(error) = inner.cloned() {
             return Self {
                 reason: of_tls(&error),
+                refused: None,
                 what: What::Tls(error),
             };
         }
@@ -158,6 +197,7 @@ impl From<io::Error> for HandshakeFailure {
         };
         Self {
             reason,
+            refused: None,
             what: What::Io(error),
         }
     }

@@ -12,7 +12,8 @@ use conf::ListenerProtocol;
 use tokio::time::Instant;
 
 use super::HandshakeFailure;
-use crate::access_log::{FlowEnd, FlowKind, FlowRecord, TlsRecord};
+use crate::access_log::{FlowEnd, FlowKind, FlowRecord};
+use crate::connection_log;
 use crate::context::WorkerContext;
 use crate::snapshot::Listener;
 use crate::stream::{Accepted, Stream};
@@ -28,6 +29,7 @@ pub(crate) async fn serve(
     };
     let started = Instant::now();
     let ends = (accepted.peer, accepted.local);
+    let number = accepted.number;
     let scratch = context.ciphertext().clone();
     // Boxed: the connection should not carry the room for a handshake once it is done.
     let handshake = Box::pin(terminator.accept(accepted.stream, scratch)).await;
@@ -42,6 +44,9 @@ pub(crate) async fn serve(
         }
         Err(failure) => {
             refuse(&failure, ends, started, &listener, &context);
+            if listener.protocol.is_http() {
+                connection_log::refused(&failure, ends, number, &listener, &context);
+            }
             return;
         }
     }
@@ -66,11 +71,7 @@ pub(super) fn refuse(
         return;
     }
     let (duration, time) = (started.elapsed(), SystemTime::now());
-    let tls = TlsRecord {
-        alert: failure.alert(),
-        failure: Some((failure.reason.as_str(), &failure.to_string())),
-        ..TlsRecord::default()
-    };
+    let sentence = failure.to_string();
     context.log().flow(&FlowRecord {
         kind: FlowKind::Tls,
         time: time.checked_sub(duration).unwrap_or(time),
@@ -86,6 +87,6 @@ pub(super) fn refuse(
         duration,
         retries: 0,
         termination: FlowEnd::Handshake,
-        tls: Some(tls),
+        tls: Some(failure.record(&sentence)),
     });
 }

@@ -1,5 +1,6 @@
 //! What was agreed on in a handshake, for logs, headers and the choice of protocol.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) alpn: Option<Box<[u8]>>,
     /// What the client offered of these, by commas; known where TLS passes through.
     pub(crate) offered: Box<[u8]>,
+    /// The certificate that the listener has for it, by the name of its file.
+    pub(crate) certificate: Option<Arc<str>>,
     /// An earlier session went on: no certificate was shown.
     pub(crate) resumed: bool,
     /// Who the client is by its certificate, where it is asked for one.
@@ -46,6 +49,7 @@ impl Session {
             server_name: hello.server_name.map(Into::into),
             alpn: None,
             offered: hello.alpn.join(&b',').into(),
+            certificate: None,
             resumed: false,
             identity: None,
         }
@@ -78,10 +82,8 @@ impl Session {
             alpn: self.alpn.as_deref().unwrap_or_default(),
             client_alpn: &self.offered,
             resumed: self.resumed,
-            client: self
-                .identity
-                .as_ref()
-                .map(|identity| (&*identity.serial, &*identity.subject)),
+            certificate: self.certificate.as_deref().unwrap_or_default(),
+            client: self.identity.as_ref().map(|identity| identity.record()),
             ..TlsRecord::default()
         }
     }
@@ -100,6 +102,7 @@ impl Session {
             offered: Box::default(),
             server_name: connection.server_name().map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
+            certificate: None,
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             identity: None,
         }

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::time::Instant;
 
+use super::certificates::chosen;
 use super::{ClientIdentity, Scratch, Session, TargetTls};
 use crate::stream::{Side, Stream};
 
@@ -48,6 +49,8 @@ pub(crate) struct TlsStream {
     silent: bool,
     /// The first byte that came; 0 = none yet.
     first: u8,
+    /// The certificate chosen in the handshake.
+    certificate: Option<Arc<str>>,
     begun: Instant,
 }
 
@@ -89,6 +92,7 @@ impl TlsStream {
             ended: false,
             silent: true,
             first: 0,
+            certificate: None,
             begun: Instant::now(),
         }
     }
@@ -109,6 +113,7 @@ impl TlsStream {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             let taken = ready!(self.poll_take_in(cx, &mut []));
+            self.certificate = chosen().or(self.certificate.take());
             if let Err(error) = taken {
                 // If the socket takes it: nobody waits for a client that breaks rules.
                 let _ = match self.first.is_ascii_uppercase() {
@@ -124,7 +129,8 @@ impl TlsStream {
         // Session tickets go out with the last flight.
         ready!(self.poll_flush(cx))?;
         if let Connection::Server(connection) = &self.connection {
-            let session = Session::of(connection, self.begun.elapsed());
+            let mut session = Session::of(connection, self.begun.elapsed());
+            session.certificate = self.certificate.take();
             self.session = Some(Rc::new(session));
         }
         self.silent = false;

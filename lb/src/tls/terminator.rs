@@ -12,7 +12,7 @@ use conf::{ClientCertificates, Config, Diagnostic, ListenerTls};
 use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, ServerConnection};
 
-use super::clients::{TrustFiles, fingerprint, verifier};
+use super::clients::{TrustFiles, fingerprint, refused, verifier};
 use super::local_ca::LocalCa;
 use super::policy::{provider, versions};
 use super::shelf::Shelf;
@@ -116,7 +116,7 @@ impl Terminator {
         let handshake = std::future::poll_fn(|cx| stream.poll_handshake(cx, answer));
         match tokio::time::timeout(self.handshake_timeout, handshake).await {
             Ok(Ok(())) => self.identified(stream),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(HandshakeFailure::from(error).of(refused())),
             Err(_elapsed) => Err(HandshakeFailure::too_slow()),
         }
     }

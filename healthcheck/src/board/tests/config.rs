@@ -229,6 +229,8 @@ impl ConfigText {
                 sample: 1,
                 flow: None,
                 flow_format: conf::LogFormat::Json,
+                connection: conf::AccessLog::Off,
+                connection_format: conf::LogFormat::Json,
                 access: AccessLog::Off,
                 health: AccessLog::Off,
             },

@@ -21,6 +21,7 @@ use ipnet::IpNet;
 use super::http1::{Forwarding, RequestHead, push_field, push_kept};
 use crate::sockets::is_nowhere;
 use names::Names;
+pub(super) use trace::write_trace_id;
 
 /// What is changed in requests.
 #[derive(Debug)]

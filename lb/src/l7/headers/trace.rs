@@ -10,6 +10,9 @@ use httparse::Header;
 
 use crate::l7::http1::push_display;
 
+/// How the line of an X-Amzn-Trace-Id of ours begins, after the line before it.
+const AMZN_LINE: &[u8] = b"\r\nX-Amzn-Trace-Id: ";
+
 /// A longer X-Amzn-Trace-Id is replaced by a fresh one (ELB).
 const MAX_AMZN: usize = 7 * 1024;
 
@@ -65,6 +68,23 @@ pub(super) fn write(out: &mut Vec<u8>, fields: &[Header<'_>], trace: Trace, fres
             }
         }
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends a request's X-Amzn-Trace-Id for the log: as it is forwarded, else as it came, else one that
+/// only the log has. One scan of the forwarded head.
+pub(in crate::l7) fn write_trace_id(out: &mut Vec<u8>, forwarded: &[u8], fields: &[Header<'_>]) {
+    // Ours, or one that a client wrote in just this way and that is forwarded untouched.
+    let own = memchr::memmem::find(forwarded, AMZN_LINE).and_then(|at| {
+        let value = forwarded.get(at + AMZN_LINE.len()..)?;
+        value.get(..memchr::memchr(b'\r', value)?)
+    });
+    match own.or_else(|| values(fields, "x-amzn-trace-id").next()) {
+        Some(value) => out.extend_from_slice(value),
+        None => {
+            let Fresh { seconds, trace, .. } = Fresh::now();
+            push_display(out, format_args!("Root=1-{seconds:08x}-{trace:024x}"));
+        }
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) async fn serve(
         peer,
         local,
         tlvs,
+        number,
     } = accepted;
     let session = stream.session().cloned();
     let wire = Wire::new(stream, ahead, PREFACE);
@@ -73,7 +74,12 @@ pub(crate) async fn serve(
             wire,
             session,
         }),
-        ends: Ends { peer, local, tlvs },
+        ends: Ends {
+            peer,
+            local,
+            tlvs,
+            number,
+        },
         deadline: Deadline::new(now),
         used: now,
         old: now + jittered(listener.client_keep_alive),
@@ -122,6 +128,7 @@ struct Ends {
     peer: SocketAddr,
     local: SocketAddr,
     tlvs: Option<Tlvs>,
+    number: u64,
 }
 
 struct Connection {
@@ -186,6 +193,7 @@ impl Connection {
             peer: self.ends.peer,
             local: self.ends.local,
             tlvs: self.ends.tlvs.clone(),
+            number: self.ends.number,
         };
         let (listener, context) = (self.listener.clone(), self.context.clone());
         tokio::task::spawn_local(client_connection::serve_stream(accepted, listener, context));

@@ -126,6 +126,11 @@ impl Gate {
         Ok(over_limit)
     }
 
+    /// True when requests must carry a token.
+    pub(crate) fn asks_for_token(&self) -> bool {
+        self.validator.is_some()
+    }
+
     /// The limits of its own action.
     pub(crate) fn limits(&self) -> &[Limit] {
         &self.limits

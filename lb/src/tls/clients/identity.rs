@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::distinguished_name;
+use crate::access_log::CertificateRecord;
 
 /// A client's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct ClientIdentity {
     pub(crate) common_name: Option<Box<str>>,
     /// Its serial number, in hexadecimal digits.
     pub(crate) serial: Box<str>,
+    /// From when until when it is valid, as ELB writes it.
+    pub(crate) validity: Box<str>,
     /// When it expires, in seconds since 1970.
     pub(crate) not_after: i64,
     /// It was verified.
@@ -34,8 +37,9 @@ impl ClientIdentity {
         let common_name = parsed.subject().iter_common_name().last();
         let common_name = common_name.and_then(|name| Some(name.as_str().ok()?.into()));
         let serial = serial(parsed.raw_serial());
+        let validity = validity(&parsed);
         let fields = match verified {
-            true => verified_fields(&parsed, own, &serial, &subject),
+            true => verified_fields(&parsed, own, &serial, &subject, &validity),
             false => field("X-Amzn-Mtls-Clientcert", &encoded(&pem(chain))),
         };
         Some(Self {
@@ -43,9 +47,19 @@ impl ClientIdentity {
             subject: subject.into(),
             common_name,
             serial: serial.into(),
+            validity: validity.into(),
             not_after: parsed.validity().not_after.timestamp(),
             verified,
         })
+    }
+
+    /// As logs have it.
+    pub(crate) fn record(&self) -> CertificateRecord<'_> {
+        CertificateRecord {
+            serial: &self.serial,
+            subject: &self.subject,
+            validity: &self.validity,
+        }
     }
 
     /// Header fields for targets, each with its line end.
@@ -59,28 +73,33 @@ fn verified_fields(
     own: &CertificateDer<'_>,
     serial: &str,
     subject: &str,
+    validity: &str,
 ) -> String {
     let issuer = distinguished_name::text(parsed.issuer());
+    let leaf = encoded(&pem(std::slice::from_ref(own)));
+    [
+        field("X-Amzn-Mtls-Clientcert-Serial-Number", serial),
+        field("X-Amzn-Mtls-Clientcert-Issuer", &issuer),
+        field("X-Amzn-Mtls-Clientcert-Subject", subject),
+        field("X-Amzn-Mtls-Clientcert-Validity", validity),
+        field("X-Amzn-Mtls-Clientcert-Leaf", &leaf),
+    ]
+    .concat()
+}
+
+/// `NotBefore=…;NotAfter=…`
+fn validity(parsed: &X509Certificate<'_>) -> String {
     let validity = parsed.validity();
     let time = |time: &x509_parser::time::ASN1Time| {
         let seconds = u64::try_from(time.timestamp()).unwrap_or_default();
         let since = std::time::Duration::from_secs(seconds);
         seconds_of(&healthcheck::rfc3339(std::time::UNIX_EPOCH + since))
     };
-    let validity = format!(
+    format!(
         "NotBefore={};NotAfter={}",
         time(&validity.not_before),
         time(&validity.not_after)
-    );
-    let leaf = encoded(&pem(std::slice::from_ref(own)));
-    [
-        field("X-Amzn-Mtls-Clientcert-Serial-Number", serial),
-        field("X-Amzn-Mtls-Clientcert-Issuer", &issuer),
-        field("X-Amzn-Mtls-Clientcert-Subject", subject),
-        field("X-Amzn-Mtls-Clientcert-Validity", &validity),
-        field("X-Amzn-Mtls-Clientcert-Leaf", &leaf),
-    ]
-    .concat()
+    )
 }
 
 /// A time to the second, however finely it is written.

@@ -11,4 +11,4 @@ mod verifier;
 
 pub use identity::ClientIdentity;
 pub(super) use trust_files::TrustFiles;
-pub(super) use verifier::{TooLarge, fingerprint, verifier};
+pub(super) use verifier::{TooLarge, fingerprint, refused, verifier};

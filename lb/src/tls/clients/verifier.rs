@@ -2,9 +2,10 @@
 //!
 //! `passthrough` believes all that prove to have their key. `verify` asks webpki: signed by an
 //! authority of the store by way of what the client sent, for clients, valid now and on no list of
-//! the revoked. What no list speaks of is not revoked, and a list past its time still counts, as
+//! the revoked. Whom it refused last is kept for the log: see [`refused`]. What no list speaks of is not revoked, and a list past its time still counts, as
 //! with ELB. With `ignore-expiry` one that has expired is looked at as in its last second.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use conf::{ClientCertificates, ClientVerification};
@@ -17,9 +18,22 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 
+thread_local! {
+    static REFUSED: Cell<Option<Box<ClientIdentity>>> = const { Cell::new(None) };
+}
+
+/// Whose certificate was refused on this thread since the last call. rustls keeps no certificate that it
+/// does not believe; but it asks [`Verifier`] while the bytes of one connection are processed, so that
+/// what is here right after its error is that connection's.
+pub(in crate::tls) fn refused() -> Option<Box<ClientIdentity>> {
+    REFUSED.take()
+}
+
 /// Bytes of what one client shows at most: ten certificates with long keys. It all goes to targets
 /// in one field, and few take more.
 const MAX_CHAIN: usize = 16 * 1024;
+
+use super::ClientIdentity;
 
 /// What a client showed is too long.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +98,11 @@ pub(in crate::tls) fn fingerprint(clients: &ClientCertificates) -> Vec<&[u8]> {
     }
 }
 
+fn note_refused(certificate: &CertificateDer<'_>) {
+    let own = std::slice::from_ref(certificate);
+    REFUSED.set(ClientIdentity::new(own, false).map(Box::new));
+}
+
 #[derive(Debug)]
 struct Verifier {
     /// `None` = everybody is believed.
@@ -122,9 +141,17 @@ impl ClientCertVerifier for Verifier {
             Err(Error::InvalidCertificate(CertificateError::ExpiredContext {
                 not_after, ..
             })) if self.ignore_expiry => *not_after,
-            _ => return verdict,
+            Ok(_) => return verdict,
+            Err(_) => {
+                note_refused(end_entity);
+                return verdict;
+            }
         };
-        inner.verify_client_cert(end_entity, intermediates, expired)
+        let verdict = inner.verify_client_cert(end_entity, intermediates, expired);
+        if verdict.is_err() {
+            note_refused(end_entity);
+        }
+        verdict
     }
 
     fn verify_tls12_signature(
