@@ -278,6 +278,7 @@ fn everything_that_can_be_written() {
     let connection = AccessLog::File("/etc/pointsman/connections.log".into());
     assert_eq!(config.logs.connection, connection);
     assert_eq!(config.logs.connection_format, LogFormat::Aws);
+    assert_eq!(config.logs.past_requests, 50);
     assert_eq!(config.admin.hosts, ["admin.test"]);
     let web = &config.listeners[0];
     assert_eq!((web.binds.len(), web.advertise.len()), (2, 2));

@@ -19,10 +19,11 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use crate::access_log::{ConnectionTrace, LogRing};
+use crate::access_log::{ConnectionTrace, Detail, LogRing};
 use crate::balance::{Origin, Pick, Tried};
 use crate::l4::{Batch, CopyBuffer, PipePool};
 use crate::metrics::{PerWorker, RejectReason, RetryReason, WorkerCounters};
+use crate::past::PastRing;
 use crate::proxy::Introduced;
 use crate::queue::Queue;
 use crate::retries::Retrying;
@@ -47,6 +48,7 @@ pub struct WorkerContext {
     counters: PerWorker<WorkerCounters>,
     work: WorkTable,
     log: LogRing,
+    past: PastRing,
     fate_epoch: Cell<u64>,
     copy_buffer: CopyBuffer,
     pipes: PipePool,
@@ -138,7 +140,7 @@ impl WorkerContext {
         snapshot: Arc<ArcSwap<Snapshot>>,
         reporter: Reporter,
         counters: PerWorker<WorkerCounters>,
-        log: LogRing,
+        (log, past): (LogRing, PastRing),
     ) -> Self {
         Self {
             worker,
@@ -149,6 +151,7 @@ impl WorkerContext {
             reporter,
             work: WorkTable::default(),
             log,
+            past,
             fate_epoch: Cell::new(0),
             copy_buffer: CopyBuffer::default(),
             pipes: PipePool::new(counters.clone(), worker),
@@ -368,6 +371,24 @@ impl WorkerContext {
     /// The access log.
     pub fn log(&self) -> &LogRing {
         &self.log
+    }
+
+    /// Past requests.
+    pub(crate) fn past(&self) -> &PastRing {
+        &self.past
+    }
+
+    /// What of an exchange is worth keeping for the log and for those who ask later.
+    pub(crate) fn detail(&self) -> Detail {
+        match self.past.is_on() {
+            true => Detail::Whole,
+            false => self.log.detail(),
+        }
+    }
+
+    /// True when somebody will want to know how long an exchange took where.
+    pub(crate) fn records_exchanges(&self) -> bool {
+        self.log.is_on() || self.past.is_on()
     }
 
     /// The next number for a client's connection.

@@ -25,6 +25,7 @@ use crate::control::Commit;
 use crate::explain::{self, RequestExplanation, RequestQuestion};
 use crate::limits::{Budget, ListenerLoad};
 use crate::metrics;
+use crate::past::{self, PastQuestion, PastReport, PastRings};
 use crate::plan::Names;
 use crate::snapshot::{Plan, Snapshot};
 use crate::sockets::{Bind, Descriptors, Opened, SocketFile, SocketKey, binds, open_missing};
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) descriptors: Descriptors,
     pub(crate) budget: Arc<Budget>,
     pub(crate) log: LogControl,
+    pub(crate) past: PastRings,
     pub(crate) acknowledge: Acknowledge,
 }
 
@@ -106,8 +108,9 @@ impl Shared {
         terminators: &Terminators,
     ) -> Plan {
         if let Err(error) = self.log.set(&config.logs) {
-            tracing::error!(%error, "access and flow log stay where they were");
+            tracing::error!(%error, "access, flow and connection log stay where they were");
         }
+        self.past.resize(config.logs.past_requests);
         let bound = look(&self.sockets);
         let names = &mut look(&self.names);
         Plan::new(config, generation, slots, &bound, names, terminators)
@@ -316,6 +319,16 @@ impl Lb {
         question: &RequestQuestion,
     ) -> Result<RequestExplanation, String> {
         explain::explain(config, &self.shared.snapshot.load(), question)
+    }
+
+    /// What became of requests that have ended, newest first; `None` when they are not remembered.
+    /// `config` is the configuration that serves.
+    pub fn past(&self, config: &Config, question: &PastQuestion) -> Option<Vec<PastReport>> {
+        let generation = self.shared.snapshot.load().config_generation();
+        let rings = &self.shared.past;
+        rings
+            .is_on()
+            .then(|| past::find(rings, question, config, generation))
     }
 
     /// A target's live numbers; `None` when it is neither registered nor in its deregistration

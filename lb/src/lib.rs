@@ -21,6 +21,7 @@ pub mod l7;
 mod latency;
 mod limits;
 pub mod metrics;
+mod past;
 mod plan;
 pub mod proxy;
 mod queue;
@@ -48,6 +49,7 @@ pub use explain::{
     WeightReport,
 };
 pub use handle::{CertificateStatus, Lb, ListenerStatus, Prepared, TargetStatus};
+pub use past::{AttemptReport, PastQuestion, PastReport};
 pub use round_trips::{RoundTrip, RoundTrips};
 pub use snapshot::{
     Condition, Group, GroupIndex, GroupSettings, Listener, Member, Route, Snapshot, Tally,

@@ -13,6 +13,7 @@ use crate::control::{Control, nothing_yet};
 use crate::handle::{Lb, Shared};
 use crate::limits::Budget;
 use crate::metrics::Registry;
+use crate::past::PastRings;
 use crate::plan::Names;
 use crate::round_trips::RoundTrips;
 use crate::sockets::Descriptors;
@@ -90,13 +91,14 @@ pub(crate) fn start_with(
     let counters = Registry::new(workers);
     let (log, rings) = access_log::start(access_log, workers, &counters.by_worker)
         .map_err(StartError::AccessLog)?;
+    let (past, pasts) = PastRings::new(workers);
     let descriptors = Descriptors::raise(workers);
     let budget = Arc::new(Budget::new(descriptors.connections));
     let snapshot = nothing_yet();
     let acknowledgements = Arc::new(Acknowledgements::new(workers));
     let (publications, published) = watch::channel(0);
     let mut mailboxes = Vec::with_capacity(workers);
-    let make = |(number, log)| {
+    let make = |(number, (log, past))| {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
         mailboxes.push(mailbox);
         Worker {
@@ -108,11 +110,12 @@ pub(crate) fn start_with(
             reporter: feed.reporter.clone(),
             counters: counters.by_worker.clone(),
             log,
+            past,
             budget: budget.clone(),
             round_trips: round_trips.clone(),
         }
     };
-    let workers: Vec<_> = rings.into_iter().enumerate().map(make).collect();
+    let workers: Vec<_> = rings.into_iter().zip(pasts).enumerate().map(make).collect();
     let shared = Shared {
         snapshot,
         acknowledgements,
@@ -123,6 +126,7 @@ pub(crate) fn start_with(
         descriptors,
         budget,
         log,
+        past,
         acknowledge: feed.acknowledge,
     };
     let shared = Arc::new(shared);

@@ -33,6 +33,7 @@ use crate::context::WorkerContext;
 use crate::l4::{Datagrams, SourcePlace};
 use crate::limits::{Admission, Budget};
 use crate::metrics::{PerWorker, RejectReason, WorkerCounters};
+use crate::past::PastRing;
 use crate::proxy;
 use crate::round_trips::RoundTrips;
 use crate::snapshot::{Listener, Snapshot};
@@ -69,6 +70,7 @@ pub struct Worker {
     pub(crate) reporter: Reporter,
     pub(crate) counters: PerWorker<WorkerCounters>,
     pub(crate) log: LogRing,
+    pub(crate) past: PastRing,
     pub(crate) budget: Arc<Budget>,
     pub(crate) round_trips: RoundTrips,
 }
@@ -84,7 +86,7 @@ impl Worker {
             self.snapshot,
             self.reporter,
             self.counters,
-            self.log,
+            (self.log, self.past),
         ));
         let acceptance = Acceptance {
             context,

@@ -367,7 +367,7 @@ pub fn send(address: SocketAddr, method: &str, path: &str, more: &str, body: &st
 pub fn http_over(services: &[&Service]) -> String {
     let targets: Vec<String> = services.iter().map(|s| format!("\"{}\"", s.http)).collect();
     format!(
-        "[logs]\naccess = \"off\"\n\
+        "[logs]\naccess = \"off\"\npast-requests = 10\n\
          [[listener]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\nprotocol = \"http\"\nforward = \"app\"\n\
          [[target-group]]\nname = \"app\"\nprotocol = \"http\"\ntargets = [{}]\n\
          [target-group.health-check]\nprotocol = \"http\"\npath = \"/healthz\"\n\

@@ -14,6 +14,7 @@ mod harness;
 mod health_log;
 mod mutual;
 mod operate;
+mod past_requests;
 mod reload;
 mod rules;
 mod shutdown;

@@ -90,4 +90,6 @@ pub struct Logs {
     pub connection_format: LogFormat,
     /// Health check log, JSON lines.
     pub health: AccessLog,
+    /// Exchanges that each worker remembers; 0 = none.
+    pub past_requests: usize,
 }

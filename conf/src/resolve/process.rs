@@ -146,6 +146,14 @@ const SAMPLE: Limit<u64> = Limit {
     why: "1 logs every exchange, N one of N; `access = \"off\"` logs none",
 };
 
+/// `past-requests`: a day of clicking around, in less than 1 MiB.
+const PAST_REQUESTS: Limit<u64> = Limit {
+    default: 200,
+    min: 0,
+    max: 100_000,
+    why: "each worker remembers so many; one takes 1 to 10 KiB, and 0 remembers none",
+};
+
 fn logs(root: &mut Reader<'_>) -> Logs {
     let mut logs = Logs {
         access: AccessLog::Stdout,
@@ -156,6 +164,7 @@ fn logs(root: &mut Reader<'_>) -> Logs {
         connection: AccessLog::Off,
         connection_format: LogFormat::Json,
         health: AccessLog::Off,
+        past_requests: PAST_REQUESTS.default as usize,
     };
     let Some(table) = root.table("logs") else {
         return logs;
@@ -180,6 +189,13 @@ fn logs(root: &mut Reader<'_>) -> Logs {
     if let Some(health) = destination(&mut reader, "health") {
         logs.health = health;
     }
+    let past = reader.whole("past-requests", &PAST_REQUESTS);
+    // Who has no use for a record of exchanges is not to pay for one.
+    let default = match logs.access {
+        AccessLog::Off => 0,
+        _ => PAST_REQUESTS.default,
+    };
+    logs.past_requests = whole_or(past, default);
     reader.finish();
     logs
 }

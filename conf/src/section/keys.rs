@@ -48,6 +48,7 @@ impl Section {
                 "connection",
                 "connection-format",
                 "health",
+                "past-requests",
             ],
             Self::Listener => &[
                 "name",

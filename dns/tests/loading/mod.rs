@@ -38,6 +38,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             connection_format: conf::LogFormat::Json,
             access: AccessLog::Off,
             health: AccessLog::Off,
+            past_requests: 0,
         },
         listeners: Vec::new(),
         target_groups: Vec::new(),

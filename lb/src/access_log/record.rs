@@ -24,7 +24,7 @@ pub struct ExchangeRecord<'a> {
     /// The priority of the rule that claimed it, or `default`; `None` when it was refused before.
     pub rule: Option<&'a str>,
     /// What the rule said: `forward`, `redirect`, `fixed-response`.
-    pub action: Option<&'a str>,
+    pub action: Option<&'static str>,
     /// The action's requests must carry a token.
     pub asks_for_token: bool,
     /// The client.
@@ -34,7 +34,7 @@ pub struct ExchangeRecord<'a> {
     /// The target that answered, or was tried last.
     pub target: Option<&'a str>,
     /// What the client speaks: `http/1.0`, `http/1.1`, `h2` (RFC 7301's names).
-    pub protocol: &'a str,
+    pub protocol: &'static str,
     /// It is a gRPC call.
     pub is_grpc: bool,
     /// The method as it was sent.
@@ -80,11 +80,11 @@ pub struct ExchangeRecord<'a> {
     /// What is odd about the request, by ELB's words; `None` when nothing is.
     pub desync: Option<Verdict>,
     /// Why the balancer answered itself (`no-target`, `bad-request`, …).
-    pub reason: Option<&'a str>,
+    pub reason: Option<&'static str>,
     /// It was over a rate limit that only counts.
     pub over_limit: bool,
     /// How the exchange ended when not well (`client-closed`, `target-closed`, …).
-    pub termination: Option<&'a str>,
+    pub termination: Option<&'static str>,
 }
 
 impl ExchangeRecord<'_> {
@@ -114,6 +114,9 @@ impl ExchangeRecord<'_> {
         line.text("method", self.method);
         line.text("host", self.host);
         line.text("path", self.path);
+        if !self.trace_id.is_empty() {
+            line.text("trace_id", self.trace_id);
+        }
         line.number("status", u64::from(self.status));
         if let Some(status) = self.target_status {
             line.number("target_status", u64::from(status));

@@ -42,7 +42,7 @@ pub(super) mod rest {
 }
 
 /// What of an exchange is worth keeping for its record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Detail {
     /// Nothing: there is no log.
     Off,
@@ -50,6 +50,8 @@ pub(crate) enum Detail {
     Plain,
     /// What ALB shows too: some fields of the request.
     Full,
+    /// The head besides: for past requests.
+    Whole,
 }
 
 /// Ways from each worker to the writer, each with a destination.

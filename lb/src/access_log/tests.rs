@@ -24,6 +24,7 @@ fn logs(access: AccessLog, flow: Option<AccessLog>, flow_format: LogFormat) -> L
         connection: AccessLog::Off,
         connection_format: flow_format,
         health: AccessLog::Off,
+        past_requests: 0,
     }
 }
 

@@ -6,9 +6,9 @@
 
 mod question;
 mod report;
+mod session;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use conf::{Algorithm, Config};
@@ -25,6 +25,8 @@ use crate::balance::{Origin, Pick, Tried};
 use crate::l7::http1::{HeadLimits, MAX_FIELDS, RequestHead, parse_request};
 use crate::rules::{Action, Branch, Passing, explain_rules};
 use crate::snapshot::{Condition, Group, Listener, Member, Route, Snapshot};
+use crate::sticky::Claim;
+use session::Session;
 
 /// Explains a request to the listeners of `snapshot`, whose configuration is `config`.
 ///
@@ -104,8 +106,9 @@ impl Asked<'_> {
                 explanation.location = Some(String::from_utf8_lossy(&location).into_owned());
             }
             Action::Forward(forward) => {
-                let next = forward.peek();
-                explanation.sticky = forward.sticky.is_some();
+                let session = Session::of(forward, head);
+                explanation.session = session.said.clone();
+                let next = session.claim.as_ref().map_or(forward.peek(), Claim::place);
                 let routes = forward.routes().enumerate();
                 let weights = routes.map(|(place, (route, turns))| WeightReport {
                     group: route.tally.group_name.to_string(),
@@ -114,7 +117,7 @@ impl Asked<'_> {
                 });
                 explanation.weights = weights.collect();
                 match next.and_then(|place| forward.route(place)) {
-                    Some(route) => self.choose(route, explanation),
+                    Some(route) => self.choose(route, &session, explanation),
                     None => no_target(explanation),
                 }
             }
@@ -151,19 +154,28 @@ impl Asked<'_> {
         }
     }
 
-    fn choose(&self, route: &Route, explanation: &mut RequestExplanation) {
+    fn choose(&self, route: &Route, session: &Session, explanation: &mut RequestExplanation) {
         let Some(group) = self.snapshot.group(route) else {
             return no_target(explanation);
         };
         let origin = Origin::tcp(self.peer, self.local);
+        let origin = match &session.claim {
+            Some(claim) => claim.origin(origin),
+            None => origin,
+        };
+        let had = session.claim.as_ref().and_then(Claim::target);
         // A copy, so that no turn is taken.
         let cursor = AtomicU64::new(group.cursor.0.load(Ordering::Relaxed));
         let mut rng = SmallRng::seed_from_u64(0);
         let pick = group.pick_by(&cursor, &mut rng, &origin, &Tried::default());
         let (choice, how) = match pick {
+            Pick::Target(target) if had == Some(target.address()) => (
+                Some(target.name().to_string()),
+                "the one that the client's session has",
+            ),
             Pick::Target(target) => match drawn(group.settings.algorithm) {
                 Some(how) if !group.settings.sticky_by_source => (None, how),
-                _ => (Some(target.name().to_string()), decided(group)),
+                _ => (Some(target.name().to_string()), chosen_by(group)),
             },
             Pick::Hold => (
                 None,
@@ -200,7 +212,8 @@ fn drawn(algorithm: Algorithm) -> Option<&'static str> {
     }
 }
 
-fn decided(group: &Arc<Group>) -> &'static str {
+/// Why an algorithm chose the target it did.
+pub(crate) fn chosen_by(group: &Group) -> &'static str {
     if group.settings.sticky_by_source {
         return "the one that the client's address stands for";
     }
@@ -227,21 +240,46 @@ fn decided(group: &Arc<Group>) -> &'static str {
 
 fn target(member: &Member) -> TargetReport {
     let target = &member.target;
-    let condition = match member.condition {
-        Condition::Initial => "initial",
-        Condition::Healthy => "healthy",
-        Condition::Unhealthy => "unhealthy",
-        Condition::Draining => "draining",
-        Condition::Elsewhere => "in another availability zone",
-    };
     TargetReport {
         target: target.name().to_string(),
-        condition: condition.to_owned(),
+        condition: condition_word(member.condition).to_owned(),
         weight: member.weight,
         share: member.share,
         in_flight: target.in_flight(),
         suspect: target.is_suspect(),
         backup: member.backup,
+        latency: None,
+    }
+}
+
+/// What a target's health says, in a word.
+pub(crate) fn condition_word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Initial => "initial",
+        Condition::Healthy => "healthy",
+        Condition::Unhealthy => "unhealthy",
+        Condition::Draining => "draining",
+        Condition::Elsewhere => "in another availability zone",
+    }
+}
+
+/// The rules of the listener called `listener`, and which of their conditions hold for a head that came
+/// some time ago; none when it cannot be read.
+pub(crate) fn rules_then(
+    config: &Config,
+    listener: &str,
+    head: &[u8],
+    peer: IpAddr,
+) -> Vec<RuleReport> {
+    let mut listeners = config.listeners.iter();
+    let Some(listener) = listeners.find(|configured| configured.name == listener) else {
+        return Vec::new();
+    };
+    let mut slots = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
+    let limits = HeadLimits { bytes: head.len() };
+    match parse_request(head, &mut slots, limits) {
+        Ok(Some(head)) => explain_rules(&listener.rules, &head, peer),
+        _ => Vec::new(),
     }
 }
 

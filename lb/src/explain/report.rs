@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What would become of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RequestExplanation {
     /// The listener that gets it.
@@ -24,9 +24,8 @@ pub struct RequestExplanation {
     pub target: Option<String>,
     /// Groups that take turns, of which the next one is chosen.
     pub weights: Vec<WeightReport>,
-    /// Clients keep group and target by cookie, which is not looked at here: what is chosen is for a
-    /// client without one.
-    pub sticky: bool,
+    /// What the client's cookies say of its session, in words; `None` where there are no sessions.
+    pub session: Option<String>,
     /// What a target is chosen from.
     pub group: Option<GroupReport>,
     /// The target, where no draw decides.
@@ -76,7 +75,7 @@ pub struct WeightReport {
 }
 
 /// What a target is chosen from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct GroupReport {
     /// Its name.
@@ -90,7 +89,7 @@ pub struct GroupReport {
 }
 
 /// A target, as far as it matters to choosing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetReport {
     /// Its address.
@@ -107,6 +106,9 @@ pub struct TargetReport {
     pub suspect: bool,
     /// Used only when no other can be.
     pub backup: bool,
+    /// Seconds that its answers take to begin, where the algorithm goes by it and one has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<f64>,
 }
 
 impl fmt::Display for RequestExplanation {
@@ -144,8 +146,8 @@ impl fmt::Display for RequestExplanation {
                 writeln!(f, "group {} has {} turns{next}", weight.group, weight.turns)?;
             }
         }
-        if self.sticky {
-            writeln!(f, "by a client without a cookie of its session:")?;
+        if let Some(session) = &self.session {
+            writeln!(f, "session: {session}")?;
         }
         if let Some(group) = &self.group {
             write!(f, "{group}")?;
@@ -159,7 +161,7 @@ impl fmt::Display for RequestExplanation {
 }
 
 impl RuleReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>, claims: bool) -> fmt::Result {
+    pub(crate) fn fmt(&self, f: &mut fmt::Formatter<'_>, claims: bool) -> fmt::Result {
         let verdict = match (claims, self.holds) {
             (true, _) => "claims it",
             (false, true) => "would hold too, but comes later",
@@ -180,22 +182,30 @@ impl fmt::Display for GroupReport {
             false => "",
         };
         writeln!(f, "group {}, {}{open}", self.name, self.algorithm)?;
-        self.targets.iter().try_for_each(|target| {
-            write!(
-                f,
-                "  {} {}, weight {}, {} in flight",
-                target.target, target.condition, target.weight, target.in_flight
-            )?;
-            if target.share < 100 {
-                write!(f, ", {} % of its share", target.share)?;
-            }
-            if target.suspect {
-                f.write_str(", suspect")?;
-            }
-            if target.backup {
-                f.write_str(", backup")?;
-            }
-            writeln!(f)
-        })
+        let mut targets = self.targets.iter();
+        targets.try_for_each(|target| write!(f, "{target}"))
+    }
+}
+
+impl fmt::Display for TargetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "  {} {}, weight {}, {} in flight",
+            self.target, self.condition, self.weight, self.in_flight
+        )?;
+        if self.share < 100 {
+            write!(f, ", {} % of its share", self.share)?;
+        }
+        if let Some(latency) = self.latency {
+            write!(f, ", answers after {latency:.6} s")?;
+        }
+        if self.suspect {
+            f.write_str(", suspect")?;
+        }
+        if self.backup {
+            f.write_str(", backup")?;
+        }
+        writeln!(f)
     }
 }

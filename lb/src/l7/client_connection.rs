@@ -295,6 +295,7 @@ impl ClientConnection {
         let client = Client {
             address: self.peer,
             number: self.number,
+            generation: self.generation,
             tls: self.side.session(),
         };
         let mut record = Record::new(&context, &listener, client, started);
@@ -383,7 +384,7 @@ impl ClientConnection {
         let limits = HeadLimits {
             bytes: self.listener.max_header_bytes,
         };
-        let detail = self.context.log().detail();
+        let detail = self.context.detail();
         let session = self.side.session().cloned();
         let forwarding = Forwarding {
             client: &self.address,

@@ -115,6 +115,7 @@ impl ClientConnection {
                 return Err(failure.into());
             }
             record.target = Some(choice.target.clone());
+            record.chose(route, &choice.target, request, fresh);
             let ended = self
                 .attempt(
                     &choice,
@@ -133,7 +134,10 @@ impl ClientConnection {
                     }
                     return Ok(relayed);
                 }
-                Ended::Full => continue,
+                Ended::Full => {
+                    record.attempt_failed("full");
+                    continue;
+                }
                 Ended::Stale => {
                     search.again = Some(choice);
                     RetryReason::StaleConnection
@@ -157,7 +161,7 @@ impl ClientConnection {
                 }
             };
             self.context.counters().retry(reason);
-            record.retries += 1;
+            record.retry(reason.as_str());
             body.rewind();
         }
     }

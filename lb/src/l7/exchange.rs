@@ -108,7 +108,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             let pass = self.pass(cx)?;
             moved |= pass.moved;
             if self.response.is_finished(self.client.buffers) {
-                if self.patience.is_timed || self.context.log().is_on() {
+                if self.patience.is_timed || self.context.records_exchanges() {
                     self.note_times(Instant::now());
                 }
                 return Poll::Ready(Ok(()));

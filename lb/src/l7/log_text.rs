@@ -5,10 +5,11 @@
 use super::headers::write_trace_id;
 use super::http1::RequestHead;
 use crate::access_log::Detail;
+use crate::past::MAX_HEAD;
 use crate::rules::Passed;
 
 /// How many texts there are.
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 /// A text.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub(super) enum LogText {
     Location,
     UserAgent,
     TraceId,
+    /// The whole head as it came.
+    Head,
 }
 
 /// Where each text ends.
@@ -69,7 +72,7 @@ impl LogMarks {
             out.extend_from_slice(text);
             *mark = end(out);
         }
-        if detail == Detail::Full {
+        if detail >= Detail::Full {
             let mut named = head.fields.iter();
             let agent = named.find(|field| field.name.eq_ignore_ascii_case("user-agent"));
             out.extend_from_slice(agent.map_or(&[][..], |field| field.value));
@@ -79,6 +82,10 @@ impl LogMarks {
             marks.0[LogText::UserAgent as usize] = end(out);
         }
         marks.0[LogText::TraceId as usize] = end(out);
+        if detail >= Detail::Whole && head.bytes.len() <= MAX_HEAD {
+            out.extend_from_slice(head.bytes);
+        }
+        marks.0[LogText::Head as usize] = end(out);
         marks
     }
 

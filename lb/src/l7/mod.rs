@@ -19,6 +19,7 @@ mod exchange;
 mod failure;
 mod log_text;
 mod record;
+mod remember;
 mod request;
 mod request_body;
 mod response_relay;

@@ -17,6 +17,7 @@ use super::log_text::{LogMarks, LogText};
 use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
+use crate::past::Remembered;
 use crate::rules::Branch;
 use crate::snapshot::{Listener, Route, Tally};
 use crate::target::Target;
@@ -28,6 +29,8 @@ pub(super) struct Client<'a> {
     pub(super) address: SocketAddr,
     /// The number of its connection.
     pub(super) number: u64,
+    /// The configuration generation it is served by.
+    pub(super) generation: u64,
     /// What was agreed on with it.
     pub(super) tls: Option<&'a Rc<Session>>,
 }
@@ -84,6 +87,8 @@ pub(super) struct Record<'a> {
     pub(super) over_limit: bool,
     /// How the exchange ended when not well.
     pub(super) termination: Option<&'static str>,
+    /// Where it is remembered; `None` when it is not.
+    pub(super) past: Option<Remembered>,
     is_written: bool,
 }
 
@@ -122,6 +127,7 @@ impl<'a> Record<'a> {
             reason: None,
             over_limit: false,
             termination: Some("shutdown"),
+            past: context.past().begin(client.generation),
             is_written: false,
         }
     }
@@ -160,7 +166,7 @@ impl<'a> Record<'a> {
         std::mem::take(&mut self.text)
     }
 
-    fn write(&self, now: Instant) {
+    fn write(&mut self, now: Instant) {
         let duration = now - self.started;
         let worker = self.context.worker();
         let counters = self.listener.counters.of(worker);
@@ -171,8 +177,25 @@ impl<'a> Record<'a> {
         }
         let counters = self.tally().counters.of(worker);
         counters.exchange(self.status, duration);
+        if self.past.is_some() || self.context.log().is_on() {
+            self.tell(duration);
+        }
+    }
+
+    /// Tells the log, and those who will ask.
+    #[inline(never)]
+    fn tell(&mut self, duration: Duration) {
+        let past = self.past.take();
+        let record = self.shown(duration);
         if self.context.log().is_on() {
-            self.log(duration);
+            self.context.log().exchange(&record);
+        }
+        if let Some(mut past) = past {
+            let head = self.marks.text(&self.text, LogText::Head);
+            if let Some(unshared) = Remembered::get_mut(&mut past) {
+                unshared.end(&record, head);
+            }
+            self.context.past().keep(past);
         }
     }
 
@@ -186,10 +209,11 @@ impl<'a> Record<'a> {
         gate.is_some_and(|gate| gate.asks_for_token())
     }
 
-    fn log(&self, duration: Duration) {
+    /// The record as logs have it.
+    fn shown(&self, duration: Duration) -> ExchangeRecord<'_> {
         let time = SystemTime::now();
         let text = |which| self.marks.text(&self.text, which);
-        self.context.log().exchange(&ExchangeRecord {
+        ExchangeRecord {
             time: time.checked_sub(duration).unwrap_or(time),
             listener: &self.listener.name,
             target_group: &self.tally().group_name,
@@ -225,7 +249,7 @@ impl<'a> Record<'a> {
             reason: self.reason,
             over_limit: self.over_limit,
             termination: self.termination,
-        });
+        }
     }
 }
 

@@ -93,6 +93,11 @@ impl Claim {
         self.place
     }
 
+    /// The target it had.
+    pub(crate) fn target(&self) -> Option<SocketAddr> {
+        self.target
+    }
+
     /// `origin`, with the target that is to be kept, and what it is hashed by.
     pub(crate) fn origin(&self, origin: Origin) -> Origin {
         let origin = match self.hash {
@@ -149,6 +154,16 @@ impl Sticky {
                 routes,
             })
         })
+    }
+
+    /// True when clients are told of their session: not where requests are only hashed.
+    pub(crate) fn has_cookies(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// True when clients keep their group.
+    pub(crate) fn keeps_groups(&self) -> bool {
+        self.group.is_some()
     }
 
     /// What a request claims. `choose` chooses among routes for one that claims none.

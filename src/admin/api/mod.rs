@@ -12,6 +12,7 @@ pub(super) mod groups;
 mod latencies;
 pub(super) mod listeners;
 mod operate;
+mod past;
 mod register;
 mod secondary;
 pub(super) mod targets;
@@ -65,6 +66,7 @@ pub(super) fn router() -> Router<Shared> {
         .route("/dns/answer", get(answer::show))
         .route("/latencies", get(latencies::list))
         .route("/why", get(why::show))
+        .route("/past-requests", get(past::list))
         .route("/generation", get(generation::show))
         .route("/reload", post(operate::reload))
 }

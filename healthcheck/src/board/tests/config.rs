@@ -233,6 +233,7 @@ impl ConfigText {
                 connection_format: conf::LogFormat::Json,
                 access: AccessLog::Off,
                 health: AccessLog::Off,
+                past_requests: 0,
             },
             listeners: Vec::new(),
             target_groups: Vec::new(),

@@ -12,6 +12,8 @@ use crate::l7::http1::push_display;
 
 /// How the line of an X-Amzn-Trace-Id of ours begins, after the line before it.
 const AMZN_LINE: &[u8] = b"\r\nX-Amzn-Trace-Id: ";
+/// The same of a traceparent.
+const PARENT_LINE: &[u8] = b"\r\ntraceparent: ";
 
 /// A longer X-Amzn-Trace-Id is replaced by a fresh one (ELB).
 const MAX_AMZN: usize = 7 * 1024;
@@ -71,21 +73,35 @@ pub(super) fn write(out: &mut Vec<u8>, fields: &[Header<'_>], trace: Trace, fres
     }
 }
 
-/// Appends a request's X-Amzn-Trace-Id for the log: as it is forwarded, else as it came, else one that
-/// only the log has. One scan of the forwarded head.
+/// Appends a request's X-Amzn-Trace-Id for the log: as it is forwarded, else as it came, else that of a
+/// traceparent, else one that only the log has. A scan or two of the forwarded head.
 pub(in crate::l7) fn write_trace_id(out: &mut Vec<u8>, forwarded: &[u8], fields: &[Header<'_>]) {
     // Ours, or one that a client wrote in just this way and that is forwarded untouched.
-    let own = memchr::memmem::find(forwarded, AMZN_LINE).and_then(|at| {
-        let value = forwarded.get(at + AMZN_LINE.len()..)?;
-        value.get(..memchr::memchr(b'\r', value)?)
-    });
-    match own.or_else(|| values(fields, "x-amzn-trace-id").next()) {
-        Some(value) => out.extend_from_slice(value),
+    let own = value_of_line(forwarded, AMZN_LINE);
+    let came = || values(fields, "x-amzn-trace-id").next();
+    if let Some(value) = own.or_else(came) {
+        return out.extend_from_slice(value);
+    }
+    let parent = value_of_line(forwarded, PARENT_LINE).or_else(|| parent_of(fields));
+    let root = parent.and_then(|parent| Some((parent.get(3..11)?, parent.get(11..35)?)));
+    out.extend_from_slice(b"Root=1-");
+    match root {
+        Some((time, rest)) => {
+            out.extend_from_slice(time);
+            out.push(b'-');
+            out.extend_from_slice(rest);
+        }
         None => {
             let Fresh { seconds, trace, .. } = Fresh::now();
-            push_display(out, format_args!("Root=1-{seconds:08x}-{trace:024x}"));
+            push_display(out, format_args!("{seconds:08x}-{trace:024x}"));
         }
     }
+}
+
+fn value_of_line<'h>(head: &'h [u8], line: &[u8]) -> Option<&'h [u8]> {
+    let at = memchr::memmem::find(head, line)?;
+    let value = head.get(at + line.len()..)?;
+    value.get(..memchr::memchr(b'\r', value)?)
 }
 
 /// The traceparent of a request, when there is just one and it is valid.
