@@ -6,9 +6,9 @@ use std::time::Duration;
 use conf::{
     AccessLog, Action, AgentCheck, Algorithm, AliasTarget, Audience, CheckIdx, Config, Continent,
     Country, Endpoint, GroupIdx, HealthCheck, HealthCheckKind, HttpCheck, HttpVersion,
-    ListenerProtocol, LogFormat, MinimumHealthy, Place, Policy, Profile, ProxyProtocol, RecordType,
-    SetData, Sni, Subdivision, TargetHealthCheckKind, TcpCheck, TlsTrust, UdpCheck, UnhealthyFlows,
-    load_text, render_human,
+    ListenerProtocol, LogFormat, MinimumHealthy, PagePart, PageValue, Place, Policy, Profile,
+    ProxyProtocol, RecordType, SetData, Sni, Subdivision, TargetHealthCheckKind, TcpCheck,
+    TlsTrust, UdpCheck, UnhealthyFlows, load_text, render_human,
 };
 
 fn resolved(text: &str) -> Config {
@@ -286,6 +286,12 @@ fn everything_that_can_be_written() {
         (web.max_connections, web.idle_timeout),
         (500, Duration::from_millis(500))
     );
+    let page = &web.error_pages[0];
+    assert_eq!(
+        (&page.statuses[..], &page.classes[..]),
+        (&[404][..], &[5][..])
+    );
+    assert_eq!(page.parts, [PagePart::Value(PageValue::Status)]);
     assert_eq!((web.header_timeout, web.max_header_bytes), (s(2), 16 << 10));
     let [deny, allow] = &web.filter[..] else {
         panic!("two filter rules were written: {:?}", web.filter)

@@ -378,11 +378,13 @@ impl WorkerContext {
         &self.past
     }
 
-    /// What of an exchange is worth keeping for the log and for those who ask later.
-    pub(crate) fn detail(&self) -> Detail {
-        match self.past.is_on() {
-            true => Detail::Whole,
-            false => self.log.detail(),
+    /// What of an exchange is worth keeping for the log and for those who ask later; `shows_trace` says
+    /// that clients may be told what it is known by.
+    pub(crate) fn detail(&self, shows_trace: bool) -> Detail {
+        match (self.past.is_on(), shows_trace) {
+            (true, _) => Detail::Whole,
+            (false, true) => Detail::Full,
+            (false, false) => self.log.detail(),
         }
     }
 

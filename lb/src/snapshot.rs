@@ -18,6 +18,7 @@ use healthcheck::{GroupId, SlotId};
 use crate::balance::Picker;
 use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
+use crate::l7::ErrorPages;
 use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
 use crate::limits::ListenerLoad;
@@ -72,6 +73,8 @@ pub struct Listener {
     pub(crate) request_edits: Option<RequestEdits>,
     /// What it changes in responses; `None` on the plain path.
     pub(crate) response_edits: Option<ResponseEdits>,
+    /// What clients get in place of our own sentences.
+    pub(crate) error_pages: Option<Box<ErrorPages>>,
     /// How TLS is agreed on with its clients; `None` in clear text.
     pub(crate) tls: Option<Arc<Terminator>>,
     /// How long its UDP flows live and how many there may be.

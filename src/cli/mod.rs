@@ -103,7 +103,7 @@ enum Command {
     Register(register::Registration),
     /// Deregister a target: no new work, gone after the deregistration delay
     Deregister(TargetArgument),
-    /// Show what would become of a request, rule by rule, without sending it
+    /// Show what would become of a request, rule by rule, without sending it, or what became of one
     Why(why::Why),
     /// Ask what the DNS server would answer
     #[command(subcommand)]

@@ -109,11 +109,9 @@ fn last(options: &Why) -> Result<(), Failure> {
     }
     let line = |past: &PastReport| {
         let target = past.attempts.last();
-        let by = match (target, &past.reason) {
-            (_, Some(reason)) => reason.as_str(),
-            (Some(attempt), None) => &attempt.target,
-            (None, None) => past.action.as_deref().unwrap_or("-"),
-        };
+        let target = target.and_then(|attempt| attempt.target.as_ref());
+        let by = past.reason.as_ref().or(target).or(past.action.as_ref());
+        let by = by.map_or("-", String::as_str);
         let method = match past.method.as_str() {
             "" => "-",
             method => method,

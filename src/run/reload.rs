@@ -207,9 +207,16 @@ fn log_problems(config: &Config) -> Vec<Diagnostic> {
         "logs.health",
         health,
     );
+    let connection = log_problem(
+        &config.logs.connection,
+        "connection log",
+        "logs.connection",
+        "connections",
+    );
     access
         .into_iter()
         .chain(flow)
+        .chain(connection)
         .chain(health)
         .chain(queries)
         .collect()
@@ -225,6 +232,7 @@ fn log_problem(log: &AccessLog, what: &str, key: &str, lost: &str) -> Option<Dia
     let code = match what {
         "access log" => "access-log",
         "flow log" => "flow-log",
+        "connection log" => "connection-log",
         "health check log" => "health-log",
         _ => "query-log",
     };

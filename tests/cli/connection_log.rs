@@ -42,7 +42,8 @@ fn every_connection_has_a_line_and_its_exchanges_lead_there() {
     );
     let path = |name: &str| folder.0.join(name).display().to_string();
     let process = Process::start(&format!(
-        "[logs]\naccess = \"{}\"\nformat = \"aws\"\nconnection = \"{}\"\nflow = \"off\"\n{}{}{}",
+        "[logs]\naccess = \"{}\"\nformat = \"aws\"\nconnection = \"{}\"\nflow = \"off\"\n\
+         [runtime]\nworkers = 1\n{}{}{}",
         path("access.log"),
         path("connections.log"),
         listener("a-clear", "http", "app", ""),
@@ -55,17 +56,15 @@ fn every_connection_has_a_line_and_its_exchanges_lead_there() {
     let two = "GET / HTTP/1.1\r\nHost: app.test\r\nX-Amzn-Trace-Id: Root=1-2-3\r\n\r\n\
         GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n";
     assert_eq!(exchange(connect(clear), two).status, 200);
-    let output = run(
-        "curl",
-        &[
-            "-sS",
-            "--http2-prior-knowledge",
-            &format!("http://{clear}/one"),
-            &format!("http://{clear}/two"),
-        ],
-    );
+    let h2 = [
+        "--http2-prior-knowledge",
+        "-sS",
+        &format!("http://{clear}/"),
+    ];
+    let output = run("curl", &h2);
     assert!(output.status.success(), "{output:?}");
-    ask(secret, Some((&ca, "alice")), &[]).unwrap();
+    let again = format!("https://{secret}/again");
+    ask(secret, Some((&ca, "alice")), &[&again]).unwrap();
     ask(secret, Some((&ca, "late")), &["--tls-max", "1.2"]).unwrap_err();
     ask(secret, None, &["--tls-max", "1.2"]).unwrap_err();
 
@@ -111,14 +110,18 @@ fn every_connection_has_a_line_and_its_exchanges_lead_there() {
     );
     let known: Vec<&str> = exchanges.iter().map(|line| line[29].as_str()).collect();
     let (kept, h2, alice) = (kept[11].as_str(), h2[11].as_str(), alice[11].as_str());
-    assert_eq!(known, [kept, kept, h2, h2, alice]);
+    assert_eq!(known, [kept, kept, h2, alice, alice]);
     assert!(kept.len() == 36 && kept != h2 && h2 != alice, "{known:?}");
     assert_eq!(exchanges[0][17], "Root=1-2-3");
     // One made for the log: ELB's form.
     let made = exchanges[2][17].strip_prefix("Root=1-").unwrap();
     assert!(made.len() == 33 && made != exchanges[3][17].trim_start_matches("Root=1-"));
-    let tls = &exchanges[4];
-    assert_eq!([&tls[0], &tls[19]], ["https", "site.pem"]);
+    let kinds = exchanges.iter().map(|line| line[0].as_str());
+    assert_eq!(
+        kinds.collect::<Vec<_>>(),
+        ["http", "http", "h2", "h2", "h2"]
+    );
+    assert_eq!(exchanges[4][19], "site.pem");
 }
 
 #[test]

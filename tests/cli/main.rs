@@ -9,6 +9,7 @@ mod connection_log;
 mod controls;
 mod demo;
 mod dns;
+mod error_pages;
 mod guard;
 mod harness;
 mod health_log;

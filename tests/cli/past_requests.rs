@@ -41,18 +41,19 @@ fn past(process: &Process, trace: &str) -> Value {
 
 #[test]
 fn a_past_request_tells_its_attempts_and_rules() {
-    let (mut one, two) = (Service::start("one"), Service::start("two"));
-    let process = Process::start(&configuration(&[&one, &two], SELDOM));
+    let (mut one, mut two) = (Service::start("one"), Service::start("two"));
+    let more = format!("hold = \"0s\"\n{SELDOM}");
+    let process = Process::start(&configuration(&[&one, &two], &more));
     process.wait_for_state("app", one.http, "healthy");
     process.wait_for_state("app", two.http, "healthy");
     one.kill();
     // One of two in a row meets the dead target first.
     let answers = ["1", "2"].map(|number| {
-        let trace = format!("X-Amzn-Trace-Id: Root=1-0000000{number}-a\r\n");
+        let trace = format!("X-Amzn-Trace-Id: Root=1-0000000{number}-{number:0>24}\r\n");
         ask(&process, "/app/x", &trace).status
     });
     assert_eq!(answers, [200, 200]);
-    let both = ["1", "2"].map(|number| past(&process, &format!("1-0000000{number}-a")));
+    let both = ["1", "2"].map(|number| past(&process, &format!("1-0000000{number}-{number:0>24}")));
     let tried = |item: &Value| item["attempts"].as_array().unwrap().len();
     let retried = both.iter().find(|item| tried(item) == 2);
     let item = retried.unwrap_or_else(|| panic!("{both:?}"));
@@ -88,6 +89,22 @@ fn a_past_request_tells_its_attempts_and_rules() {
         list.lines()
             .all(|line| line.contains(" 200 GET app.test/app/x 127.0.0.1:")),
         "{list}"
+    );
+    // Without a target it shows which there were.
+    two.kill();
+    let answer = ask(&process, "/app/x", "X-Amzn-Trace-Id: Root=1-3-3\r\n");
+    assert_eq!(answer.status, 502);
+    let item = past(&process, "1-3-3");
+    let attempt = item["attempts"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&item["reason"], &attempt["target"]),
+        (&"target-connect-failed".into(), &Value::Null)
+    );
+    assert_eq!(attempt["targets"][1]["suspect"], true, "{item}");
+    let text = process.succeed(&["why", "--trace", "1-3-3"]);
+    assert!(
+        text.contains(" s: none could be used (round-robin)\n"),
+        "{text}"
     );
 }
 

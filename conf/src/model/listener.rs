@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    Action, Desync, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn, RequestLimit,
-    Rule, Scheme, UnixBinds,
+    Action, Desync, ErrorPage, FilterRule, Gate, GroupIdx, HeaderEdits, ListenerTls, ProxyIn,
+    RequestLimit, Rule, Scheme, UnixBinds,
 };
 use crate::{Span, Spanned};
 
@@ -161,6 +161,8 @@ pub struct Listener {
     pub desync: Desync,
     /// What it changes in heads (http only).
     pub header_edits: HeaderEdits,
+    /// What clients get in place of the balancer's own sentences (http and https only).
+    pub error_pages: Vec<ErrorPage>,
     /// How TLS is agreed on (https and tls only).
     pub tls: Option<ListenerTls>,
     /// What becomes of UDP flows (udp and tcp-udp only).

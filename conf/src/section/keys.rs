@@ -98,6 +98,7 @@ impl Section {
                 "alpn",
                 "tls-handshake-timeout",
                 "mutual-authentication",
+                "error-pages",
             ],
             Self::RequestHeaders => &[
                 "remove",
@@ -136,6 +137,7 @@ impl Section {
                 "ports",
                 "source-ports",
             ],
+            Self::ErrorPage => &["status", "file", "body", "content-type"],
             Self::Certificate => &["cert", "key"],
             Self::MutualAuthentication => &[
                 "mode",

@@ -16,6 +16,7 @@ pub(crate) enum Section {
     Logs,
     Listener,
     Filter,
+    ErrorPage,
     Certificate,
     MutualAuthentication,
     Rule,
@@ -121,6 +122,7 @@ impl Section {
         Self::Record,
         Self::Set,
         Self::Alias,
+        Self::ErrorPage,
     ];
 
     /// The section that takes `key`, now or in a later version, when this one does not: the
@@ -134,7 +136,7 @@ impl Section {
             Self::TargetGroup => &[Self::TargetHealthCheck, Self::Target, Self::Listener],
             Self::Rule => &[Self::Listener, Self::TargetGroup],
             Self::RuleHeader | Self::RuleQuery => &[Self::Rule],
-            Self::Filter => &[Self::Listener],
+            Self::Filter | Self::ErrorPage => &[Self::Listener],
             Self::Target | Self::TargetHealthCheck | Self::PassiveHealth => &[Self::TargetGroup],
             Self::Certificate => &[Self::Listener],
             Self::MutualAuthentication => &[Self::Listener],
@@ -156,6 +158,7 @@ impl Section {
             Self::Logs => "[logs]",
             Self::Listener => "[[listener]]",
             Self::Filter => "[[listener.filter]]",
+            Self::ErrorPage => "an entry of `error-pages`",
             Self::Certificate => "an entry of `certificates`",
             Self::MutualAuthentication => "`mutual-authentication`",
             Self::Forward => "`forward`",

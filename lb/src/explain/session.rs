@@ -3,7 +3,7 @@
 use crate::l7::http1::RequestHead;
 use crate::metrics::{StickyOutcome, WorkerCounters};
 use crate::rules::Forward;
-use crate::sticky::Claim;
+use crate::sticky::{Claim, Memory};
 
 /// A client's session with a forward.
 pub(super) struct Session {
@@ -25,7 +25,8 @@ impl Session {
         // Counters of nobody: what is wrong with the cookies shows in them.
         let counters = WorkerCounters::default();
         let mut was_chosen = false;
-        let claim = sticky.claim(head, &counters, || {
+        let memory = Memory::default();
+        let claim = sticky.claim(head, (&memory, &counters), || {
             was_chosen = true;
             forward.peek()
         });

@@ -1,6 +1,7 @@
 //! Explanations of a configuration whose targets nobody probes: nothing is sent anywhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::metrics::Registry;

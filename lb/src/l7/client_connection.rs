@@ -23,10 +23,11 @@ use super::connection_cache::OwnConnections;
 use super::deadline::Deadline;
 use super::desync::verdict_of_refused;
 use super::dispatch::Relayed;
+use super::error_pages;
 use super::failure::Failure;
 use super::headers::{Edited, ResponseEdits};
 use super::http1::{
-    ClientAddress, Forwarding, HeadLimits, Refusal, ResponseEdit, Version, empty_lines,
+    ClientAddress, Forwarding, HeadLimits, PLAIN_TEXT, Refusal, ResponseEdit, Version, empty_lines,
     write_answer_with,
 };
 use super::http2;
@@ -384,7 +385,9 @@ impl ClientConnection {
         let limits = HeadLimits {
             bytes: self.listener.max_header_bytes,
         };
-        let detail = self.context.detail();
+        let shows_trace = self.listener.error_pages.as_ref();
+        let shows_trace = shows_trace.is_some_and(|pages| pages.shows_trace());
+        let detail = self.context.detail(shows_trace);
         let session = self.side.session().cloned();
         let forwarding = Forwarding {
             client: &self.address,
@@ -473,7 +476,8 @@ impl ClientConnection {
         let close = !keep || self.context.is_draining();
         let client = request.map_or(Version::Http11, |(request, _)| request.version);
         let to_head = request.is_some_and(|(request, _)| request.to_head);
-        let text = format!("{} ({})", failure.sentence(), failure.as_str());
+        let text = format!("{} ({})\n", failure.sentence(), failure.as_str());
+        let page = error_pages::page(record, failure, status);
         let out = &mut buffers.to_client;
         out.clear();
         let edit = ResponseEdit {
@@ -483,8 +487,12 @@ impl ClientConnection {
         };
         let fields = |out: &mut Vec<u8>| failure.write_fields(out);
         match self.side.is_grpc() {
-            true => http2::write_grpc_answer(out, status, &text),
-            false => write_answer_with(out, status, fields, &text, edit, to_head),
+            true => http2::write_grpc_answer(out, status, text.trim_end()),
+            false => {
+                let plain = || (PLAIN_TEXT, text.into_bytes());
+                let (kind, body) = page.unwrap_or_else(plain);
+                write_answer_with(out, status, fields, (kind, &body), edit, to_head);
+            }
         }
         self.send(buffers, close, record).await
     }

@@ -108,7 +108,10 @@ impl ClientConnection {
             let fresh = again.is_some();
             let choice = match again {
                 Some(choice) => choice,
-                None => choose(&self.context, route, &mut search).await?,
+                None => {
+                    let chosen = choose(&self.context, route, &mut search).await;
+                    chosen.inspect_err(|_| record.chose_none(route))?
+                }
             };
             record.queued = search.waited;
             if let Some(failure) = self.mismatch(&choice, buffers) {

@@ -15,6 +15,7 @@ mod client_connection;
 mod connection_cache;
 mod deadline;
 mod dispatch;
+mod error_pages;
 mod exchange;
 mod failure;
 mod log_text;
@@ -27,6 +28,7 @@ mod stickiness;
 mod upgrade;
 
 pub(crate) use client_connection::serve;
+pub(crate) use error_pages::ErrorPages;
 pub(crate) use http2::{ClientStream as Http2ClientStream, TargetStream as Http2TargetStream};
 
 /// What one worker's HTTP connections share.

@@ -38,7 +38,7 @@ pub(super) struct Client<'a> {
 /// One exchange's record.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    context: &'a WorkerContext,
+    pub(super) context: &'a WorkerContext,
     listener: &'a Listener,
     client: SocketAddr,
     /// The number of the client's connection.
@@ -142,6 +142,23 @@ impl<'a> Record<'a> {
                 .counters
                 .of(self.context.worker())
                 .reject(reason);
+        }
+    }
+
+    /// Whose exchange it is.
+    pub(super) fn listener(&self) -> &'a Listener {
+        self.listener
+    }
+
+    /// What the request is known by: its trace's ID, else its connection's.
+    pub(super) fn known_by(&self) -> Vec<u8> {
+        match self.marks.text(&self.text, LogText::TraceId) {
+            [] => self
+                .context
+                .connection_trace(self.number)
+                .to_string()
+                .into(),
+            trace => trace.to_vec(),
         }
     }
 

@@ -42,6 +42,20 @@ impl Record<'_> {
         });
     }
 
+    /// Notes how the targets were of which none could be used.
+    #[cold]
+    pub(super) fn chose_none(&mut self, route: &Route) {
+        let after = Instant::now().saturating_duration_since(self.started);
+        let Some(past) = self.past.as_mut().and_then(Arc::get_mut) else {
+            return;
+        };
+        self.context.with_snapshot(|snapshot| {
+            if let Some(group) = snapshot.group(route) {
+                past.chose_none(group, after);
+            }
+        });
+    }
+
     /// Notes why the last attempt was not the last.
     pub(super) fn attempt_failed(&mut self, reason: &'static str) {
         if let Some(past) = self.past.as_mut().and_then(Arc::get_mut) {

@@ -30,7 +30,8 @@ pub(crate) enum How {
 /// One attempt.
 #[derive(Debug)]
 pub(crate) struct PastAttempt {
-    pub(super) target: Arc<str>,
+    /// `None` when none could be used.
+    pub(super) target: Option<Arc<str>>,
     /// Since the exchange began.
     pub(super) after: Duration,
     pub(super) algorithm: &'static str,
@@ -58,30 +59,54 @@ pub(super) struct Candidate {
 impl PastRequest {
     /// Notes that `target` was chosen from `group`, and by what.
     pub(crate) fn chose(&mut self, group: &Group, target: &Target, how: How, after: Duration) {
-        let place = self.attempts.len();
-        if place >= ATTEMPTS {
+        let words = match how {
+            How::Algorithm => chosen_by(group),
+            How::Session => "the one that the client's session has",
+            How::Again => "the same on a new connection: the kept one was closed",
+        };
+        self.note(group, Some(target.name().clone()), words, after);
+        if how != How::Again {
+            self.note_candidates(group);
+        }
+    }
+
+    /// Notes that none of `group` could be used.
+    pub(crate) fn chose_none(&mut self, group: &Group, after: Duration) {
+        self.note(group, None, "none could be used", after);
+        self.note_candidates(group);
+    }
+
+    fn note(
+        &mut self,
+        group: &Group,
+        target: Option<Arc<str>>,
+        how: &'static str,
+        after: Duration,
+    ) {
+        if self.attempts.len() < ATTEMPTS {
+            self.attempts.push(PastAttempt {
+                target,
+                after,
+                algorithm: group.settings.algorithm.as_str(),
+                how,
+                fail_open: group.fail_open,
+                registered: group.members.len(),
+                failed: None,
+            });
+        }
+    }
+
+    /// Notes how the targets are for the attempt that was noted last.
+    fn note_candidates(&mut self, group: &Group) {
+        let place = self.attempts.len().saturating_sub(1);
+        if self.candidates.iter().any(|(of, _)| *of == place) {
             return;
         }
-        self.attempts.push(PastAttempt {
-            target: target.name().clone(),
-            after,
-            algorithm: group.settings.algorithm.as_str(),
-            how: match how {
-                How::Algorithm => chosen_by(group),
-                How::Session => "the one that the client's session has",
-                How::Again => "the same on a new connection: the kept one was closed",
-            },
-            fail_open: group.fail_open,
-            registered: group.members.len(),
-            failed: None,
-        });
-        if how != How::Again {
-            let by_latency = group.settings.algorithm == conf::Algorithm::PeakEwma;
-            let now = by_latency.then(Instant::now);
-            let noted = group.members.iter().take(CANDIDATES);
-            self.candidates
-                .extend(noted.map(|member| (place, Candidate::of(member, now))));
-        }
+        let by_latency = group.settings.algorithm == conf::Algorithm::PeakEwma;
+        let now = by_latency.then(Instant::now);
+        let noted = group.members.iter().take(CANDIDATES);
+        self.candidates
+            .extend(noted.map(|member| (place, Candidate::of(member, now))));
     }
 
     /// Notes why the last attempt was not the last.

@@ -93,8 +93,8 @@ pub struct PastReport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AttemptReport {
-    /// The target.
-    pub target: String,
+    /// The target; `None` when none could be used.
+    pub target: Option<String>,
     /// Seconds after the request's first byte.
     pub after: f64,
     /// The group's algorithm.
@@ -161,7 +161,7 @@ fn attempts(past: &PastRequest) -> Vec<AttemptReport> {
     let attempt = |(place, attempt): (usize, &super::PastAttempt)| {
         let seen = past.candidates.iter().filter(|(of, _)| *of == place);
         AttemptReport {
-            target: attempt.target.to_string(),
+            target: attempt.target.as_deref().map(str::to_owned),
             after: attempt.after.as_secs_f64(),
             algorithm: attempt.algorithm.to_owned(),
             how: attempt.how.to_owned(),
@@ -286,11 +286,11 @@ impl AttemptReport {
             true => ", failing open",
             false => "",
         };
-        writeln!(
-            f,
-            "attempt {number} after {:.6} s: {}, {} ({}{open})",
-            self.after, self.target, self.how, self.algorithm
-        )?;
+        write!(f, "attempt {number} after {:.6} s: ", self.after)?;
+        if let Some(target) = &self.target {
+            write!(f, "{target}, ")?;
+        }
+        writeln!(f, "{} ({}{open})", self.how, self.algorithm)?;
         for target in &self.targets {
             write!(f, "{target}")?;
         }

@@ -94,7 +94,7 @@ impl Claim {
     }
 
     /// The target it had.
-    pub(crate) fn target(&self) -> Option<SocketAddr> {
+    pub(crate) fn target(&self) -> Option<Address> {
         self.target
     }
 

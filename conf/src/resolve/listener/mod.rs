@@ -4,6 +4,7 @@ mod action;
 mod condition;
 mod datagram;
 mod desync;
+mod error_page;
 mod field_edits;
 mod filter;
 mod headers;
@@ -101,6 +102,7 @@ fn listener(
     let proxy_in = proxy::read(&mut reader, protocol, &binds, sources, numbers);
     let desync = desync::read(&mut reader, protocol);
     let header_edits = headers::read(&mut reader, protocol, numbers, &proxy_in.trusted);
+    let error_pages = error_page::read(&mut reader, protocol);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
     let backlog = backlog(&mut reader, protocol, numbers);
@@ -140,6 +142,7 @@ fn listener(
         max_request_body: http.max_request_body,
         desync,
         header_edits,
+        error_pages,
         tls,
         udp,
     })

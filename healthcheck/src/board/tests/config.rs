@@ -301,6 +301,7 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         max_request_body: 0,
         desync: conf::Desync::default(),
         header_edits: conf::HeaderEdits::default(),
+        error_pages: Vec::new(),
         tls: None,
         udp: conf::UdpSettings {
             idle_timeout: Duration::from_secs(120),

@@ -215,15 +215,20 @@ pub fn write_answer(
     edit: ResponseEdit<'_>,
     to_head: bool,
 ) {
-    write_answer_with(out, status, |_| {}, text, edit, to_head);
+    let text = format!("{text}\n");
+    let content = (PLAIN_TEXT, text.as_bytes());
+    write_answer_with(out, status, |_| {}, content, edit, to_head);
 }
 
-/// The same with whole field lines that `fields` appends.
+/// Content-Type of the answers in our own words.
+pub(crate) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// The same with any Content-Type and body, and with whole field lines that `fields` appends.
 pub(crate) fn write_answer_with(
     out: &mut Vec<u8>,
     status: u16,
     fields: impl FnOnce(&mut Vec<u8>),
-    text: &str,
+    (content_type, body): (&str, &[u8]),
     edit: ResponseEdit<'_>,
     to_head: bool,
 ) {
@@ -231,16 +236,17 @@ pub(crate) fn write_answer_with(
     push_number(out, u64::from(status));
     out.push(b' ');
     out.extend_from_slice(reason_phrase(status).as_bytes());
-    out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
-    push_number(out, text.len() as u64 + 1);
+    out.extend_from_slice(b"\r\nContent-Type: ");
+    out.extend_from_slice(content_type.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    push_number(out, body.len() as u64);
     out.extend_from_slice(b"\r\n");
     fields(out);
     push_inserted(out, edit);
     push_connection(out, edit);
     out.extend_from_slice(b"\r\n");
     if !to_head {
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'\n');
+        out.extend_from_slice(body);
     }
 }
 

@@ -15,11 +15,11 @@ mod refusal;
 mod response_head;
 
 pub use chunked::{ChunkFault, ChunkedDecoder, Step};
-pub(crate) use edit::write_answer_with;
 pub use edit::{
     ClientAddress, Forwarding, ResponseEdit, write_answer, write_prepared, write_request,
     write_response,
 };
+pub(crate) use edit::{PLAIN_TEXT, write_answer_with};
 pub(in crate::l7) use edit::{push_display, push_field, push_kept};
 pub use fields::{Connection, KnownField, MAX_FIELDS};
 pub(in crate::l7) use fields::{is_token_byte, trim};
