@@ -249,7 +249,7 @@ impl WorkerContext {
     }
 
     /// A choice for what has waited in the queue, or has not, and then does not overtake.
-    fn look(
+    pub(crate) fn look(
         &self,
         route: &Route,
         origin: &Origin,

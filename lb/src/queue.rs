@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+use tokio::sync::futures::{Notified, OwnedNotified};
 
 /// A group's queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: AtomicUsize,
-    freed: Notify,
+    freed: Arc<Notify>,
 }
 
 /// Counts as waiting until dropped.
@@ -39,6 +39,11 @@ impl Queue {
     /// Ready when a place became free and it is this one's turn.
     pub(crate) fn freed(&self) -> Notified<'_> {
         self.freed.notified()
+    }
+
+    /// The same, for who keeps it.
+    pub(crate) fn freed_owned(&self) -> OwnedNotified {
+        self.freed.clone().notified_owned()
     }
 
     /// Tells that a place became free.

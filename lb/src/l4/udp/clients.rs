@@ -233,6 +233,7 @@ impl Shell {
         if self.held.is_empty() {
             return;
         }
+        self.queued.set_turn(true);
         for datagram in self.held.take() {
             if !self.held.is_empty() {
                 // Still no target: the others wait behind.
@@ -246,6 +247,15 @@ impl Shell {
                     self.reject(&datagram.from, reason, datagram.payload.len(), now);
                 }
             }
+        }
+        self.queued.set_turn(false);
+        self.leave_if_idle();
+    }
+
+    /// Leaves the queue when nothing is held.
+    pub(super) fn leave_if_idle(&mut self) {
+        if self.held.is_empty() {
+            self.queued.leave();
         }
     }
 

@@ -99,7 +99,7 @@ impl Shell {
     }
 
     fn hashed_target(
-        &self,
+        &mut self,
         listener: &Listener,
         place: usize,
         id: &[u8],
@@ -108,7 +108,7 @@ impl Shell {
         let no_target = NoFlow::Refused(RejectReason::NoTarget);
         let route = super::flow::route(listener, place).ok_or(no_target)?;
         let origin = Origin::udp(from.client, self.local(from)).with_connection(id);
-        let choice = self.context.try_choose(route, &origin, &Tried::default());
+        let choice = self.look(route, &origin, &Tried::default());
         match choice {
             Ok(choice) => Ok(choice.target),
             Err(none) => Err(none.patience().map_or(no_target, NoFlow::Hold)),

@@ -16,6 +16,7 @@ mod connections;
 mod flow;
 mod held;
 mod opening;
+mod queued;
 mod refusals;
 mod shell;
 mod sources;

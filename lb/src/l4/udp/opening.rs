@@ -19,7 +19,7 @@ use super::shell::Shell;
 use super::table::{FlowId, FlowKey, source};
 use crate::access_log::FlowEnd;
 use crate::balance::{Origin, Tried};
-use crate::context::WorkerContext;
+use crate::context::{Choice, NoChoice, WorkerContext};
 use crate::limits::Admission;
 use crate::metrics::RejectReason;
 use crate::rules::Action;
@@ -61,7 +61,7 @@ impl Shell {
         let origin = Origin::udp(from.client, self.local(from));
         let mut tried = Tried::default();
         loop {
-            let choice = match self.context.try_choose(to, &origin, &tried) {
+            let choice = match self.look(to, &origin, &tried) {
                 Ok(choice) => choice,
                 Err(none) => {
                     return Err(none.patience().map_or(no_target, NoFlow::Hold));
@@ -74,6 +74,23 @@ impl Shell {
                 Some(id) => return Ok(id),
                 None => tried.add(&choice.target),
             }
+        }
+    }
+
+    /// A choice, in turn with what else waits for the group; the shell begins to wait when there is none
+    /// because every target is full.
+    pub(super) fn look(
+        &mut self,
+        to: &Route,
+        origin: &Origin,
+        tried: &Tried,
+    ) -> Result<Choice, NoChoice> {
+        let found = (self.context).look(to, origin, tried, self.queued.has_turn());
+        match &found {
+            Err(NoChoice::Full(queue, _)) if self.queued.enter(queue) => {
+                self.context.look(to, origin, tried, true)
+            }
+            _ => found,
         }
     }
 

@@ -28,6 +28,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::batch::Arrival;
 use super::flow::Flow;
 use super::held::Held;
+use super::queued::Queued;
 use super::refusals::Refusals;
 use super::table::{Expiry, FlowId, FlowTable, Lifetimes};
 use super::watch::watch;
@@ -44,7 +45,8 @@ pub(super) const ROUNDS: usize = 4;
 /// Ends of flows may be so much late: a wake for each would cost more than they do.
 const LATENESS: Duration = Duration::from_millis(100);
 
-/// How often held datagrams look for a target when no snapshot comes.
+/// How often held datagrams look for a target when no snapshot comes and no room is told: limits that were
+/// raised make some without telling.
 const HOLD_RECHECK: Duration = Duration::from_millis(100);
 
 /// While the process shuts down, flows silent for this long are over: UDP has no better sign.
@@ -158,6 +160,7 @@ pub(super) struct Shell {
     /// The listener it belongs to, or last belonged to.
     pub(super) listener: Option<Arc<Listener>>,
     pub(super) held: Held,
+    pub(super) queued: Queued,
     pub(super) refusals: Refusals,
     timer: Pin<Box<Sleep>>,
     armed: Option<Instant>,
@@ -184,6 +187,7 @@ impl Shell {
             pass: 0,
             listener: None,
             held: Held::default(),
+            queued: Queued::default(),
             refusals: Refusals::default(),
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
@@ -262,6 +266,11 @@ impl Shell {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = Instant::now();
+            // What found room at once, after it was full, holds nothing.
+            self.leave_if_idle();
+            while self.queued.poll_freed(cx).is_ready() {
+                self.retry_held(now);
+            }
             if self.context.is_draining() && self.quiet_at().is_none_or(|quiet| quiet <= now) {
                 return Poll::Ready(());
             }
