@@ -30,6 +30,7 @@ use crate::retries::Retrying;
 use crate::snapshot::{Route, Snapshot};
 use crate::target::{Target, WorkKind};
 use crate::tls::{Scratch, TargetTls};
+use crate::wall_clock::WallClock;
 use crate::work::{Work, WorkTable};
 
 /// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
@@ -54,6 +55,7 @@ pub struct WorkerContext {
     pipes: PipePool,
     datagrams: OnceCell<RefCell<Batch>>,
     ciphertext: OnceCell<Scratch>,
+    wall_clock: WallClock,
     l7: crate::l7::State,
     /// Drawn at the start: half of the trace IDs of this worker's connections.
     trace: u64,
@@ -157,6 +159,7 @@ impl WorkerContext {
             pipes: PipePool::new(counters.clone(), worker),
             datagrams: OnceCell::new(),
             ciphertext: OnceCell::new(),
+            wall_clock: WallClock::default(),
             l7: crate::l7::State::default(),
             trace: rand::random(),
             numbered: Cell::new(0),
@@ -431,6 +434,11 @@ impl WorkerContext {
     /// Ready once this worker adopts a snapshot after the call.
     pub(crate) fn adopted(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// The time of day.
+    pub(crate) fn wall_clock(&self) -> &WallClock {
+        &self.wall_clock
     }
 
     /// What HTTP connections share.

@@ -37,6 +37,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod wall_clock;
 mod work;
 mod worker;
 

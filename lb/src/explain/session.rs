@@ -1,9 +1,12 @@
 //! What a request's cookies say of its session, read as the data path reads them, and counted nowhere.
 
+use tokio::time::Instant;
+
 use crate::l7::http1::RequestHead;
 use crate::metrics::{StickyOutcome, WorkerCounters};
 use crate::rules::Forward;
-use crate::sticky::{Claim, Memory};
+use crate::sticky::{Asked, Claim, Memory};
+use crate::wall_clock::WallClock;
 
 /// A client's session with a forward.
 pub(super) struct Session {
@@ -25,8 +28,13 @@ impl Session {
         // Counters of nobody: what is wrong with the cookies shows in them.
         let counters = WorkerCounters::default();
         let mut was_chosen = false;
-        let memory = Memory::default();
-        let claim = sticky.claim(head, (&memory, &counters), || {
+        let asked = Asked {
+            memory: &Memory::default(),
+            counters: &counters,
+            clock: &WallClock::default(),
+            at: Instant::now(),
+        };
+        let claim = sticky.claim(head, asked, || {
             was_chosen = true;
             forward.peek()
         });

@@ -2,11 +2,13 @@
 //!
 //! A connection takes a set when its first byte arrives and gives it back when it is idle, so that
 //! an idle connection keeps none. Cost: taking and giving back move one pointer; a set is made
-//! only when more exchanges run at once than ever before. Never holds data of two connections: a
-//! set is emptied before it goes back.
+//! only when more exchanges run at once than lately; what a burst left over goes within seconds.
+//! Never holds data of two connections: a set is emptied before it goes back.
 
 use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::sticky::SetCookies;
 use crate::stream::Side;
@@ -18,6 +20,10 @@ const SIZE: usize = 16 * 1024;
 const BULK: usize = 64 * 1024;
 /// Sets a worker keeps for later.
 const KEPT: usize = 256;
+/// Sets that stay when nothing runs: what a few busy clients need.
+const RESTING: usize = 8;
+/// How often it is looked for sets that nobody needed meanwhile.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Bytes that were read and not used yet.
 #[derive(Debug)]
@@ -158,25 +164,97 @@ impl Buffers {
 
 /// One worker's spare sets.
 #[derive(Debug, Default)]
+pub(super) struct BufferStack(Rc<RefCell<Spare>>);
+
+#[derive(Debug, Default)]
 #[expect(
     clippy::vec_box,
     reason = "taking and giving back move a pointer, not the set"
 )]
-pub(super) struct BufferStack(RefCell<Vec<Box<Buffers>>>);
+struct Spare {
+    sets: Vec<Box<Buffers>>,
+    /// So many were there at every moment since the last look: nobody needed them.
+    surplus: usize,
+    is_swept: bool,
+}
 
 impl BufferStack {
     /// An empty set.
     pub(super) fn take(&self) -> Box<Buffers> {
-        let spare = self.0.borrow_mut().pop();
-        spare.unwrap_or_else(|| Box::new(Buffers::new()))
+        let mut spare = self.0.borrow_mut();
+        let set = spare.sets.pop();
+        spare.surplus = spare.surplus.min(spare.sets.len());
+        set.unwrap_or_else(|| Box::new(Buffers::new()))
     }
 
     /// Gives a set back.
     pub(super) fn give_back(&self, mut buffers: Box<Buffers>) {
         let mut spare = self.0.borrow_mut();
-        if spare.len() < KEPT {
+        if spare.sets.len() < KEPT {
             buffers.reset();
-            spare.push(buffers);
+            spare.sets.push(buffers);
         }
+        if spare.sets.len() > RESTING && !spare.is_swept {
+            spare.is_swept = true;
+            tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
+        }
+    }
+}
+
+/// Gives up sets that nobody needed for a while, until few are left.
+async fn sweep(spare: Weak<RefCell<Spare>>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(spare) = spare.upgrade() else {
+            return;
+        };
+        let mut spare = spare.borrow_mut();
+        let kept = spare.sets.len().saturating_sub(spare.surplus);
+        spare.sets.truncate(kept.max(RESTING));
+        spare.surplus = spare.sets.len();
+        if spare.sets.len() <= RESTING {
+            spare.sets.shrink_to_fit();
+            spare.is_swept = false;
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_burst_left_over_goes_while_what_is_in_use_stays() {
+        let local = tokio::task::LocalSet::new();
+        let stack = BufferStack::default();
+        let spare = || stack.0.borrow().sets.len();
+        let busy = |count| {
+            let taken: Vec<_> = (0..count).map(|_| stack.take()).collect();
+            taken.into_iter().for_each(|set| stack.give_back(set));
+        };
+        local
+            .run_until(async {
+                busy(RESTING);
+                assert!(
+                    !stack.0.borrow().is_swept,
+                    "few stay without a look at them"
+                );
+                busy(KEPT + 10);
+                assert_eq!(spare(), KEPT);
+                for _ in 0..5 {
+                    busy(100);
+                    tokio::time::sleep(SWEEP).await;
+                }
+                assert_eq!(spare(), 100);
+                tokio::time::sleep(SWEEP * 3).await;
+                assert_eq!(spare(), RESTING);
+                assert!(!stack.0.borrow().is_swept);
+                busy(50);
+                assert_eq!(spare(), 50);
+                tokio::time::sleep(SWEEP * 3).await;
+                assert_eq!(spare(), RESTING);
+            })
+            .await;
     }
 }

@@ -35,12 +35,14 @@ use super::record::{Client, Record};
 use super::request::{Request, Routing};
 use super::request_body::RequestBody;
 use super::upgrade;
+use super::warmth::WARM;
 use crate::connection_log;
 use crate::context::WorkerContext;
 use crate::metrics::RetryReason;
 use crate::proxy::{Introduced, Tlvs};
 use crate::snapshot::Listener;
 use crate::sockets::is_nowhere;
+use crate::sticky::Asked;
 use crate::stream::{Accepted, Side, Stream};
 
 /// How long, and how much, is read and thrown away after a half-close.
@@ -48,10 +50,6 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 256 * 1024);
 
 /// The first line of HTTP/2's preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
-
-/// How long a connection keeps the room for an exchange after its last one. Longer than the pauses
-/// of a busy client, so that no request costs an allocation; short enough for the idle to be small.
-const WARM: Duration = Duration::from_millis(100);
 
 /// Serves an HTTP/1 client's connection to its end. Boxed: whoever wraps and spawns it would
 /// otherwise carry its size several times over.
@@ -67,7 +65,9 @@ pub(crate) fn serve(
     }
     // Made out here, and HTTP/2 boxed: the future would keep room beside it for what it is made of
     // and for what it may turn into.
-    let mut connection = ClientConnection::new(accepted, listener, context);
+    let address = address_of(accepted.peer, &listener);
+    let age = http2::jittered(listener.client_keep_alive);
+    let mut connection = ClientConnection::new(accepted, address, age, listener, context);
     Box::pin(async move {
         connection.run().await;
         if let Some(ahead) = connection.preface.take() {
@@ -76,14 +76,17 @@ pub(crate) fn serve(
     })
 }
 
-/// Serves one stream of an HTTP/2 connection: a connection with one request.
-pub(super) async fn serve_stream(
+/// Serves one stream of an HTTP/2 connection, whose client's `address` is shown so: a connection with
+/// one request. Boxed, because the runtime moves what it is given several times.
+pub(super) fn serve_stream(
     accepted: Accepted,
+    address: ClientAddress,
     listener: Arc<Listener>,
     context: Rc<WorkerContext>,
-) {
-    let mut stream = ClientConnection::new(accepted, listener, context);
-    stream.run().await;
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    let age = listener.client_keep_alive;
+    let mut stream = ClientConnection::new(accepted, address, age, listener, context);
+    Box::pin(async move { stream.run().await })
 }
 
 /// A client's connection.
@@ -141,7 +144,14 @@ enum Next {
 }
 
 impl ClientConnection {
-    fn new(accepted: Accepted, listener: Arc<Listener>, context: Rc<WorkerContext>) -> Self {
+    /// One that takes requests until it has this `age`.
+    fn new(
+        accepted: Accepted,
+        address: ClientAddress,
+        age: Duration,
+        listener: Arc<Listener>,
+        context: Rc<WorkerContext>,
+    ) -> Self {
         let Accepted {
             stream,
             peer,
@@ -151,13 +161,13 @@ impl ClientConnection {
         } = accepted;
         let now = Instant::now();
         Self {
-            old: now + http2::jittered(listener.client_keep_alive),
+            old: now + age,
             requests: listener.max_requests.0,
             may_be_http2: listener.http2 && stream.as_tcp().is_some(),
             preface: None,
             generation: context.with_snapshot(|snapshot| snapshot.config_generation()),
             context,
-            address: address_of(peer, &listener),
+            address,
             listener,
             side: stream,
             peer,
@@ -197,15 +207,17 @@ impl ClientConnection {
     }
 
     async fn run(&mut self) {
+        let mut now = self.now;
         loop {
             let patience = self.listener.idle_timeout;
-            let Next::Bytes(buffers) = self.next_bytes(patience, Instant::now()).await else {
+            let Next::Bytes(buffers) = self.next_bytes(patience, now).await else {
                 return;
             };
             // Boxed: an idle connection should not carry the room for an exchange.
             if !Box::pin(self.serve_requests(buffers)).await {
                 return;
             }
+            now = Instant::now();
         }
     }
 
@@ -223,9 +235,13 @@ impl ClientConnection {
                 continue;
             }
             self.context.l7().buffers.give_back(buffers);
-            if !goes_on {
+            // A stream has one request.
+            if !goes_on || self.side.is_http2() {
                 return false;
             }
+            let Some(_warm) = self.context.l7().warmth.take() else {
+                return true;
+            };
             buffers = match self.next_bytes(WARM, self.now).await {
                 Next::Bytes(buffers) => buffers,
                 Next::Silence => return true,
@@ -340,7 +356,7 @@ impl ClientConnection {
         let after = self.act(&listener, buffers, &request, &mut record).await;
         record.bytes_in += std::mem::take(&mut self.bytes_in);
         self.may_be_http2 = false;
-        self.now = Instant::now();
+        self.now = record.ended.unwrap_or_else(Instant::now);
         buffers.log_text = record.end(self.now);
         after
     }
@@ -362,6 +378,7 @@ impl ClientConnection {
     ) -> After {
         record.termination = None;
         if let Some((target, work)) = relayed.upgraded {
+            record.ended = None;
             upgrade::tunnel(self, target, &work, buffers, record).await;
             return After::Close;
         }
@@ -410,8 +427,12 @@ impl ClientConnection {
             peer: self.peer.ip(),
             worker: self.context.worker(),
             started,
-            counters: self.context.counters(),
-            cookies: &self.context.l7().cookies,
+            cookies: Asked {
+                memory: &self.context.l7().cookies,
+                counters: self.context.counters(),
+                clock: self.context.wall_clock(),
+                at: started,
+            },
         };
         let due = started + self.listener.header_timeout;
         // Looks again when a line ended or twice as much is there, so that a head sent byte by
@@ -575,7 +596,7 @@ impl ClientConnection {
 }
 
 /// The client's address as X-Forwarded-For has it.
-fn address_of(peer: SocketAddr, listener: &Listener) -> ClientAddress {
+pub(super) fn address_of(peer: SocketAddr, listener: &Listener) -> ClientAddress {
     match &listener.request_edits {
         _ if is_nowhere(peer) => ClientAddress::none(),
         Some(edits) if edits.shows_port() => ClientAddress::with_port(peer),

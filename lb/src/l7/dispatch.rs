@@ -219,6 +219,7 @@ impl ClientConnection {
         let attempt = exchange.attempt();
         let reusable = exchange.is_target_reusable();
         let times = exchange.sent_at.zip(exchange.answered_at);
+        record.ended = exchange.ended_at;
         let response = exchange.response;
         record.first_byte = times.map(|(sent, answered)| answered - sent);
         record.sent = times.map(|(sent, _)| sent.saturating_duration_since(record.started));

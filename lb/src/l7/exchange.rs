@@ -65,11 +65,15 @@ pub(super) struct Exchange<'a, C, T> {
     wrote: bool,
     /// The target takes no more of the request; its response may still come.
     refuses_body: bool,
+    /// What the client does next wakes the task: no need to look again before it slept.
+    watches: bool,
     activity: Instant,
     /// When the whole request had been written.
     pub(super) sent_at: Option<Instant>,
     /// When the response's first byte came.
     pub(super) answered_at: Option<Instant>,
+    /// When all was done, where that is asked for.
+    pub(super) ended_at: Option<Instant>,
     /// The response.
     pub(super) response: ResponseRelay,
 }
@@ -94,9 +98,11 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             head_sent: 0,
             wrote: false,
             refuses_body: false,
+            watches: false,
             activity: now,
             sent_at: None,
             answered_at: None,
+            ended_at: None,
             response: ResponseRelay::new(),
         }
     }
@@ -104,12 +110,15 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
     /// Goes on until the response has been written, or something failed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let mut moved = false;
+        self.watches = false;
         loop {
             let pass = self.pass(cx)?;
             moved |= pass.moved;
             if self.response.is_finished(self.client.buffers) {
                 if self.patience.is_timed || self.context.records_exchanges() {
-                    self.note_times(Instant::now());
+                    let now = Instant::now();
+                    self.note_times(now);
+                    self.ended_at = Some(now);
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -209,9 +218,10 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         } = &mut self.client;
         let from_client = &mut buffers.from_client;
         let reads_body = !self.refuses_body && body.wants_more(from_client);
-        let watches = body.is_complete() && !**finished && !from_client.is_full();
-        let reads = reads_body || (watches && side.poll_readable(cx).is_ready());
-        if !reads {
+        let looks = body.is_complete() && !**finished && !from_client.is_full() && !self.watches;
+        let is_readable = looks && side.poll_readable(cx).is_ready();
+        self.watches |= looks && !is_readable;
+        if !reads_body && !is_readable {
             return Ok(false);
         }
         match from_client.poll_fill(*side, cx) {

@@ -26,6 +26,7 @@ mod request_body;
 mod response_relay;
 mod stickiness;
 mod upgrade;
+mod warmth;
 
 pub(crate) use client_connection::serve;
 pub(crate) use error_pages::ErrorPages;
@@ -39,4 +40,5 @@ pub(crate) struct State {
     http2: http2::Pool,
     held: request_body::HeldBytes,
     cookies: crate::sticky::Memory,
+    warmth: warmth::Warmth,
 }

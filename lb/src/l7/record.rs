@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -89,6 +89,8 @@ pub(super) struct Record<'a> {
     pub(super) termination: Option<&'static str>,
     /// Where it is remembered; `None` when it is not.
     pub(super) past: Option<Remembered>,
+    /// When it ended, where the clock was read for that.
+    pub(super) ended: Option<Instant>,
     is_written: bool,
 }
 
@@ -128,6 +130,7 @@ impl<'a> Record<'a> {
             over_limit: false,
             termination: Some("shutdown"),
             past: context.past().begin(client.generation),
+            ended: None,
             is_written: false,
         }
     }
@@ -228,10 +231,9 @@ impl<'a> Record<'a> {
 
     /// The record as logs have it.
     fn shown(&self, duration: Duration) -> ExchangeRecord<'_> {
-        let time = SystemTime::now();
         let text = |which| self.marks.text(&self.text, which);
         ExchangeRecord {
-            time: time.checked_sub(duration).unwrap_or(time),
+            time: self.context.wall_clock().at(self.started),
             listener: &self.listener.name,
             target_group: &self.tally().group_name,
             rule: self.branch.map(|branch| &*branch.label),

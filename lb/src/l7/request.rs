@@ -15,10 +15,9 @@ use super::http1::{
 };
 use super::log_text::{Led, LogMarks};
 use crate::access_log::Detail;
-use crate::metrics::WorkerCounters;
 use crate::rules::{Action, Denial, Passing};
 use crate::snapshot::Listener;
-use crate::sticky::{Claim, Memory};
+use crate::sticky::{Asked, Claim};
 
 /// What rules go by beside the head.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +27,7 @@ pub(super) struct Routing<'a> {
     pub(super) worker: usize,
     /// When the request's first byte was read.
     pub(super) started: Instant,
-    pub(super) counters: &'a WorkerCounters,
-    /// Of this worker's.
-    pub(super) cookies: &'a Memory,
+    pub(super) cookies: Asked<'a>,
 }
 
 /// A request whose forwarded head stands in [`Buffers::to_target`].
@@ -141,7 +138,7 @@ impl Request {
             over_limit: matches!(&passed, Some(Ok(passed)) if passed.over_limit),
             claim: match (&branch.action, &passed) {
                 (Action::Forward(forward), None | Some(Ok(_))) => {
-                    forward.claim(&head, (routing.cookies, routing.counters))
+                    forward.claim(&head, routing.cookies)
                 }
                 _ => None,
             },

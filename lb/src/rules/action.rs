@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::redirect::Redirect;
 use crate::balance::exact_sequence;
 use crate::l7::http1::RequestHead;
-use crate::metrics::WorkerCounters;
 use crate::snapshot::Route;
-use crate::sticky::{Claim, Memory, Sticky};
+use crate::sticky::{Asked, Claim, Sticky};
 use crate::target::Padded;
 
 /// What is done with a request or flow.
@@ -70,13 +69,9 @@ impl Forward {
     }
 
     /// What a request says about its session; `None` when nothing here is sticky.
-    pub(crate) fn claim(
-        &self,
-        head: &RequestHead<'_, '_>,
-        worker: (&Memory, &WorkerCounters),
-    ) -> Option<Claim> {
+    pub(crate) fn claim(&self, head: &RequestHead<'_, '_>, asked: Asked<'_>) -> Option<Claim> {
         let sticky = self.sticky.as_ref()?;
-        Some(sticky.claim(head, worker, || self.choose()))
+        Some(sticky.claim(head, asked, || self.choose()))
     }
 
     /// The place of the route that a request takes.

@@ -6,8 +6,8 @@
 //! once one is ([`Sticky::answer`]). Choosing itself is `balance`'s: it keeps a claimed target only
 //! while that takes work. A cookie that does not count is passed over, counted, and replaced.
 //!
-//! Cost: forwards without stickiness pay one branch; with it, a reading of the clock, and opening and
-//! sealing a cookie of some 60 bytes unless the worker did it lately (`memory`).
+//! Cost: forwards without stickiness pay one branch; with it, opening and sealing a cookie of some 60
+//! bytes unless the worker did it lately (`memory`).
 
 mod cookie;
 mod keys;
@@ -17,13 +17,15 @@ mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use conf::{Address, CookieName, GroupStickiness, HashBy, TargetGroup};
+use tokio::time::Instant;
 
 use crate::balance::{Origin, hash_of};
 use crate::l7::http1::RequestHead;
 use crate::metrics::{StickyOutcome, WorkerCounters};
+use crate::wall_clock::WallClock;
 pub use cookie::{cookie_set, cookie_value};
 pub(crate) use keys::KeyRing;
 use keys::unix;
@@ -111,6 +113,15 @@ impl Claim {
     }
 }
 
+/// Who asks for a claim, and when the request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) memory: &'a Memory,
+    pub(crate) counters: &'a WorkerCounters,
+    pub(crate) clock: &'a WallClock,
+    pub(crate) at: Instant,
+}
+
 impl Sticky {
     /// The stickiness of a forward called `name` to groups, by the place of their routes; `None`
     /// when nothing in it is sticky.
@@ -170,11 +181,14 @@ impl Sticky {
     pub(crate) fn claim(
         &self,
         head: &RequestHead<'_, '_>,
-        (memory, counters): (&Memory, &WorkerCounters),
+        asked: Asked<'_>,
         choose: impl FnOnce() -> Option<usize>,
     ) -> Claim {
         let ring = self.ring.as_ref();
-        let now = ring.map_or(UNIX_EPOCH, |_| SystemTime::now());
+        let Asked {
+            memory, counters, ..
+        } = asked;
+        let now = ring.map_or(UNIX_EPOCH, |_| asked.clock.at(asked.at));
         let read = |cookie: &Cookie| {
             let open = |value: &[u8]| {
                 let token = memory.open(value, ring?);

@@ -27,6 +27,7 @@ use super::wire::Wire;
 use crate::context::WorkerContext;
 use crate::l7::client_connection;
 use crate::l7::deadline::Deadline;
+use crate::l7::http1::ClientAddress;
 use crate::metrics::Http2End;
 use crate::proxy::Tlvs;
 use crate::snapshot::Listener;
@@ -75,6 +76,7 @@ pub(crate) async fn serve(
             session,
         }),
         ends: Ends {
+            address: client_connection::address_of(peer, &listener),
             peer,
             local,
             tlvs,
@@ -126,6 +128,8 @@ pub(crate) fn jittered(age: Duration) -> Duration {
 #[derive(Debug)]
 struct Ends {
     peer: SocketAddr,
+    /// The peer as targets are shown it.
+    address: ClientAddress,
     local: SocketAddr,
     tlvs: Option<Tlvs>,
     number: u64,
@@ -196,7 +200,9 @@ impl Connection {
             number: self.ends.number,
         };
         let (listener, context) = (self.listener.clone(), self.context.clone());
-        tokio::task::spawn_local(client_connection::serve_stream(accepted, listener, context));
+        let address = self.ends.address;
+        let stream = client_connection::serve_stream(accepted, address, listener, context);
+        tokio::task::spawn_local(stream);
     }
 
     /// Follows a reload; false when this listener is no longer configured.
@@ -212,6 +218,7 @@ impl Connection {
         let Some(listener) = current else {
             return false;
         };
+        self.ends.address = client_connection::address_of(self.ends.peer, &listener);
         (self.generation, self.listener) = (generation, listener);
         true
     }
