@@ -18,6 +18,22 @@ pub(crate) fn span(length: Duration) -> String {
     }
 }
 
+/// How long, exactly, for what was set: as [`span`] where that leaves nothing out, else in
+/// milliseconds or seconds.
+pub(crate) fn exact(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let left_out = match seconds {
+        0..3_600 => 0,
+        3_600..86_400 => seconds % 60,
+        _ => seconds % 3_600,
+    };
+    match (length.subsec_millis(), left_out) {
+        (0, 0) if seconds > 0 => span(length),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{}ms", length.as_millis()),
+    }
+}
+
 /// How long in whole seconds, `<1s` below one: for ages known to the second.
 pub(crate) fn seconds(length: u64) -> String {
     match length {
@@ -40,6 +56,11 @@ mod tests {
     #[test]
     fn spans_show_two_units_at_most() {
         assert_eq!(span(Duration::from_millis(850)), "850ms");
+        assert_eq!(exact(Duration::from_millis(1_500)), "1500ms");
+        assert_eq!(exact(Duration::ZERO), "0s");
+        assert_eq!(exact(Duration::from_secs(200)), "3m 20s");
+        assert_eq!(exact(Duration::from_secs(3_661)), "3661s");
+        assert_eq!(exact(Duration::from_secs(604_800)), "7d");
         assert_eq!(span(Duration::from_secs(200)), "3m 20s");
         assert_eq!(span(Duration::from_secs(120)), "2m");
         assert_eq!(span(Duration::from_secs(86_400 * 9 + 4 * 3_600)), "9d 4h");

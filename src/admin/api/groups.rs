@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::super::error::ApiError;
 use super::super::state::{Admin, Shared, View};
+use super::settings::SettingsReport;
 use super::{List, PagingQuery, Status, page, used_by};
 use crate::moment;
 use crate::registration::SourceReport;
@@ -35,6 +36,7 @@ pub(in crate::admin) struct GroupReport {
     dns_healthy: bool,
     deregistration_delay: String,
     hold: String,
+    settings: SettingsReport,
     pub(in crate::admin) health_check: ProbeReport,
     used_by: Vec<String>,
     generation: u64,
@@ -151,8 +153,9 @@ pub(in crate::admin) fn reports(admin: &Admin, view: &View) -> Vec<GroupReport> 
             sources: sources.iter().map(SourceText::of).collect(),
             fail_open: health.fail_open,
             dns_healthy: health.dns_healthy,
-            deregistration_delay: moment::span(group.deregistration_delay),
-            hold: moment::span(group.hold),
+            deregistration_delay: moment::exact(group.deregistration_delay),
+            hold: moment::exact(group.hold),
+            settings: SettingsReport::of(group),
             health_check: probe_report(&group.health_check),
             used_by: used_by::of_group(&view.config, GroupIdx(index)),
             generation: view.generation,
@@ -166,9 +169,9 @@ fn probe_report(check: &TargetHealthCheck) -> ProbeReport {
     ProbeReport {
         protocol: check.kind.as_str(),
         path: check.kind.path().map(str::to_owned),
-        interval: moment::span(check.interval),
-        fast_interval: moment::span(check.fast_interval),
-        timeout: moment::span(check.timeout),
+        interval: moment::exact(check.interval),
+        fast_interval: moment::exact(check.fast_interval),
+        timeout: moment::exact(check.timeout),
         settles_down_ms: milliseconds(check.settles_down()),
         settles_up_ms: milliseconds(check.settles_up()),
         healthy_threshold: check.healthy_threshold,

@@ -15,6 +15,7 @@ mod operate;
 mod past;
 mod register;
 mod secondary;
+mod settings;
 pub(super) mod targets;
 mod used_by;
 mod why;
