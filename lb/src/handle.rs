@@ -131,7 +131,7 @@ impl Shared {
         let mut files = look(&self.files);
         let permit = |bind: Bind<'_>| {
             if let Some(file) = files.get(&bind.key) {
-                file.permit(bind.listener.unix.mode);
+                file.permit(&bind.listener.unix);
             }
             bind.key
         };

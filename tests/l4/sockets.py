@@ -253,7 +253,7 @@ def listener(stage: Stage) -> str:
             f'[[target-group]]\nname = "app"\nprotocol = "http"\ntargets = ["{target.address}"]\n'
         )
 
-    child, admin = stage.serve("listener", config('unix-mode = "0600"'), access=str(log))
+    child, admin = stage.serve("listener", config('unix-mode = "0600"\nunix-owner = "{}"'.format(os.geteuid())), access=str(log))
     if path.stat().st_mode & 0o777 != 0o600:
         raise AssertionError(f"its mode is {path.stat().st_mode:o}")
     plain, told = free_port(), free_port()

@@ -93,7 +93,7 @@ pub use tls::{
     FileStamp, KeyKind, ListenerTls, TlsPolicy,
 };
 pub use transfer::{KeyIdx, Peer, Permission, Serial, Transfer, TsigAlgorithm, TsigKey};
-pub use unix::{Misfit, UnixBinds};
+pub use unix::{Misfit, UnixBinds, UnixOwner};
 
 /// Everything one configuration says.
 #[derive(Debug, Clone)]

@@ -12,6 +12,17 @@ pub struct UnixBinds {
     pub names: Vec<Spanned<UnixName>>,
     /// Permissions of their files, 0 to 0o777: who may connect.
     pub mode: u32,
+    /// Whose their files are.
+    pub owner: UnixOwner,
+}
+
+/// A user and a group of this machine, by name or number; `None` is the process's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnixOwner {
+    /// The user.
+    pub user: Option<String>,
+    /// The group.
+    pub group: Option<String>,
 }
 
 /// Why a group cannot have a target.

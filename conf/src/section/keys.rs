@@ -54,6 +54,7 @@ impl Section {
                 "name",
                 "bind",
                 "unix-mode",
+                "unix-owner",
                 "protocol",
                 "advertise",
                 "forward",

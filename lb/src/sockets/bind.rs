@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
-use conf::{Address, Diagnostic, UnixName};
+use conf::{Address, Diagnostic, UnixBinds, UnixName};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -101,7 +101,7 @@ pub(super) fn open(
     let opened = match bind.key.address {
         Address::Ip(address) => open_sockets((&bind.key, address), port, workers)
             .map_err(|error| explain(bind, address, &error)),
-        Address::Unix(name) => open_unix(&bind.key, name, bind.listener.unix.mode, workers)
+        Address::Unix(name) => open_unix(&bind.key, name, &bind.listener.unix, workers)
             .map_err(|fault| explain_unix(bind, &fault)),
     };
     opened
@@ -109,8 +109,13 @@ pub(super) fn open(
         .map_err(Box::new)
 }
 
-fn open_unix(key: &SocketKey, name: UnixName, mode: u32, workers: usize) -> Result<Opened, Fault> {
-    let (socket, file) = unix::bind(name, mode)?;
+fn open_unix(
+    key: &SocketKey,
+    name: UnixName,
+    binds: &UnixBinds,
+    workers: usize,
+) -> Result<Opened, Fault> {
+    let (socket, file) = unix::bind(name, binds)?;
     Ok(Opened {
         key: key.clone(),
         bound: key.address,
@@ -218,6 +223,16 @@ fn explain_unix(bind: &Bind<'_>, fault: &Fault) -> Diagnostic {
             "address-not-available",
             format!("there is no folder {}", folder.display()),
             format!("make it: `mkdir -p {}`", folder.display()),
+        ),
+        Fault::NoOwner(who) => (
+            "unknown-owner",
+            who.clone(),
+            "name one that is there in `unix-owner`, or write its number".to_owned(),
+        ),
+        Fault::NotGiven(error) => (
+            "owner-not-permitted",
+            format!("its file cannot be given to `unix-owner`: {error}"),
+            "give the program CAP_CHOWN, or name a group that it is in".to_owned(),
         ),
         Fault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => (
             "address-not-permitted",

@@ -8,6 +8,7 @@ mod acceptor;
 mod bind;
 mod descriptors;
 mod holder;
+mod owner;
 mod unix;
 
 use std::collections::HashMap;

@@ -7,16 +7,17 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use conf::UnixName;
+use conf::{UnixBinds, UnixName};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::holder::{Holder, name_of};
+use super::owner;
 
 /// Why a socket cannot be had.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(super) enum Fault {
     NoSocket,
     /// The folder is not there.
     NoFolder(PathBuf),
+    /// There is no such user or group.
+    NoOwner(String),
+    /// The system does not let this process give files away.
+    NotGiven(io::Error),
     /// The system's word.
     System(io::Error),
 }
@@ -47,11 +52,21 @@ pub(crate) struct SocketFile {
 
 impl SocketFile {
     /// Changes who may connect.
-    pub(crate) fn permit(&self, mode: u32) {
-        if let Err(error) = fs::set_permissions(&self.path, fs::Permissions::from_mode(mode)) {
+    pub(crate) fn permit(&self, binds: &UnixBinds) {
+        if let Err(fault) = self.give(binds) {
             let path = self.path.display();
-            tracing::warn!(%path, %error, "the mode of a socket cannot be changed");
+            tracing::warn!(%path, ?fault, "who may connect to a socket cannot be changed");
         }
+    }
+
+    fn give(&self, binds: &UnixBinds) -> Result<(), Fault> {
+        let (user, group) = owner::ids(&binds.owner).map_err(Fault::NoOwner)?;
+        // The owner first: nobody else is let in before.
+        if user.is_some() || group.is_some() {
+            chown(&self.path, user, group).map_err(Fault::NotGiven)?;
+        }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(binds.mode))?;
+        Ok(())
     }
 
     /// Puts it where clients look for it.
@@ -77,7 +92,10 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// A bound socket that does not listen yet, and its file where it has one.
-pub(super) fn bind(name: UnixName, mode: u32) -> Result<(Socket, Option<SocketFile>), Fault> {
+pub(super) fn bind(
+    name: UnixName,
+    binds: &UnixBinds,
+) -> Result<(Socket, Option<SocketFile>), Fault> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     let Some(path) = name.path() else {
         let address = SockAddr::unix(format!("\0{}", name.abstract_name().unwrap_or_default()))?;
@@ -95,7 +113,7 @@ pub(super) fn bind(name: UnixName, mode: u32) -> Result<(Socket, Option<SocketFi
         identity: identity(&hidden)?,
         path: hidden,
     };
-    fs::set_permissions(&file.path, fs::Permissions::from_mode(mode))?;
+    file.give(binds)?;
     Ok((socket, Some(file)))
 }
 
@@ -157,6 +175,13 @@ mod tests {
 
     use super::*;
 
+    fn with(mode: u32) -> UnixBinds {
+        UnixBinds {
+            mode,
+            ..UnixBinds::default()
+        }
+    }
+
     /// A folder of the test's own.
     struct Folder(PathBuf);
 
@@ -190,18 +215,18 @@ mod tests {
     #[test]
     fn nothing_is_seen_before_it_is_published_and_nothing_stays_after() {
         let folder = Folder::new("published");
-        let (socket, file) = bind(folder.name(), 0o640).unwrap();
+        let (socket, file) = bind(folder.name(), &with(0o640)).unwrap();
         assert!(!folder.path().exists());
         drop(file);
         assert_eq!(folder.files(), 0);
         drop(socket);
-        let (socket, file) = bind(folder.name(), 0o640).unwrap();
+        let (socket, file) = bind(folder.name(), &with(0o640)).unwrap();
         let mut file = file.unwrap();
         socket.listen(1).unwrap();
         file.publish(&folder.path()).unwrap();
         let mode = || fs::metadata(folder.path()).unwrap().permissions().mode();
         assert_eq!(mode() & 0o777, 0o640);
-        file.permit(0o600);
+        file.permit(&with(0o600));
         assert_eq!(mode() & 0o777, 0o600);
         UnixStream::connect(folder.path()).unwrap();
         drop(file);
@@ -212,12 +237,12 @@ mod tests {
     fn a_dead_socket_is_replaced_and_a_living_one_is_told_with_its_holder() {
         let folder = Folder::new("stale");
         let living = UnixListener::bind(folder.path()).unwrap();
-        let Err(Fault::Taken(Some(holder))) = bind(folder.name(), 0o600) else {
+        let Err(Fault::Taken(Some(holder))) = bind(folder.name(), &with(0o600)) else {
             panic!("a socket that somebody listens at was taken");
         };
         assert_eq!(holder.pid, std::process::id());
         drop(living);
-        let (socket, file) = bind(folder.name(), 0o600).unwrap();
+        let (socket, file) = bind(folder.name(), &with(0o600)).unwrap();
         let mut file = file.unwrap();
         socket.listen(1).unwrap();
         file.publish(&folder.path()).unwrap();
@@ -233,21 +258,30 @@ mod tests {
     fn files_and_missing_folders_are_told() {
         let folder = Folder::new("files");
         fs::write(folder.path(), "precious").unwrap();
-        assert!(matches!(bind(folder.name(), 0o600), Err(Fault::NoSocket)));
+        assert!(matches!(
+            bind(folder.name(), &with(0o600)),
+            Err(Fault::NoSocket)
+        ));
         assert_eq!(fs::read(folder.path()).unwrap(), b"precious");
         let path = folder.0.join("none").join("app.sock");
         let nowhere = UnixName::new(path.to_str().unwrap()).unwrap();
-        assert!(matches!(bind(nowhere, 0o600), Err(Fault::NoFolder(_))));
+        assert!(matches!(
+            bind(nowhere, &with(0o600)),
+            Err(Fault::NoFolder(_))
+        ));
     }
 
     #[test]
     fn an_abstract_name_is_one_sockets() {
         let text = format!("@pointsman-abstract-{}", std::process::id());
         let name = UnixName::new(&text).unwrap();
-        let (socket, file) = bind(name, 0o600).unwrap();
+        let (socket, file) = bind(name, &with(0o600)).unwrap();
         assert!(file.is_none());
-        assert!(matches!(bind(name, 0o600), Err(Fault::Taken(None))));
+        assert!(matches!(bind(name, &with(0o600)), Err(Fault::Taken(None))));
         socket.listen(1).unwrap();
-        assert!(matches!(bind(name, 0o600), Err(Fault::Taken(Some(_)))));
+        assert!(matches!(
+            bind(name, &with(0o600)),
+            Err(Fault::Taken(Some(_)))
+        ));
     }
 }

@@ -1,9 +1,10 @@
-//! Unix sockets among a listener's `bind`, and `unix-mode`.
+//! Unix sockets among a listener's `bind`, and whose their files are: `unix-mode`, `unix-owner`.
 
 use crate::tree::Reader;
-use crate::{Diagnostic, ListenerProtocol, Spanned, UnixBinds, UnixName};
+use crate::{Diagnostic, ListenerProtocol, Spanned, UnixBinds, UnixName, UnixOwner};
 
 const MODE: &str = "unix-mode";
+const OWNER: &str = "unix-owner";
 
 /// The owner's and the group's: services of one application share a group.
 const DEFAULT_MODE: u32 = 0o660;
@@ -31,15 +32,36 @@ pub(super) fn read(
     }
     if !names.iter().any(|name| name.value.path().is_some()) {
         let why = "no `bind` of the listener is the path of a Unix socket";
-        reader.misplaced(
-            MODE,
-            why,
-            "remove it, or add `bind = \"unix:/run/app.sock\"`",
-        );
+        let help = "remove it, or add `bind = \"unix:/run/app.sock\"`";
+        for key in [MODE, OWNER] {
+            reader.misplaced(key, why, help);
+        }
     }
     UnixBinds {
         names,
         mode: mode(reader),
+        owner: owner(reader),
+    }
+}
+
+/// `user`, `user:group` or `:group`.
+fn owner(reader: &mut Reader<'_>) -> UnixOwner {
+    let Some(text) = reader.text(OWNER) else {
+        return UnixOwner::default();
+    };
+    let (user, group) = text.value.split_once(':').unwrap_or((text.value, ""));
+    let symbol = |c: char| c.is_ascii_alphanumeric() || "_-.$@".contains(c);
+    let good = |name: &str| name.chars().all(symbol);
+    if !good(user) || !good(group) || (user.is_empty() && group.is_empty()) {
+        let message = format!("`{}` is not a user and a group", text.value);
+        let help = "write \"www-data\", \"www-data:www-data\" or \":www-data\"; numbers will do";
+        reader.bad_value(text.span, message, help);
+        return UnixOwner::default();
+    }
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    UnixOwner {
+        user: named(user),
+        group: named(group),
     }
 }
 
