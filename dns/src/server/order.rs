@@ -7,11 +7,14 @@ use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::batch::Origin;
+use crate::clock::Clock;
+use crate::tap::{Hub, Kind, Query};
 use crate::transfer::Outgoing;
 use crate::updates::message::{Entry, Judged, Update, judge};
-use crate::wire::Rcode;
+use crate::wire::{Rcode, Transport};
 
 /// An update that may be, and who waits for its answer.
 #[derive(Debug)]
@@ -25,8 +28,47 @@ pub(crate) struct Order {
 pub(crate) enum ReplyTo {
     /// To a connection, which waits.
     Stream(oneshot::Sender<Vec<u8>>),
-    /// To the sender of a datagram.
-    Datagram(Arc<UdpSocket>, Box<Origin>),
+    /// To the sender of a datagram; recorded, if anything is.
+    Datagram(Arc<UdpSocket>, Box<Origin>, Option<Box<Noted>>),
+}
+
+/// A query by datagram whose answer is to be recorded when it comes.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    hub: Arc<Hub>,
+    kind: Kind,
+    packet: Box<[u8]>,
+    source: IpAddr,
+}
+
+impl Noted {
+    /// Notes a query, if anything is recorded.
+    pub(crate) fn new(
+        hub: &Arc<Hub>,
+        kind: Kind,
+        packet: &[u8],
+        source: IpAddr,
+    ) -> Option<Box<Self>> {
+        hub.is_on().then(|| {
+            Box::new(Self {
+                hub: hub.clone(),
+                kind,
+                packet: packet.into(),
+                source,
+            })
+        })
+    }
+
+    fn record(&self, answer: &[u8]) {
+        let query = Query {
+            kind: self.kind,
+            packet: &self.packet,
+            source: self.source,
+            transport: Transport::Udp,
+        };
+        let now = Clock::new().at(Instant::now()).unix_micros;
+        self.hub.record(query, answer, now);
+    }
 }
 
 /// True for an UPDATE request.
@@ -98,7 +140,10 @@ impl ReplyTo {
         match self {
             // The connection may be gone.
             Self::Stream(stream) => drop(stream.send(message)),
-            Self::Datagram(socket, origin) => {
+            Self::Datagram(socket, origin, noted) => {
+                if let Some(noted) = noted {
+                    noted.record(&message);
+                }
                 if let Err(error) = origin.send(&socket, &message) {
                     tracing::debug!(%error, "an answer was not sent");
                 }

@@ -32,7 +32,7 @@ use crate::forward::Forward;
 use crate::metrics::Counters;
 use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
-use crate::tap::Tap;
+use crate::tap::{Kind, Query, Tap};
 use crate::transfer::is_transfer;
 use crate::wire::Transport;
 pub(crate) use places::TcpLimits;
@@ -270,8 +270,8 @@ impl Service {
         };
         self.counters.count(&answered);
         let answer = message.get(..answered.len).unwrap_or_default();
-        desk.tap
-            .record(query, answer, peer, Transport::Tcp, now.unix_micros);
+        let asked = tcp_query(Kind::Answered, query, peer);
+        desk.tap.record(asked, answer, now.unix_micros);
         output.extend_from_slice(&length.to_be_bytes());
         output.extend(message.iter().take(answered.len));
         self.counters.time(began.elapsed(), 1);
@@ -283,6 +283,16 @@ impl Service {
         output.clear();
         output.shrink_to(GATHER);
         Ok(())
+    }
+}
+
+/// A query of a connection, for recording.
+fn tcp_query(kind: Kind, packet: &[u8], source: IpAddr) -> Query<'_> {
+    Query {
+        kind,
+        packet,
+        source,
+        transport: Transport::Tcp,
     }
 }
 

@@ -17,14 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::order::{self, Order, ReplyTo, Taken, is_update};
+use super::order::{self, Noted, Order, ReplyTo, Taken, is_update};
 use crate::answer::Answerer;
 use crate::clock::Clock;
 use crate::forward::Forward;
 use crate::metrics::Counters;
 use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
-use crate::tap::Tap;
+use crate::tap::{Kind, Query, Tap};
 use crate::wire::Transport;
 
 /// How long an idle thread keeps a replaced snapshot alive at most, and how soon it sees that it
@@ -142,12 +142,20 @@ impl Server {
             answerer.foresee(snapshot, |see| batch.look(see));
             batch.each(|query, source, out, origin| {
                 if is_update(query) {
-                    let to = || ReplyTo::Datagram(self.later.clone(), Box::new(origin()));
+                    let noted = || Noted::new(self.tap.hub(), Kind::Update, query, source);
+                    let to = || ReplyTo::Datagram(self.later.clone(), Box::new(origin()), noted());
                     let transfers = &snapshot.transfers;
                     match order::take(&self.orders, transfers, query, (source, now.unix), to) {
                         Some(Taken::Queued) => return None,
                         Some(Taken::Reply(message)) => {
                             out.get_mut(..message.len())?.copy_from_slice(&message);
+                            let asked = Query {
+                                kind: Kind::Update,
+                                packet: query,
+                                source,
+                                transport: Transport::Udp,
+                            };
+                            self.tap.record(asked, &message, now.unix_micros);
                             return Some(message.len());
                         }
                         None => {}
@@ -161,15 +169,24 @@ impl Server {
                         rule,
                         asked,
                         transport: Transport::Udp,
-                        to: ReplyTo::Datagram(self.later.clone(), Box::new(origin())),
+                        to: ReplyTo::Datagram(
+                            self.later.clone(),
+                            Box::new(origin()),
+                            Noted::new(self.tap.hub(), Kind::Forwarded, query, source),
+                        ),
                     });
                     return None;
                 }
                 let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
                 self.counters.count(&answered);
                 let answer = out.get(..answered.len).unwrap_or_default();
-                self.tap
-                    .record(query, answer, source, Transport::Udp, now.unix_micros);
+                let asked = Query {
+                    kind: Kind::Answered,
+                    packet: query,
+                    source,
+                    transport: Transport::Udp,
+                };
+                self.tap.record(asked, answer, now.unix_micros);
                 answers += 1;
                 Some(answered.len)
             });

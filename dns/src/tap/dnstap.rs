@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Recorded;
+use super::{Kind, Recorded};
 use crate::wire::Transport;
 
 const CONTENT_TYPE: &[u8] = b"protobuf:dnstap.Dnstap";
@@ -26,8 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_CONTROL: usize = 512;
 
-const AUTH_QUERY: u64 = 1;
-const AUTH_RESPONSE: u64 = 2;
+/// The message types of dnstap.proto for a query; that of its response is one more.
+fn query_type(kind: Kind) -> u64 {
+    match kind {
+        // AUTH_QUERY
+        Kind::Answered => 1,
+        // CLIENT_QUERY: somebody else is asked.
+        Kind::Forwarded => 5,
+        // UPDATE_QUERY
+        Kind::Update => 13,
+    }
+}
 
 /// Where frames go.
 #[derive(Debug)]
@@ -59,8 +68,8 @@ impl Sink {
 
     /// Adds the frames of a record.
     pub(super) fn add(&mut self, recorded: &Recorded<'_>, identity: &str) {
-        for kind in [AUTH_QUERY, AUTH_RESPONSE] {
-            let message = message(recorded, kind);
+        for is_query in [true, false] {
+            let message = message(recorded, is_query);
             let mut dnstap = Vec::with_capacity(message.len() + 64);
             if !identity.is_empty() {
                 bytes(&mut dnstap, 1, identity.as_bytes());
@@ -159,9 +168,13 @@ fn control(kind: u32, with_content: bool) -> Vec<u8> {
     frame
 }
 
-fn message(recorded: &Recorded<'_>, kind: u64) -> Vec<u8> {
+fn message(recorded: &Recorded<'_>, is_query: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(recorded.query.len() + recorded.answer.len() + 64);
-    number(&mut out, 1, kind);
+    number(
+        &mut out,
+        1,
+        query_type(recorded.kind) + u64::from(!is_query),
+    );
     let tcp = recorded.transport == Transport::Tcp;
     match recorded.source {
         IpAddr::V4(v4) => {
@@ -178,7 +191,7 @@ fn message(recorded: &Recorded<'_>, kind: u64) -> Vec<u8> {
     let (seconds, nanos) = (recorded.unix / 1_000_000, recorded.unix % 1_000_000 * 1000);
     number(&mut out, 8, seconds);
     fixed(&mut out, 9, nanos as u32);
-    if kind == AUTH_QUERY {
+    if is_query {
         bytes(&mut out, 10, recorded.query);
     } else {
         number(&mut out, 12, seconds);

@@ -24,6 +24,7 @@ fn lines_are_route_53s_or_json() {
         let answer = answered(&snapshot, packet);
         let recorded = Recorded {
             unix: 1_513_152_950_235_000,
+            kind: Kind::Answered,
             transport: Transport::Tcp,
             source: "192.0.2.9".parse().unwrap(),
             query: packet,
@@ -73,7 +74,13 @@ fn a_full_ring_drops_and_counts_and_samples_are_every_so_many() {
     let hub = Arc::new(hub);
     let mut tap = Tap::new(hub.clone());
     let source = "::1".parse().unwrap();
-    let record = |tap: &mut Tap| tap.record(&[1; 100], &[2; 1000], source, Transport::Udp, 5);
+    let query = Query {
+        kind: Kind::Forwarded,
+        packet: &[1; 100],
+        source,
+        transport: Transport::Udp,
+    };
+    let record = |tap: &mut Tap| tap.record(query, &[2; 1000], 5);
     record(&mut tap);
     assert!(commands.try_recv().is_err(), "nothing is on");
     hub.set_sample(10);
@@ -87,6 +94,10 @@ fn a_full_ring_drops_and_counts_and_samples_are_every_so_many() {
     let first = [bytes.as_slices().0, bytes.as_slices().1].concat();
     let (recorded, rest) = Recorded::split(&first).unwrap();
     assert_eq!((recorded.source, recorded.unix, rest.len()), (source, 5, 0));
+    assert_eq!(
+        (recorded.kind, recorded.transport),
+        (Kind::Forwarded, Transport::Udp)
+    );
     assert_eq!(
         (recorded.query, recorded.answer),
         (&[1; 100][..], &[2; 1000][..])

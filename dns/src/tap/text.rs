@@ -8,13 +8,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use conf::{QueryLogFormat, RecordType};
 
-use super::Recorded;
+use super::{Kind, Recorded};
 use crate::name::Name;
 use crate::snapshot::Snapshot;
 use crate::transfer::message::Walk;
-use crate::wire::{LowerName, Rcode, Verdict, parse};
+use crate::wire::{HEADER_LEN, LowerName, Rcode, Verdict, parse};
 use crate::zone::Place;
 
+/// Bits of the opcode in the third byte.
+const OPCODE: u8 = 0x78;
 /// Type of the record that carries EDNS (RFC 6891).
 const TYPE_OPT: u16 = 41;
 
@@ -27,7 +29,18 @@ pub(super) fn line(
     snapshot: &Snapshot,
 ) {
     let mut lower = LowerName::new();
-    let (wire, qtype, edns) = match parse(recorded.query, &mut lower) {
+    // The zone of an update stands where a query has its question (RFC 2136 section 2.3).
+    let mut packet = recorded.query.to_vec();
+    if let (Kind::Update, Some(flags)) = (recorded.kind, packet.get_mut(2)) {
+        *flags &= !OPCODE;
+        packet.truncate(question_end(recorded.query));
+        packet
+            .iter_mut()
+            .take(12)
+            .skip(6)
+            .for_each(|count| *count = 0);
+    }
+    let (wire, qtype, edns) = match parse(&packet, &mut lower) {
         Verdict::Ask(question) => (question.wire, question.qtype, question.edns),
         Verdict::Reject(rejection) => (rejection.wire, rejection.qtype, rejection.edns),
         Verdict::Drop | Verdict::Notify => return,
@@ -39,6 +52,7 @@ pub(super) fn line(
         .zones
         .look_up_for(recorded.source, lower.wire(), rtype)
     {
+        _ if recorded.kind == Kind::Forwarded => "-",
         Place::Elsewhere => "-",
         Place::At(node) | Place::Missing(node) => &node.zone().id,
         Place::Delegated(node, ..) | Place::Renamed(node, ..) => &node.zone().id,
@@ -47,6 +61,10 @@ pub(super) fn line(
         .and_then(|edns| edns.subnet)
         .and_then(|subnet| subnet.client());
     let subnet = subnet.map(|client| format!("{}/{}", client.address, client.length));
+    let rtype = match recorded.kind {
+        Kind::Update => "UPDATE".to_owned(),
+        Kind::Answered | Kind::Forwarded => rtype.to_string(),
+    };
     let rcode = rcode(recorded.answer);
     let transport = recorded.transport.as_str();
     let source = recorded.source;
@@ -76,6 +94,15 @@ pub(super) fn line(
             )
         }
     };
+}
+
+/// Where the question of a packet ends.
+fn question_end(packet: &[u8]) -> usize {
+    let mut at = HEADER_LEN;
+    while let Some(&length @ 1..=63) = packet.get(at) {
+        at += usize::from(length) + 1;
+    }
+    at + 5
 }
 
 /// A name as Route 53 logs it: without the final dot.

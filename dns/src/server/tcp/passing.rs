@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Service, frame};
+use super::{Service, frame, tcp_query};
 use crate::forward::Forward;
 use crate::server::order::{self, ReplyTo, Taken};
+use crate::tap::Kind;
 use crate::wire::Transport;
 
 impl Service {
@@ -22,10 +23,12 @@ impl Service {
         let to = || ReplyTo::Stream(answer);
         match order::take(&self.orders, &transfers, packet, (peer, now), to) {
             None => return false,
-            Some(Taken::Reply(message)) => frame(&message, output),
+            Some(Taken::Reply(message)) => {
+                self.pass(Kind::Update, (packet, peer), &message, output)
+            }
             Some(Taken::Queued) => {
                 if let Ok(message) = answered.await {
-                    frame(&message, output);
+                    self.pass(Kind::Update, (packet, peer), &message, output);
                 }
             }
         }
@@ -58,8 +61,22 @@ impl Service {
         if sent.is_ok()
             && let Ok(message) = answered.await
         {
-            frame(&message, output);
+            self.pass(Kind::Forwarded, (query, peer), &message, output);
         }
         true
+    }
+
+    /// Records and appends what others answered.
+    fn pass(
+        &self,
+        kind: Kind,
+        (packet, peer): (&[u8], IpAddr),
+        message: &[u8],
+        output: &mut Vec<u8>,
+    ) {
+        let now = self.clock.at(Instant::now()).unix_micros;
+        let query = tcp_query(kind, packet, peer);
+        self.desk.borrow_mut().tap.record(query, message, now);
+        frame(message, output);
     }
 }

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::{Service, frame};
+use super::{Service, frame, tcp_query};
+use crate::tap::Kind;
 use crate::transfer::{Begin, begin};
 use crate::wire::Transport;
 
@@ -25,8 +26,9 @@ impl Service {
         let now = || self.clock.at(Instant::now());
         let record = |message: &[u8]| {
             let desk = &mut *self.desk.borrow_mut();
-            let (tcp, micros) = (Transport::Tcp, now().unix_micros);
-            desk.tap.record(query, message, peer, tcp, micros);
+            let micros = now().unix_micros;
+            desk.tap
+                .record(tcp_query(Kind::Answered, query, peer), message, micros);
         };
         match begin(&outgoing, query, peer, Transport::Tcp, now().unix) {
             None => Ok(()),
