@@ -80,7 +80,7 @@ struct Frame<'p> {
     header: Header,
     wire: &'p [u8],
     qtype: u16,
-    edns: Option<Edns>,
+    edns: Option<&'p Edns>,
     options: &'p Options,
 }
 
@@ -151,7 +151,8 @@ impl Answerer {
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
-        let sender = Sender {
+        let mut options = Options::NONE;
+        let mut sender = Sender {
             address: source,
             transport,
             proven: transport == Transport::Tcp,
@@ -161,7 +162,8 @@ impl Answerer {
             Verdict::Notify => self.heed(snapshot, packet, source, out),
             Verdict::Reject(mut rejection) => {
                 client(snapshot, source, &mut rejection.edns);
-                let (options, sender) = self.options(&snapshot.guard, rejection.edns, sender);
+                let edns = rejection.edns.as_ref();
+                self.options(&snapshot.guard, edns, &mut sender, &mut options);
                 if is_transfer(packet) {
                     return self.transfer(snapshot, packet, sender, out);
                 }
@@ -169,7 +171,7 @@ impl Answerer {
                     header: rejection.header,
                     wire: rejection.wire,
                     qtype: rejection.qtype,
-                    edns: rejection.edns,
+                    edns,
                     options: &options,
                 };
                 let answered = frame.bare(rejection.rcode, false, out)?;
@@ -178,12 +180,13 @@ impl Answerer {
             Verdict::Ask(question) if question.signed => self.signed(snapshot, packet, sender, out),
             Verdict::Ask(mut question) => {
                 let client = client(snapshot, source, &mut question.edns);
-                let (options, sender) = self.options(&snapshot.guard, question.edns, sender);
+                let edns = question.edns.as_ref();
+                self.options(&snapshot.guard, edns, &mut sender, &mut options);
                 let frame = Frame {
                     header: question.header,
                     wire: question.wire,
                     qtype: question.qtype,
-                    edns: question.edns,
+                    edns,
                     options: &options,
                 };
                 let answered = if question.chaos {
@@ -223,12 +226,16 @@ impl Answerer {
         })
     }
 
-    /// The options that go back beside the client subnet, and whether the cookie proves the sender.
-    fn options(&self, guard: &Guard, edns: Option<Edns>, mut sender: Sender) -> (Options, Sender) {
-        let mut options = Options::NONE;
-        let Some(edns) = edns else {
-            return (options, sender);
-        };
+    /// Puts the options together that go back beside the client subnet, and finds out whether the cookie
+    /// proves the sender.
+    fn options(
+        &self,
+        guard: &Guard,
+        edns: Option<&Edns>,
+        sender: &mut Sender,
+        options: &mut Options,
+    ) {
+        let Some(edns) = edns else { return };
         if let Some(cookie) = &edns.cookie
             && guard.secrets.is_on()
         {
@@ -243,7 +250,6 @@ impl Answerer {
         if edns.keepalive && sender.transport == Transport::Tcp {
             options.keepalive(guard.keepalive);
         }
-        (options, sender)
     }
 
     /// Holds an answer back, or cuts it short, when its receiver has had too many like it.
@@ -275,6 +281,7 @@ impl Answerer {
 }
 
 impl Frame<'_> {
+    #[inline]
     fn begin<'b>(&'b self, limit: usize, out: &'b mut [u8]) -> Option<Response<'b>> {
         Response::begin(out, limit, self.wire, self.edns, self.options)
     }

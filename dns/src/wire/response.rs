@@ -52,7 +52,7 @@ pub(crate) enum Section {
 }
 
 /// The most bytes a response may have.
-pub(crate) fn limit(transport: Transport, edns: Option<Edns>) -> usize {
+pub(crate) fn limit(transport: Transport, edns: Option<&Edns>) -> usize {
     match (transport, edns) {
         (Transport::Tcp, _) => TCP_MAX,
         (Transport::Udp, None) => UDP_PLAIN_MAX,
@@ -69,7 +69,7 @@ pub(crate) struct Response<'b> {
     end: usize,
     question_end: usize,
     counts: [u16; 3],
-    edns: Option<Edns>,
+    edns: Option<&'b Edns>,
     /// Further options to send.
     options: &'b Options,
     truncated: bool,
@@ -89,7 +89,7 @@ impl<'b> Response<'b> {
         out: &'b mut [u8],
         limit: usize,
         question: &[u8],
-        edns: Option<Edns>,
+        edns: Option<&'b Edns>,
         options: &'b Options,
     ) -> Option<Self> {
         let question_end = HEADER_LEN + question.len();
@@ -241,8 +241,22 @@ impl<'b> Response<'b> {
         let questions = u16::from(self.question_end > HEADER_LEN);
         let [answer, authority, additional] = self.counts;
         let words = [header.id, flags, questions, answer, authority, additional];
-        for (place, word) in self.out.chunks_exact_mut(2).zip(words) {
-            place.copy_from_slice(&word.to_be_bytes());
+        if let Some(head) = self.out.first_chunk_mut::<HEADER_LEN>() {
+            let [id, flags, questions, answer, authority, additional] = words.map(u16::to_be_bytes);
+            *head = [
+                id[0],
+                id[1],
+                flags[0],
+                flags[1],
+                questions[0],
+                questions[1],
+                answer[0],
+                answer[1],
+                authority[0],
+                authority[1],
+                additional[0],
+                additional[1],
+            ];
         }
         self.len
     }
@@ -274,8 +288,11 @@ impl<'b> Response<'b> {
         ];
         // The room was kept by `begin`; the error goes only with a message that has no records.
         self.end = self.out.len();
-        let pushed = [&opt, error, subnet, options].map(|part| self.push_bytes(part));
-        if pushed.iter().all(Result::is_ok) {
+        let mut pushed = self.push_bytes(&opt).is_ok();
+        for part in [error, subnet, options] {
+            pushed &= part.is_empty() || self.push_bytes(part).is_ok();
+        }
+        if pushed {
             let [.., additional] = &mut self.counts;
             *additional += 1;
         }

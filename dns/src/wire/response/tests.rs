@@ -61,9 +61,9 @@ fn opt_has_its_room_kept_and_carries_the_upper_bits() {
     let fitting = (512 - HEADER_LEN - QUESTION.len() - OPT_LEN) / record_len;
     for (count, fits) in [(fitting, true), (fitting + 1, false)] {
         let mut out = [0; 1232];
-        let limit = limit(Transport::Udp, edns);
+        let limit = limit(Transport::Udp, edns.as_ref());
         let mut response =
-            Response::begin(&mut out, limit, QUESTION, edns, &Options::NONE).unwrap();
+            Response::begin(&mut out, limit, QUESTION, edns.as_ref(), &Options::NONE).unwrap();
         let pushed = response.push(Section::Answer, blob(count as u8).view(), 0, NAME_AT);
         assert_eq!(pushed.is_ok(), fits, "{count}");
         if !fits {
@@ -90,7 +90,8 @@ fn a_name_not_served_is_told_by_an_extended_error() {
         ..Edns::default()
     });
     let mut out = [0; 512];
-    let mut response = Response::begin(&mut out, 1232, QUESTION, edns, &Options::NONE).unwrap();
+    let mut response =
+        Response::begin(&mut out, 1232, QUESTION, edns.as_ref(), &Options::NONE).unwrap();
     response.error = Some(ExtendedError::NotAuthoritative);
     let len = response.finish(HEADER, Rcode::Refused);
     assert!(out[..len].ends_with(&[0, 6, 0, 15, 0, 2, 0, 20]));
@@ -102,7 +103,7 @@ fn limits_follow_transport_and_client() {
     let of = |udp_size| {
         limit(
             Transport::Udp,
-            Some(Edns {
+            Some(&Edns {
                 udp_size,
                 dnssec_ok: false,
                 subnet: None,
