@@ -1,5 +1,6 @@
 //! The query log as a file, and dnstap read by its own tools.
 
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -100,6 +101,68 @@ fn transfers_and_codes_of_twelve_bits_are_logged_as_what_they_are() {
     ] {
         assert!(lines.contains(line), "{line}: {lines}");
     }
+}
+
+/// Carries out an update with nsupdate; what that says.
+fn nsupdate(process: &Process, arguments: &[&str], change: &str) -> String {
+    let server = process.dns();
+    let mut child = Command::new("nsupdate")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (ip, port) = (server.ip(), server.port());
+    let commands = format!("server {ip} {port}\nzone example.test\n{change}\nsend\n");
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(commands.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn updates_and_forwarded_questions_are_logged() {
+    let folder = Folder::new();
+    let file = folder.0.join("query.log");
+    let process = Process::start(&format!(
+        "[dns]\nbind = \"127.0.0.1:0\"\nquery-log = {file:?}\n\
+         [[forward-rule]]\nname = \"other\"\ndomain = \"other.test\"\nservers = [\"127.0.0.1:9\"]\n\
+         networks = [\"127.0.0.0/8\"]\n{}\n",
+        zone().replace(
+            "[[zone.record]]",
+            "allow-update = \"127.0.0.1\"\n[[zone.record]]"
+        )
+    ));
+    let add = "update add new.example.test 60 A 192.0.2.7";
+    assert_eq!(nsupdate(&process, &[], add), "");
+    assert_eq!(
+        nsupdate(
+            &process,
+            &["-v"],
+            &format!("{add}\nupdate delete www.example.test A")
+        ),
+        ""
+    );
+    let refused = nsupdate(
+        &process,
+        &[],
+        "prereq nxdomain new.example.test\nupdate add x.example.test 60 A 192.0.2.8",
+    );
+    assert!(refused.contains("YXDOMAIN"), "{refused}");
+    // Nobody is at that port.
+    assert!(dig(process.dns(), "+time=10 a www.other.test").contains("SERVFAIL"));
+    let wanted = [
+        "Z example.test example.test UPDATE NOERROR UDP - 127.0.0.1 -",
+        "Z example.test example.test UPDATE NOERROR TCP - 127.0.0.1 -",
+        "Z example.test example.test UPDATE YXDOMAIN UDP - 127.0.0.1 -",
+        "Z - www.other.test A SERVFAIL UDP - 127.0.0.1 -",
+    ];
+    eventually("a line for each", || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let found = |line: &&str| text.lines().any(|said| said.ends_with(line));
+        wanted.iter().all(found).then_some(())
+    });
 }
 
 /// A capture that is told to end, so that it writes what it has.
