@@ -11,7 +11,7 @@ mod writer;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, PoisonError, mpsc};
 
 use crate::wire::Transport;
 pub(crate) use writer::{Command, Writer};
@@ -58,8 +58,14 @@ pub(crate) struct Hub {
     flags: Arc<Flags>,
     commands: mpsc::Sender<Command>,
     /// For answers that do not come from a thread that answers: updates, and other servers' answers.
-    late: Mutex<Pen>,
+    late: Late,
 }
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "taken by threads that pass on what others answered, never by one that answers itself"
+)]
+type Late = std::sync::Mutex<Pen>;
 
 /// A hub, and what a writer is made from when one is wanted.
 pub(crate) fn hub() -> (Hub, (mpsc::Receiver<Command>, Arc<Flags>)) {
@@ -68,7 +74,7 @@ pub(crate) fn hub() -> (Hub, (mpsc::Receiver<Command>, Arc<Flags>)) {
     let hub = Hub {
         flags: flags.clone(),
         commands,
-        late: Mutex::default(),
+        late: Late::default(),
     };
     (hub, (received, flags))
 }
