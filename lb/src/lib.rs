@@ -27,7 +27,7 @@ pub mod proxy;
 mod queue;
 mod retries;
 mod round_trips;
-mod rules;
+pub mod rules;
 mod snapshot;
 mod sockets;
 mod start;

@@ -17,6 +17,7 @@ mod mmdb;
 mod probe;
 mod proxy;
 mod quic;
+mod rules;
 mod table;
 mod target_list;
 mod transfer;
@@ -58,6 +59,7 @@ pub(crate) fn all() -> Vec<Body> {
         jwt::token(),
         jwt::jwks(),
         desync::body(),
+        rules::body(),
         quic::body(),
         client_hello::body(),
         client_certificate::body(),

@@ -128,7 +128,7 @@ impl Forward {
 }
 
 /// An answer that is known in full.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FixedResponse {
     /// Its status.
     pub(crate) status: u16,

@@ -12,6 +12,7 @@ mod condition;
 mod explain;
 mod gate;
 mod guard;
+mod matcher;
 mod pattern;
 mod redirect;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::net::IpAddr;
 pub(crate) use action::{Action, FixedResponse, Forward};
 pub(crate) use explain::explain_rules;
 pub(crate) use gate::{Denial, Gate, Limit, LimitCounts, Passed, Passing, Usage};
+pub use matcher::Matcher;
 pub(crate) use redirect::{MAX_LOCATION, Redirect};
 
 use crate::l7::http1::RequestHead;
