@@ -23,6 +23,7 @@ use http::Request;
 use tokio::time::Instant;
 
 use super::client_stream::{ClientStream, Shared};
+use super::meter::Fault;
 use super::wire::Wire;
 use crate::context::WorkerContext;
 use crate::l7::client_connection;
@@ -233,9 +234,14 @@ impl Connection {
 
     /// Looks whether the connection is to end, and sets the timer.
     fn verdict(&mut self, cx: &mut Context<'_>) -> Verdict {
-        if let Some(excess) = self.shared.wire.excess() {
-            self.ended(Http2End::Excess(excess));
-            self.inner.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        if let Some(fault) = self.shared.wire.fault() {
+            let (end, reason) = match fault {
+                Fault::Excess(excess) => (Http2End::Excess(excess), Reason::ENHANCE_YOUR_CALM),
+                Fault::FrameSize => (Http2End::Protocol, Reason::FRAME_SIZE_ERROR),
+                Fault::Push => (Http2End::Protocol, Reason::PROTOCOL_ERROR),
+            };
+            self.ended(end);
+            self.inner.abrupt_shutdown(reason);
             // The client may not read what it is told: nobody waits for it.
             let _ = self.inner.poll_closed(cx);
             let _ = self.shared.wire.poll_send(cx);

@@ -155,7 +155,7 @@ async fn drive(mut connection: client::Connection<Wire, Bytes>, wire: Wire, stat
     poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
         let sent = wire.poll_send(cx);
-        if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) || wire.excess().is_some() {
+        if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) || wire.fault().is_some() {
             return Poll::Ready(());
         }
         if !state.settled.get() && wire.has_settings() {

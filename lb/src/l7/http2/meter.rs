@@ -2,8 +2,9 @@
 //!
 //! Fed by [`Wire`](super::wire::Wire) with every byte that is read, before the h2 crate sees it; sees
 //! frame headers only (RFC 9113 section 4.1). The crate bounds memory; this bounds work: pings,
-//! settings, resets, empty data and the like cost, requests and data earn, time gives a little. Pure:
-//! the clock is asked only once a budget is spent.
+//! settings, resets, empty data and the like cost, requests and data earn, time gives a little. Finds
+//! frames of a wrong length too, which the crate has no name of its own for. Pure: the clock is asked
+//! only once a budget is spent.
 //!
 //! Cost: one step per frame, nothing per byte.
 
@@ -37,6 +38,18 @@ pub enum Excess {
     Continuations,
     /// PRIORITY, GOAWAY, frames of unknown type.
     Others,
+}
+
+/// Why nothing more of a peer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It overdrew a budget.
+    Excess(Excess),
+    /// A frame is not as long as its type has it (FRAME_SIZE_ERROR).
+    FrameSize,
+    /// PUSH_PROMISE, which clients may not send, and targets were told not to (PROTOCOL_ERROR; RFC 9113
+    /// section 8.4).
+    Push,
 }
 
 /// What is left of one budget.
@@ -120,12 +133,13 @@ impl Meter {
     /// Takes in what was read.
     ///
     /// # Errors
-    /// The budget that is overdrawn: the peer is to be told to enhance its calm.
+    /// A budget is overdrawn, and the peer is to be told to enhance its calm; or a frame has a wrong
+    /// length.
     pub fn read(
         &mut self,
         mut bytes: &[u8],
         mut clock: impl FnMut() -> Instant,
-    ) -> Result<(), Excess> {
+    ) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -158,10 +172,13 @@ impl Meter {
         self.resets.earn(1);
     }
 
-    fn frame(&mut self, clock: &mut impl FnMut() -> Instant) -> Result<(), Excess> {
+    fn frame(&mut self, clock: &mut impl FnMut() -> Instant) -> Result<(), Fault> {
         let [a, b, c, kind, flags, ..] = self.header;
         self.begun = self.begun.saturating_add(1);
         self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        if !has_its_length(kind, flags, self.skip) {
+            return Err(Fault::FrameSize);
+        }
         let ends_stream = flags & 1 != 0;
         let excess = match kind {
             0 if self.skip > 0 || ends_stream => {
@@ -172,8 +189,9 @@ impl Meter {
                 self.idle.earn(1);
                 return Ok(());
             }
-            3 if !self.resets.spend(clock) => return Err(Excess::Resets),
+            3 if !self.resets.spend(clock) => return Err(Fault::Excess(Excess::Resets)),
             3 => return Ok(()),
+            5 => return Err(Fault::Push),
             0 => Excess::EmptyData,
             4 => Excess::Settings,
             6 => Excess::Pings,
@@ -183,8 +201,20 @@ impl Meter {
         };
         match self.idle.spend(clock) {
             true => Ok(()),
-            false => Err(excess),
+            false => Err(Fault::Excess(excess)),
         }
+    }
+}
+
+/// False for a frame that is not as long as its type has it (RFC 9113 sections 6.3 to 6.9).
+fn has_its_length(kind: u8, flags: u8, length: usize) -> bool {
+    match kind {
+        2 => length == 5,
+        3 | 8 => length == 4,
+        4 if flags & 1 != 0 => length == 0,
+        4 => length.is_multiple_of(6),
+        6 => length == 8,
+        _ => true,
     }
 }
 
@@ -231,7 +261,7 @@ mod tests {
     /// How many of `bytes`, sent again and again, it takes to be refused.
     fn endures(meter: &mut Meter, bytes: &[u8], now: Instant) -> (u32, Excess) {
         for count in 1..10_000 {
-            if let Err(excess) = meter.read(bytes, || now) {
+            if let Err(Fault::Excess(excess)) = meter.read(bytes, || now) {
                 // The rest of the frame, which was not looked at.
                 meter.skip = 0;
                 return (count, excess);
@@ -288,7 +318,7 @@ mod tests {
     fn frames_are_found_however_they_are_cut() {
         let mut bytes = vec![b'P'; 24];
         for payload in [0, 8, 300, 70_000] {
-            bytes.extend(frame(6, 0, payload));
+            bytes.extend(frame(0x42, 0, payload));
         }
         for size in [1, 2, 7, 9, 10, 4096] {
             let mut meter = Meter::new(24);
@@ -299,6 +329,24 @@ mod tests {
             assert_eq!((meter.have, meter.skip), (0, 0));
             assert!(meter.has_settings());
         }
+    }
+
+    #[test]
+    fn frames_of_a_wrong_length_and_pushes_are_faults() {
+        for (kind, flags, right, wrong) in [
+            (2, 0, 5, 4),
+            (3, 0, 4, 5),
+            (4, 0, 12, 11),
+            (4, 1, 0, 6),
+            (6, 0, 8, 0),
+            (8, 0, 4, 3),
+        ] {
+            let read = |length| Meter::new(0).read(&frame(kind, flags, length), Instant::now);
+            assert_eq!(read(right), Ok(()), "{kind}");
+            assert_eq!(read(wrong), Err(Fault::FrameSize), "{kind}");
+        }
+        let push = Meter::new(0).read(&frame(5, 4, 20), Instant::now);
+        assert_eq!(push, Err(Fault::Push));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What the crate writes is gathered and leaves in one go when the connection's task has done all it
 //! can ([`Wire::poll_send`]), so that many streams share a write, and over TLS a record. What is read
-//! passes the [`Meter`]; once a budget is overdrawn nothing more is read.
+//! passes the [`Meter`]; once that finds fault nothing more is read.
 //!
 //! Cost: one copy of what is written; a read and a write per wake of the connection's task.
 
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::meter::{Excess, Meter};
+use super::meter::{Fault, Meter};
 use crate::stream::{Side, Stream};
 
 /// Bytes that are gathered before a write is tried all the same: four full TLS records.
@@ -36,7 +36,7 @@ struct Socket {
     out: Vec<u8>,
     sent: usize,
     meter: Meter,
-    excess: Option<Excess>,
+    fault: Option<Fault>,
 }
 
 impl Wire {
@@ -48,7 +48,7 @@ impl Wire {
             out: Vec::new(),
             sent: 0,
             meter: Meter::new(preface),
-            excess: None,
+            fault: None,
         })))
     }
 
@@ -57,9 +57,9 @@ impl Wire {
         self.0.borrow_mut().poll_send(cx)
     }
 
-    /// The budget that the peer has overdrawn.
-    pub(super) fn excess(&self) -> Option<Excess> {
-        self.0.borrow().excess
+    /// What ends the connection.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.0.borrow().fault
     }
 
     /// The peer's settings have come.
@@ -90,7 +90,7 @@ impl Socket {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.excess.is_some() {
+        if self.fault.is_some() {
             return Poll::Pending;
         }
         let before = room.filled().len();
@@ -109,7 +109,13 @@ impl Socket {
             self.ahead.drain(..count);
         }
         let bytes = room.filled().get(before..).unwrap_or_default();
-        self.excess = self.meter.read(bytes, Instant::now).err();
+        self.fault = self.meter.read(bytes, Instant::now).err();
+        if matches!(self.fault, Some(Fault::FrameSize | Fault::Push)) {
+            // Not for the crate, which would end the connection for another reason. The connection's
+            // task looks for faults before it waits.
+            room.set_filled(before);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 }
