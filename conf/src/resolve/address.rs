@@ -13,18 +13,26 @@ const UNIX_FORM: &str =
     "write its whole path: \"unix:/run/app.sock\"; or an abstract name: \"unix:@app\"";
 const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
-/// Addresses of a listener's `bind` key, and Unix sockets.
-pub(super) fn listener_binds(
-    reader: &mut Reader<'_>,
-) -> (Vec<Spanned<SocketAddr>>, Vec<Spanned<UnixName>>) {
+/// Unix sockets of a `bind` key.
+pub(super) struct UnixNames {
+    pub(super) names: Vec<Spanned<UnixName>>,
+    /// False when bad ones were left out.
+    pub(super) is_whole: bool,
+}
+
+/// Addresses of a listener's `bind` key, and Unix sockets. Bad ones are reported and left out.
+pub(super) fn listener_binds(reader: &mut Reader<'_>) -> (Vec<Spanned<SocketAddr>>, UnixNames) {
     let texts = reader.texts("bind").into_iter();
     let is_unix =
         |text: &Spanned<&str>| matches!(parse_address(text.value), Err(AddressFault::UnixPath));
     let (unix, ip): (Vec<_>, Vec<_>) = texts.partition(is_unix);
     let scope = reader.scope();
     let ip = ip.into_iter().filter_map(|text| bind(text, scope));
+    let written = unix.len();
     let unix = unix.into_iter().filter_map(|text| unix_bind(text, scope));
-    (ip.collect(), unix.collect())
+    let names: Vec<_> = unix.collect();
+    let is_whole = names.len() == written;
+    (ip.collect(), UnixNames { names, is_whole })
 }
 
 fn unix_bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<UnixName>> {

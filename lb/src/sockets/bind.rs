@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::acceptor::Listening;
 use super::holder::{Holder, holder_of};
+use super::owner;
 use super::unix::{self, Fault};
 use super::{Bind, SocketFile, SocketKey, Transport};
 use crate::l4::receive_own_address;
@@ -198,6 +199,13 @@ fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.set_keepalive(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// What is wrong with the owner of a socket that is open already.
+pub(super) fn misowned(bind: &Bind<'_>) -> Option<Diagnostic> {
+    bind.key.address.unix()?;
+    let who = owner::ids(&bind.listener.unix.owner).err()?;
+    Some(explain_unix(bind, &Fault::NoOwner(who)))
 }
 
 fn explain_unix(bind: &Bind<'_>, fault: &Fault) -> Diagnostic {

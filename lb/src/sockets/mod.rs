@@ -101,10 +101,11 @@ pub(crate) fn open_missing(
     open: &HashMap<SocketKey, Address>,
     workers: usize,
 ) -> Result<Vec<Opened>, Vec<Diagnostic>> {
-    let missing = binds(config);
-    let missing = missing.iter().filter(|bind| !open.contains_key(&bind.key));
+    let all = binds(config);
+    let (kept, missing): (Vec<_>, Vec<_>) =
+        (all.iter()).partition(|bind| open.contains_key(&bind.key));
     let mut opened: Vec<Opened> = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems: Vec<_> = kept.into_iter().filter_map(bind::misowned).collect();
     for bind in missing {
         let twin = SocketKey {
             transport: Transport::Tcp,

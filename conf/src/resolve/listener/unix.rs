@@ -1,7 +1,8 @@
 //! Unix sockets among a listener's `bind`, and whose their files are: `unix-mode`, `unix-owner`.
 
+use crate::resolve::address::UnixNames;
 use crate::tree::Reader;
-use crate::{Diagnostic, ListenerProtocol, Spanned, UnixBinds, UnixName, UnixOwner};
+use crate::{Diagnostic, ListenerProtocol, UnixBinds, UnixOwner};
 
 const MODE: &str = "unix-mode";
 const OWNER: &str = "unix-owner";
@@ -9,10 +10,10 @@ const OWNER: &str = "unix-owner";
 /// The owner's and the group's: services of one application share a group.
 const DEFAULT_MODE: u32 = 0o660;
 
-/// Reads what belongs to the sockets that `bind` names; `protocol` is `None` when it could not be read.
+/// Reads what belongs to the sockets that `bind` names, all of them when it `is_whole`; `protocol` is `None` when it could not be read.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    names: Vec<Spanned<UnixName>>,
+    UnixNames { names, is_whole }: UnixNames,
     protocol: Option<ListenerProtocol>,
 ) -> UnixBinds {
     if let Some(protocol) = protocol.filter(|protocol| protocol.takes_datagrams()) {
@@ -30,7 +31,7 @@ pub(super) fn read(
             );
         }
     }
-    if !names.iter().any(|name| name.value.path().is_some()) {
+    if is_whole && !names.iter().any(|name| name.value.path().is_some()) {
         let why = "no `bind` of the listener is the path of a Unix socket";
         let help = "remove it, or add `bind = \"unix:/run/app.sock\"`";
         for key in [MODE, OWNER] {
