@@ -2,10 +2,10 @@
 //!
 //! Runs in a network namespace, where any address may be used; skipped where none can be made.
 
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use crate::harness::{Folder, eventually};
-use crate::namespace::{Namespace, Running};
+use crate::namespace::Namespace;
 
 /// Sends queries from the victim's address as fast as it can, and counts bytes both ways. The name
 /// is one with a large answer, its case changed each time as an attacker would.
@@ -55,28 +55,10 @@ fn a_victim_gets_no_more_than_the_forger_spent() {
              values = ['\"{large}\"', '\"a{large}\"', '\"b{large}\"']\n"
         ),
     );
-    let mut command = namespace.command(env!("CARGO_BIN_EXE_pointsman"));
-    command
-        .args(["run", "-c", &file])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let server = Running(command.spawn().unwrap());
+    let server = namespace.serve(&file);
     eventually("it answers", || {
-        let mut dig = namespace.command("dig");
-        dig.args([
-            "-b",
-            "192.0.2.1",
-            "@192.0.2.1",
-            "-p",
-            "5300",
-            "+tries=1",
-            "+time=1",
-        ]);
-        let output = dig
-            .args(["+tcp", "+short", "soa", "example.test"])
-            .output()
-            .unwrap();
-        text(&output).contains("hostmaster").then_some(())
+        let said = namespace.dig("192.0.2.1", "+tries=1 +time=1 +tcp +short soa example.test");
+        said.contains("hostmaster").then_some(())
     });
     let flood = namespace
         .command("python3")
@@ -99,18 +81,8 @@ fn a_victim_gets_no_more_than_the_forger_spent() {
     // The victim itself, with a cookie or by TCP, is answered all the same.
     for transport in ["+tcp", "+notcp"] {
         let ask = |cookie: &str| {
-            let mut dig = namespace.command("dig");
-            dig.args([
-                "-b",
-                "198.51.100.7",
-                "@192.0.2.1",
-                "-p",
-                "5300",
-                "+tries=3",
-                "+time=2",
-            ]);
-            dig.args([transport, cookie, "txt", "large.example.test"]);
-            text(&dig.output().unwrap())
+            let question = format!("+tries=3 +time=2 {transport} {cookie} txt large.example.test");
+            namespace.dig("198.51.100.7", &question)
         };
         let first = ask("+cookie");
         let cookie = first

@@ -1,9 +1,7 @@
 //! Forward rules, private zones and what falls through, seen from two networks.
 
-use std::process::Stdio;
-
 use crate::harness::{Folder, eventually};
-use crate::namespace::{Namespace, Running};
+use crate::namespace::Namespace;
 
 const CONFIG: &str = r#"
 [admin]
@@ -92,27 +90,10 @@ fn the_most_specific_wins_and_others_are_refused() {
     for (name, text) in [("main", CONFIG), ("corp", &corp), ("lab", &lab)] {
         std::fs::create_dir(folder.0.join(name)).unwrap();
         let file = folder.write(&format!("{name}/pointsman.toml"), text);
-        let mut command = namespace.command(env!("CARGO_BIN_EXE_pointsman"));
-        command
-            .args(["run", "-c", &file])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        servers.push(Running(command.spawn().unwrap()));
+        servers.push(namespace.serve(&file));
     }
-    let ask = |from: &str, question: &str| {
-        let mut dig = namespace.command("dig");
-        dig.args([
-            "-b",
-            from,
-            "@192.0.2.1",
-            "-p",
-            "5300",
-            "+tries=1",
-            "+time=5",
-        ]);
-        let output = dig.args(question.split(' ')).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let ask =
+        |from: &str, question: &str| namespace.dig(from, &format!("+tries=1 +time=5 {question}"));
     let (inside, outside) = ("10.1.0.9", "198.51.100.7");
     eventually("all answer", || {
         let both = ask(inside, "a www.corp.test").contains("172.16.0.1\n")

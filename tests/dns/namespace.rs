@@ -32,6 +32,23 @@ impl Namespace {
         command.args(["netns", "exec", &self.0, program]);
         command
     }
+
+    /// Pointsman in it, on the configuration of a file.
+    pub fn serve(&self, file: &str) -> Running {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pointsman"));
+        let command = command.args(["run", "-c", file]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(child.unwrap())
+    }
+
+    /// What dig says when 192.0.2.1 is asked from an address of it, on port 5300; options and the
+    /// question as on a command line.
+    pub fn dig(&self, from: &str, question: &str) -> String {
+        let mut dig = self.command("dig");
+        dig.args(["-b", from, "@192.0.2.1", "-p", "5300"]);
+        let output = dig.args(question.split(' ')).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
 }
 
 impl Drop for Namespace {

@@ -1,9 +1,7 @@
 //! Private zones, seen by dig from the inside and from the outside.
 
-use std::process::Stdio;
-
 use crate::harness::{Folder, eventually};
-use crate::namespace::{Namespace, Running};
+use crate::namespace::Namespace;
 
 const CONFIG: &str = r#"
 [admin]
@@ -75,26 +73,8 @@ fn inside_and_outside_see_their_own() {
     };
     let folder = Folder::new();
     let file = folder.write("pointsman.toml", CONFIG);
-    let mut command = namespace.command(env!("CARGO_BIN_EXE_pointsman"));
-    command
-        .args(["run", "-c", &file])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _server = Running(command.spawn().unwrap());
-    let ask = |from: &str, name: &str| {
-        let mut dig = namespace.command("dig");
-        dig.args([
-            "-b",
-            from,
-            "@192.0.2.1",
-            "-p",
-            "5300",
-            "+tries=1",
-            "+time=2",
-        ]);
-        let output = dig.args(["a", name]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let _server = namespace.serve(&file);
+    let ask = |from: &str, name: &str| namespace.dig(from, &format!("+tries=1 +time=2 a {name}"));
     let (inside, outside) = ("10.1.0.9", "198.51.100.7");
     eventually("it answers", || {
         ask(outside, "www.example.test")
