@@ -1,6 +1,6 @@
 """What scripts that check the real binary share: a stage to start things on, and running checks.
 
-Used by udp/run, l4/run and hygiene/run. Everything started ends with the check that started it, by pid.
+Used by the run scripts beside it. Everything started ends with the check that started it, by pid.
 """
 
 from __future__ import annotations

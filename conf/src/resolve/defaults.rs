@@ -257,7 +257,7 @@ const LOCAL: Numbers = Numbers {
         10_000,
         1,
         1_000_000_000,
-        "connections that take more are never spread anew",
+        "a connection brings one request at least, and is spread anew at last",
     ),
     tcp_idle_timeout: limit(s(350), ms(100), WEEK, WAIT),
     udp_idle_timeout: limit(s(120), ms(100), WEEK, FLOW),
