@@ -58,7 +58,9 @@ pub(crate) struct PastRequest {
     connection: ConnectionTrace,
     protocol: &'static str,
     action: Option<&'static str>,
-    texts: [Vec<u8>; TEXTS],
+    /// All of them, one after the other, and where each ends: one piece of memory.
+    texts: Vec<u8>,
+    ends: [u32; TEXTS],
     /// The head as it came; empty when it was not read, or is too long.
     head: Vec<u8>,
     attempts: Vec<PastAttempt>,
@@ -87,7 +89,8 @@ impl Default for PastRequest {
             connection: ConnectionTrace::default(),
             protocol: "",
             action: None,
-            texts: Default::default(),
+            texts: Vec::new(),
+            ends: [0; TEXTS],
             head: Vec::new(),
             attempts: Vec::new(),
             candidates: Vec::new(),
@@ -134,9 +137,11 @@ impl PastRequest {
             record.target_group.as_bytes(),
             tls.map_or("", |tls| tls.version).as_bytes(),
         ];
-        for (kept, text) in self.texts.iter_mut().zip(texts) {
-            kept.clear();
-            kept.extend_from_slice(text.get(..MAX_HEAD).unwrap_or(text));
+        self.texts.clear();
+        for (end, text) in self.ends.iter_mut().zip(texts) {
+            let kept = text.get(..MAX_HEAD).unwrap_or(text);
+            self.texts.extend_from_slice(kept);
+            *end = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         }
         self.head.extend_from_slice(head);
         (self.status, self.target_status) = (record.status, record.target_status);
@@ -151,7 +156,10 @@ impl PastRequest {
     }
 
     fn text(&self, which: Text) -> &[u8] {
-        self.texts.get(which as usize).map_or(&[], Vec::as_slice)
+        let place = which as usize;
+        let end = |place: usize| self.ends.get(place).map_or(0, |end| *end as usize);
+        let start = place.checked_sub(1).map_or(0, end);
+        self.texts.get(start..end(place)).unwrap_or_default()
     }
 }
 
