@@ -286,6 +286,10 @@ fn everything_that_can_be_written() {
         (web.max_connections, web.idle_timeout),
         (500, Duration::from_millis(500))
     );
+    assert_eq!(
+        (web.min_rate, web.min_rate_window, web.request_timeout),
+        (1024, s(20), s(3600))
+    );
     let page = &web.error_pages[0];
     assert_eq!(
         (&page.statuses[..], &page.classes[..]),

@@ -98,6 +98,8 @@ pub struct Attempts {
     pub origin: Origin,
     /// The targets that failed it.
     pub tried: Tried,
+    /// Waiting longer is of no use; `None` = it always is.
+    pub(crate) until: Option<Instant>,
     hold_until: Option<Instant>,
     queue_until: Option<Instant>,
 }
@@ -129,6 +131,7 @@ impl Attempts {
         Self {
             origin,
             tried: Tried::default(),
+            until: None,
             hold_until: None,
             queue_until: None,
         }
@@ -202,6 +205,7 @@ impl WorkerContext {
             };
             let now = Instant::now();
             let until = *attempts.hold_until.get_or_insert(now + hold);
+            let until = attempts.until.map_or(until, |whole| whole.min(until));
             if now >= until {
                 return Err(RejectReason::HoldExpired);
             }
@@ -222,6 +226,7 @@ impl WorkerContext {
         let mut freed = pin!(queue.freed());
         let until = Instant::now() + patience;
         let until = *attempts.queue_until.get_or_insert(until);
+        let until = attempts.until.map_or(until, |whole| whole.min(until));
         loop {
             match self.look(route, &attempts.origin, &attempts.tried, true) {
                 Ok(choice) => return Ok(Some(choice)),

@@ -12,9 +12,9 @@ use healthcheck::SlotMap;
 use crate::filter::Filter;
 use crate::jwt::{Keyrings, Validator};
 use crate::l4::Sources;
-use crate::l7::ErrorPages;
 use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
+use crate::l7::{ErrorPages, PaceLimits};
 use crate::limits::ListenerLoad;
 use crate::metrics::Registry;
 use crate::rules::{
@@ -217,6 +217,7 @@ impl Compiler<'_> {
             },
             request_edits: RequestEdits::new(&listener.header_edits),
             response_edits: ResponseEdits::new(&listener.header_edits.response),
+            pace: PaceLimits::new(listener),
             error_pages: ErrorPages::new(&listener.error_pages),
             tls: self.terminators.get(&index).cloned(),
             udp: listener.udp,

@@ -18,9 +18,9 @@ use healthcheck::{GroupId, SlotId};
 use crate::balance::Picker;
 use crate::filter::Filter;
 use crate::l4::{ConnectionIds, Sources};
-use crate::l7::ErrorPages;
 use crate::l7::desync::Strictness;
 use crate::l7::headers::{RequestEdits, ResponseEdits};
+use crate::l7::{ErrorPages, PaceLimits};
 use crate::limits::ListenerLoad;
 use crate::metrics::{ExchangeCounters, ListenerCounters, PerWorker};
 use crate::queue::Queue;
@@ -73,6 +73,8 @@ pub struct Listener {
     pub(crate) request_edits: Option<RequestEdits>,
     /// What it changes in responses; `None` on the plain path.
     pub(crate) response_edits: Option<ResponseEdits>,
+    /// How slow and how long its exchanges may be; `None` = silence alone is limited.
+    pub(crate) pace: Option<PaceLimits>,
     /// What clients get in place of our own sentences.
     pub(crate) error_pages: Option<Box<ErrorPages>>,
     /// How TLS is agreed on with its clients; `None` in clear text.

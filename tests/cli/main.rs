@@ -20,5 +20,6 @@ mod reload;
 mod rules;
 mod shutdown;
 mod surface;
+mod time_limits;
 mod tls;
 mod tls_sessions;

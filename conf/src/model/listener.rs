@@ -161,6 +161,12 @@ pub struct Listener {
     pub desync: Desync,
     /// What it changes in heads (http only).
     pub header_edits: HeaderEdits,
+    /// Bytes a second that a client must move while it is waited for; 0 = any number (http and https only).
+    pub min_rate: u64,
+    /// The time over which that is looked at.
+    pub min_rate_window: Duration,
+    /// An exchange may last so long; zero = any time (http and https only).
+    pub request_timeout: Duration,
     /// What clients get in place of the balancer's own sentences (http and https only).
     pub error_pages: Vec<ErrorPage>,
     /// How TLS is agreed on (https and tls only).

@@ -100,6 +100,9 @@ impl Section {
                 "tls-handshake-timeout",
                 "mutual-authentication",
                 "error-pages",
+                "min-rate",
+                "min-rate-window",
+                "request-timeout",
             ],
             Self::RequestHeaders => &[
                 "remove",

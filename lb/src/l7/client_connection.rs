@@ -491,7 +491,11 @@ impl ClientConnection {
         record.answered(failure, status);
         let malformed = matches!(
             failure,
-            Failure::Request(_) | Failure::HeaderTimeout | Failure::BodyTimeout
+            Failure::Request(_)
+                | Failure::HeaderTimeout
+                | Failure::BodyTimeout
+                | Failure::SlowBody
+                | Failure::RequestTimeout { .. }
         );
         let keep = request.is_some_and(|(_, keep)| keep) && !malformed;
         let close = !keep || self.context.is_draining();

@@ -103,6 +103,7 @@ impl ClientConnection {
             retrying: None,
             again: None,
         };
+        search.attempts.until = record.until();
         loop {
             let again = search.again.take();
             let fresh = again.is_some();
@@ -214,6 +215,8 @@ impl ClientConnection {
         record.connect = connect;
         let started = now + connect.unwrap_or_default();
         let context = &self.context;
+        let pace = record.pace();
+        let patience = (patience, pace);
         let mut exchange = Exchange::new(client, &mut target, &work, patience, context, started);
         let result = poll_fn(|cx| exchange.poll(cx)).await;
         let attempt = exchange.attempt();

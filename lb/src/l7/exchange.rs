@@ -17,6 +17,7 @@ use super::deadline::Deadline;
 use super::failure::{Attempt, Failure};
 use super::headers::ResponseEdits;
 use super::http1::{ChunkFault, Refusal};
+use super::pace::{Pace, Way};
 use super::request::Request;
 use super::request_body::RequestBody;
 use super::response_relay::{ResponseRelay, Terms};
@@ -58,6 +59,8 @@ pub(super) struct Exchange<'a, C, T> {
     target: &'a mut T,
     work: &'a Work,
     patience: Patience,
+    /// `None` where silence alone is limited.
+    pace: Option<Pace>,
     context: &'a WorkerContext,
     /// The clock, until the task has slept: then it is read again.
     now: Option<Instant>,
@@ -84,7 +87,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         client: ClientHalf<'a, C>,
         target: &'a mut T,
         work: &'a Work,
-        patience: Patience,
+        (patience, pace): (Patience, Option<Pace>),
         context: &'a WorkerContext,
         now: Instant,
     ) -> Self {
@@ -93,6 +96,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             target,
             work,
             patience,
+            pace,
             context,
             now: Some(now),
             head_sent: 0,
@@ -135,14 +139,35 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             self.note_times(now);
         }
         let (patience, failure) = self.waits_for();
-        match self
-            .client
-            .deadline
-            .has_passed(cx, now, self.activity + patience)
-        {
+        let silent = self.activity + patience;
+        let due = match self.pace {
+            None => silent,
+            Some(_) => self
+                .look_at_pace(now, failure)?
+                .unwrap_or(silent)
+                .min(silent),
+        };
+        match self.client.deadline.has_passed(cx, now, due) {
+            true if due < silent => {
+                // It came while the timer was set: to be looked at by another clock.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             true => Poll::Ready(Err(failure)),
             false => Poll::Pending,
         }
+    }
+
+    /// When the pace is to be looked at again; `failure` is what the silence would come to.
+    #[inline(never)]
+    fn look_at_pace(&mut self, now: Instant, failure: Failure) -> Result<Option<Instant>, Failure> {
+        let waits = match failure {
+            Failure::BodyTimeout => Some((Way::In, *self.client.bytes_in)),
+            Failure::ClientStalled => Some((Way::Out, self.response.bytes_out)),
+            _ => None,
+        };
+        let pace = self.pace.as_mut();
+        pace.map_or(Ok(None), |pace| pace.look(now, waits))
     }
 
     /// What the dispatcher must know to decide about another attempt.

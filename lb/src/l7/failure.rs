@@ -48,6 +48,15 @@ pub(super) enum Failure {
     HeaderTimeout,
     /// No byte of the body came for the idle timeout.
     BodyTimeout,
+    /// The body came more slowly than `min-rate`.
+    SlowBody,
+    /// The client took the response more slowly than `min-rate`.
+    SlowClient,
+    /// The whole took longer than `request-timeout`.
+    RequestTimeout {
+        /// The client was waited for.
+        of_client: bool,
+    },
     /// The group's targets speak another version of HTTP than the client.
     VersionMismatch,
     /// A target that speaks HTTP/2 takes no WebSockets over it.
@@ -77,6 +86,7 @@ impl Failure {
             Self::NoChoice(_) => Some(503),
             Self::NoConnection { timed_out: true }
             | Self::NoTls { timed_out: true }
+            | Self::RequestTimeout { of_client: false }
             | Self::ResponseTimeout => Some(504),
             Self::NoConnection { timed_out: false }
             | Self::NoTls { timed_out: false }
@@ -84,9 +94,12 @@ impl Failure {
             | Self::TargetTruncated
             | Self::Response(_)
             | Self::TargetEnded(_) => Some(502),
-            Self::ClientClosed | Self::ClientStalled => None,
+            Self::ClientClosed | Self::ClientStalled | Self::SlowClient => None,
             Self::Request(refusal) => Some(refusal.status()),
-            Self::HeaderTimeout | Self::BodyTimeout => Some(408),
+            Self::HeaderTimeout
+            | Self::BodyTimeout
+            | Self::SlowBody
+            | Self::RequestTimeout { of_client: true } => Some(408),
             Self::VersionMismatch | Self::NoTunnels => Some(464),
             Self::LongLocation => Some(507),
             Self::Denied(denial) => Some(denial.status()),
@@ -110,6 +123,9 @@ impl Failure {
             Self::Request(refusal) => refusal.as_str(),
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTimeout => "body-timeout",
+            Self::SlowBody => "body-too-slow",
+            Self::SlowClient => "client-too-slow",
+            Self::RequestTimeout { .. } => "request-timeout",
             Self::VersionMismatch => "protocol-version-mismatch",
             Self::NoTunnels => "target-takes-no-tunnels",
             Self::LongLocation => "redirect-too-long",
@@ -132,10 +148,12 @@ impl Failure {
             Self::Response(_) => "The target's answer is not valid HTTP.",
             Self::ResponseTimeout => "The target did not answer in time.",
             Self::TargetEnded(_) => "The target was taken out of service.",
-            Self::ClientClosed | Self::ClientStalled => "The client is gone.",
+            Self::ClientClosed | Self::ClientStalled | Self::SlowClient => "The client is gone.",
             Self::Request(refusal) => refusal.sentence(),
             Self::HeaderTimeout => "The request head was not complete in time.",
             Self::BodyTimeout => "The request body was not complete in time.",
+            Self::SlowBody => "The request body came too slowly.",
+            Self::RequestTimeout { .. } => "The request took longer than it may.",
             Self::VersionMismatch => {
                 "The targets speak another version of HTTP than the client, or another method is due."
             }

@@ -19,6 +19,7 @@ mod error_pages;
 mod exchange;
 mod failure;
 mod log_text;
+mod pace;
 mod record;
 mod remember;
 mod request;
@@ -31,6 +32,7 @@ mod warmth;
 pub(crate) use client_connection::serve;
 pub(crate) use error_pages::ErrorPages;
 pub(crate) use http2::{ClientStream as Http2ClientStream, TargetStream as Http2TargetStream};
+pub(crate) use pace::Limits as PaceLimits;
 
 /// What one worker's HTTP connections share.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::desync::Verdict;
 use super::failure::Failure;
 use super::log_text::{LogMarks, LogText};
+use super::pace::Pace;
 use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
@@ -151,6 +152,18 @@ impl<'a> Record<'a> {
     /// Whose exchange it is.
     pub(super) fn listener(&self) -> &'a Listener {
         self.listener
+    }
+
+    /// When it has lasted too long.
+    pub(super) fn until(&self) -> Option<Instant> {
+        let limits = self.listener.pace.as_ref()?;
+        limits.until(self.started)
+    }
+
+    /// The pace of an attempt; `None` where silence alone is limited.
+    pub(super) fn pace(&self) -> Option<Pace> {
+        let limits = self.listener.pace?;
+        Some(Pace::new(limits, self.started))
     }
 
     /// What the request is known by: its trace's ID, else its connection's.

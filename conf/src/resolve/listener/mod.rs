@@ -12,6 +12,7 @@ mod http;
 mod jwt;
 mod limit;
 mod mutual;
+mod pace;
 mod proxy;
 mod redirect;
 mod rewrite;
@@ -103,6 +104,7 @@ fn listener(
     let desync = desync::read(&mut reader, protocol);
     let header_edits = headers::read(&mut reader, protocol, numbers, &proxy_in.trusted);
     let error_pages = error_page::read(&mut reader, protocol);
+    let pace = pace::read(&mut reader, protocol);
     let idle_timeout = idle_timeout(&mut reader, protocol, idle);
     let max_connections = reader.whole("max-connections", &numbers.max_connections);
     let backlog = backlog(&mut reader, protocol, numbers);
@@ -142,6 +144,9 @@ fn listener(
         max_request_body: http.max_request_body,
         desync,
         header_edits,
+        min_rate: pace.min_rate,
+        min_rate_window: pace.window,
+        request_timeout: pace.request_timeout,
         error_pages,
         tls,
         udp,

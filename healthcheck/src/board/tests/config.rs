@@ -301,6 +301,9 @@ fn listener(span: Span, name: &str, group: GroupIdx) -> Listener {
         max_request_body: 0,
         desync: conf::Desync::default(),
         header_edits: conf::HeaderEdits::default(),
+        min_rate: 0,
+        min_rate_window: Duration::from_secs(10),
+        request_timeout: Duration::ZERO,
         error_pages: Vec::new(),
         tls: None,
         udp: conf::UdpSettings {
