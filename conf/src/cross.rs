@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 
 use crate::scalar::Shown;
 use crate::tree::Scope;
-use crate::{Address, Config, Diagnostic, GroupIdx, Listener, Span, Spanned, TargetGroup};
+use crate::{
+    Address, Config, Diagnostic, GroupIdx, LatencyClients, Listener, Span, Spanned, TargetGroup,
+};
 
 /// Runs every check.
 pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
+    check_asns(config, scope);
     overlaps(config, scope);
     same_sockets(config, scope);
     for listener in &config.listeners {
@@ -228,6 +231,38 @@ fn holds(group: &TargetGroup, config: &Config, scope: &Scope<'_>) {
             )
             .consequence("clients would be gone before a target is back")
             .help("make `hold` shorter than `idle-timeout`"),
+        );
+    }
+}
+
+/// Tables of autonomous systems need the file that says whose addresses are.
+fn check_asns(config: &Config, scope: &Scope<'_>) {
+    if config
+        .dns
+        .as_ref()
+        .is_none_or(|dns| dns.asn_database.is_some())
+    {
+        return;
+    }
+    let named = config
+        .latencies
+        .iter()
+        .find_map(|table| match &table.clients {
+            LatencyClients::Asns(asns) => asns.first(),
+            _ => None,
+        });
+    if let Some(asn) = named {
+        scope.report(
+            Diagnostic::error(
+                "asn-database-missing",
+                asn.span,
+                "a latency table names an autonomous system, and [dns] has no `asn-database`"
+                    .to_owned(),
+            )
+            .consequence("nobody would be in it")
+            .help(
+                "add `asn-database = \"asn.mmdb\"`: an MMDB file with `autonomous_system_number`",
+            ),
         );
     }
 }

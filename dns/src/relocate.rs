@@ -141,7 +141,13 @@ impl Watch {
             Ok(located) => {
                 let (file, places) = (&located.source, located.whereabouts.len() - 1);
                 tracing::info!(%file, places, "the database of places was read again");
-                self.compiled.relocated(located)
+                // That file is read with the configuration only.
+                let asns = self
+                    .compiled
+                    .located
+                    .as_ref()
+                    .and_then(|now| now.asns.clone());
+                self.compiled.relocated(Located { asns, ..located })
             }
             Err(why) => {
                 let file = path.display();

@@ -77,8 +77,6 @@ pub(super) const LATER: &[LaterKey] = &[
     later(HealthCheck, "region", &[], "the address would be probed from here only", REMOVE),
     later(HealthCheck, "metric", &[], "no CloudWatch would be asked", "use type `metric` with `url` and `query`, which ask a Prometheus server"),
     later(HealthCheck, "insufficient-data-health-status", &[], "it would not say what counts while there is no data", "use `insufficient-data`"),
-    // [[latency]]
-    later(Latency, "asn", &[], "clients would not be told apart by their provider", "give `networks`"),
     // [[network]]
     later(Network, "availability-zone", &[], "its clients would get targets of all availability zones", REMOVE),
     // [dns]

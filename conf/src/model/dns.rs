@@ -27,6 +27,8 @@ pub struct Dns {
     pub home: Option<Whereabouts>,
     /// What says where clients are that no network names.
     pub geo_database: GeoDatabase,
+    /// An MMDB file that says which autonomous system an address is of.
+    pub asn_database: Option<Spanned<PathBuf>>,
     /// Senders whose EDNS Client Subnet options count (RFC 7871).
     pub ecs: Vec<IpNet>,
     /// What it says of itself, cookies, limits.

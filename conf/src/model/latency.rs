@@ -1,6 +1,7 @@
 //! `[[latency]]`: round-trip times that are known, in place of those that distance suggests.
 
 use super::{Continent, Country, RegionIdx};
+use crate::Spanned;
 use ipnet::IpNet;
 
 /// Index of a table in [`Config::latencies`](super::Config::latencies).
@@ -12,6 +13,8 @@ pub struct LatencyIdx(pub u32);
 pub enum LatencyClients {
     /// Clients of these networks; at least one, none of another table's, host bits zero.
     Networks(Vec<IpNet>),
+    /// Clients of providers, by the number of their autonomous system in `asn-database`; at least one.
+    Asns(Vec<Spanned<u32>>),
     /// Clients in a country.
     Country(Country),
     /// Clients on a continent.

@@ -69,6 +69,7 @@ pub(super) fn resolve(
         tcp_max_connections: whole_or(None, numbers.dns_tcp_max_connections.default),
         home: None,
         geo_database: GeoDatabase::BuiltIn,
+        asn_database: None,
         ecs: BELIEVED
             .iter()
             .filter_map(|cidr| cidr.parse().ok())
@@ -119,6 +120,7 @@ fn server(reader: &mut Reader<'_>, numbers: &Numbers, model: &mut Dns, names: &m
     }
     model.service = dns_service::resolve(reader, names);
     model.geo_database = geo_database(reader);
+    model.asn_database = asn_database(reader);
     if let Some(senders) = ecs(reader) {
         model.ecs = senders;
     }
@@ -155,6 +157,25 @@ fn geo_database(reader: &mut Reader<'_>) -> GeoDatabase {
                 "write `geo-database = \"city.mmdb\"`, `false` for none, or leave the key out for the table of countries that is built in",
             );
             GeoDatabase::BuiltIn
+        }
+    }
+}
+
+/// What says whose addresses are.
+fn asn_database(reader: &mut Reader<'_>) -> Option<Spanned<PathBuf>> {
+    let value = reader.take("asn-database")?;
+    match &value.kind {
+        Kind::String(path) if !path.is_empty() => {
+            let path = reader.scope().path(path, value.span);
+            Some(Spanned::new(path, value.span))
+        }
+        _ => {
+            reader.bad_value(
+                value.span,
+                "`asn-database` of [dns] is not the path of a file".to_owned(),
+                "write `asn-database = \"asn.mmdb\"`, or leave the key out",
+            );
+            None
         }
     }
 }

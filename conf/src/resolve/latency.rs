@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Keys that say whose times they are.
-const CLIENTS: [&str; 3] = ["networks", "country", "continent"];
+const CLIENTS: [&str; 4] = ["networks", "asn", "country", "continent"];
 /// A minute: no packet is under way for longer.
 const LONGEST_MS: f64 = 60_000.0;
 
@@ -24,6 +24,7 @@ const LONGEST_MS: f64 = 60_000.0;
 #[derive(Default)]
 struct Given {
     networks: HashMap<IpNet, Span>,
+    asns: HashMap<u32, Span>,
     countries: HashMap<Country, Span>,
     continents: HashMap<Continent, Span>,
 }
@@ -60,16 +61,12 @@ fn clients(
 ) -> Option<LatencyClients> {
     let keys: Vec<&str> = CLIENTS.into_iter().filter(|key| reader.has(key)).collect();
     let span = reader.span();
-    if keys.is_empty() && reader.has("asn") {
-        // Reported as a key of a later version.
-        return None;
-    }
     if keys.len() != 1 {
         let message = format!("{} must name its clients in one way", reader.title());
         reader.scope().report(
             Diagnostic::error("latency-clients", span, message)
                 .consequence("it would not be known whose times these are")
-                .help("give one of `networks = [\"office\", \"10.9.0.0/16\"]`, `country = \"DE\"` and `continent = \"EU\"`"),
+                .help("give one of `networks = [\"office\", \"10.9.0.0/16\"]`, `asn = 64500`, `country = \"DE\"` and `continent = \"EU\"`"),
         );
         for key in CLIENTS {
             reader.take(key);
@@ -89,6 +86,9 @@ fn clients(
             .extend(networks.iter().map(|net| (*net, span)));
         return (!networks.is_empty()).then_some(LatencyClients::Networks(networks));
     }
+    if reader.has("asn") {
+        return asns(reader, given);
+    }
     let place = location::place(reader)?;
     match (place.country, place.continent) {
         (Some(country), _) => match given.countries.insert(country, span) {
@@ -101,6 +101,33 @@ fn clients(
         },
         (None, None) => None,
     }
+}
+
+fn asns(reader: &mut Reader<'_>, given: &mut Given) -> Option<LatencyClients> {
+    let mut asns = Vec::new();
+    for value in reader.one_or_list("asn") {
+        let number = match value.kind {
+            Kind::Integer(number) => u32::try_from(number).ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        match number {
+            Some(number) => asns.push(Spanned::new(number, value.span)),
+            None => reader.bad_value(
+                value.span,
+                "`asn` is not the number of an autonomous system".to_owned(),
+                "write the number alone, from 1 to 4294967295: `asn = [64500, 64501]`",
+            ),
+        }
+    }
+    let again = asns
+        .iter()
+        .find_map(|asn| given.asns.get(&asn.value).copied());
+    if let Some(first) = again {
+        return twice(reader, first);
+    }
+    let span = reader.span();
+    given.asns.extend(asns.iter().map(|asn| (asn.value, span)));
+    (!asns.is_empty()).then_some(LatencyClients::Asns(asns))
 }
 
 fn twice(reader: &Reader<'_>, first: Span) -> Option<LatencyClients> {

@@ -337,7 +337,14 @@ impl Section {
                 "coordinates",
             ],
             Self::Region => &["name", "country", "coordinates"],
-            Self::Latency => &["networks", "country", "continent", "subdivision", "regions"],
+            Self::Latency => &[
+                "networks",
+                "asn",
+                "country",
+                "continent",
+                "subdivision",
+                "regions",
+            ],
             Self::Home => &[
                 "continent",
                 "country",
@@ -354,6 +361,7 @@ impl Section {
                 "ttl",
                 "home",
                 "geo-database",
+                "asn-database",
                 "ecs",
                 "tcp-idle-timeout",
                 "tcp-max-connections",

@@ -162,3 +162,48 @@ fn what_cannot_be_read_is_said_by_line() {
     let outcome = run("? a. A\n= 192.0.2.1", None, &open);
     assert!(outcome.failures[0].message.contains("config FILE"));
 }
+
+/// `[[latency]]` by autonomous system: MaxMind's test database has 1.128.0.0/11 as Telstra's.
+#[test]
+fn clients_of_a_provider_have_a_latency_table_of_their_own() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/mmdb");
+    let file = format!("{data}/GeoLite2-ASN-Test.mmdb");
+    if !std::path::Path::new(&file).exists() {
+        eprintln!("skipped: {file} is not there");
+        return;
+    }
+    let table = format!(
+        "config
+[dns]
+geo-database = false
+asn-database = {file:?}
+[[latency]]
+asn = [1221, 64500]
+regions = {{ \"eu-central-1\" = 5, \"us-east-1\" = 200 }}
+[[latency]]
+networks = [\"1.129.0.0/16\"]
+regions = {{ \"eu-central-1\" = 200, \"us-east-1\" = 5 }}
+[[zone]]
+name = \"example.test\"
+[[zone.record]]
+name = \"www\"
+type = \"A\"
+policy = \"latency\"
+sets = [
+  {{ id = \"a-us\", region = \"us-east-1\", values = [\"192.0.2.1\"] }},
+  {{ id = \"b-eu\", region = \"eu-central-1\", values = [\"192.0.2.2\"] }},
+]
+end
+from 1.130.0.0/24
+? www.example.test A
+= 192.0.2.2
+from 1.129.3.0/24
+= 192.0.2.1
+from 9.9.9.0/24
+= 192.0.2.1
+"
+    );
+    let outcome = run(&table, None, &open);
+    assert_eq!(outcome.checked, 3);
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+}

@@ -45,6 +45,16 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
             }
         },
     };
+    if let Some(path) = &dns.asn_database {
+        let located = zones.located.take().unwrap_or_else(Located::built_in);
+        match located.clone().with_asns(path) {
+            Ok(located) => zones.located = Some(located),
+            Err(why) => {
+                diagnostics.push(unusable_asns(path, &why));
+                zones.located = Some(located);
+            }
+        }
+    }
     let serial = serial_from_time(SystemTime::now());
     let mut origins: HashMap<(Name, Vec<IpNet>), Span> = HashMap::new();
     for zone in &dns.zones {
@@ -74,6 +84,13 @@ fn unusable_database(path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
     Diagnostic::error("geo-database", path.span, message)
         .consequence("it would not be known where clients are")
         .help("name an MMDB file with countries or cities, or leave the key out for the table of countries that is built in")
+}
+
+fn unusable_asns(path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
+    let message = format!("`asn-database` {} cannot be used: {why}", path.display());
+    Diagnostic::error("asn-database", path.span, message)
+        .consequence("it would not be known whose addresses clients have")
+        .help("name an MMDB file whose records have `autonomous_system_number`")
 }
 
 /// A serial that grows from one load to the next: seconds since 1970 (RFC 1982 arithmetic holds

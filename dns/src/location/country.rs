@@ -55,6 +55,7 @@ fn read(file: &[u8]) -> Option<Located> {
         whereabouts: whereabouts.into(),
         source: Arc::from("the country table"),
         stamp: None,
+        asns: None,
     })
 }
 

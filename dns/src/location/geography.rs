@@ -51,7 +51,7 @@ impl Geography {
             }
         };
         let mut tabled = Vec::new();
-        let map = with_tables(config, map, &mut whereabouts, &mut tabled);
+        let map = with_tables(config, located, map, (&mut whereabouts, &mut tabled));
         let map = with_measured(measured, map, &mut whereabouts, &mut tabled);
         Self {
             from_table,
@@ -93,22 +93,40 @@ impl Geography {
     }
 }
 
-/// Tells the clients of `[[latency]]` networks from others that are in the same place.
+/// Tells the clients of `[[latency]]` networks, and of its autonomous systems elsewhere, from others that
+/// are in the same place.
 fn with_tables(
     config: &Config,
+    located: &Located,
     map: Arc<Map>,
-    whereabouts: &mut Vec<Whereabouts>,
-    tabled: &mut Vec<usize>,
+    (whereabouts, tabled): (&mut Vec<Whereabouts>, &mut Vec<usize>),
 ) -> Arc<Map> {
     let mut blocks = Vec::new();
+    let mut asns: HashMap<u32, u32> = HashMap::new();
     for (number, table) in (1..).zip(&config.latencies) {
-        if let LatencyClients::Networks(networks) = &table.clients {
-            blocks.extend(networks.iter().map(|network| (*network, number)));
+        match &table.clients {
+            LatencyClients::Networks(networks) => {
+                blocks.extend(networks.iter().map(|network| (*network, number)));
+            }
+            LatencyClients::Asns(numbers) => {
+                asns.extend(numbers.iter().map(|asn| (asn.value, number)));
+            }
+            LatencyClients::Country(_) | LatencyClients::Continent(_) => {}
         }
     }
-    told_apart(&blocks, map, whereabouts, tabled, |there, table| {
-        there.latency = Some(LatencyIdx(table));
-    })
+    let tell = |there: &mut Whereabouts, table| there.latency = Some(LatencyIdx(table));
+    let numbered = match &located.asns {
+        Some(of_address) if !asns.is_empty() => {
+            let mut join = |number: u32, asn: u32| match number {
+                0 => asns.get(&asn).copied().unwrap_or(0),
+                number => number,
+            };
+            Map::of_networks(&blocks, 0).zip(of_address, &mut join)
+        }
+        _ if blocks.is_empty() => return map,
+        _ => Map::of_networks(&blocks, 0),
+    };
+    told_apart_by(&numbered, map, whereabouts, tabled, tell)
 }
 
 /// Tells the clients of networks whose times were measured from others.
@@ -137,8 +155,20 @@ fn told_apart(
     if blocks.is_empty() {
         return map;
     }
+    let numbered = Map::of_networks(blocks, 0);
+    told_apart_by(&numbered, map, whereabouts, tabled, tell)
+}
+
+/// The same by a map of those numbers, 0 for nobody.
+fn told_apart_by(
+    numbered: &Map,
+    map: Arc<Map>,
+    whereabouts: &mut Vec<Whereabouts>,
+    tabled: &mut Vec<usize>,
+    tell: impl Fn(&mut Whereabouts, u32),
+) -> Arc<Map> {
     let mut values: HashMap<(u32, u32), u32> = HashMap::new();
-    let joined = Map::of_networks(blocks, 0).zip(&map, &mut |number, found| {
+    let joined = numbered.zip(&map, &mut |number, found| {
         let Some(at) = number.checked_sub(1) else {
             return found;
         };

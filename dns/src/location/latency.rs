@@ -62,7 +62,9 @@ impl Latencies {
         for (index, table) in (0..).map(LatencyIdx).zip(&config.latencies) {
             let times = table.regions.iter().copied().collect();
             match &table.clients {
-                LatencyClients::Networks(_) => all.of_networks.insert(index, times),
+                LatencyClients::Networks(_) | LatencyClients::Asns(_) => {
+                    all.of_networks.insert(index, times)
+                }
                 LatencyClients::Country(country) => {
                     all.of_countries.insert(*country, times).and(None)
                 }

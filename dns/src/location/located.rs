@@ -23,6 +23,8 @@ pub struct Located {
     pub(crate) source: Arc<str>,
     /// The file it was made from, as it was.
     pub(crate) stamp: Option<Stamp>,
+    /// The autonomous system of each address, 0 for none; nothing when no file says so.
+    pub(crate) asns: Option<Arc<Map>>,
 }
 
 /// What tells whether a file is still the same.
@@ -58,7 +60,25 @@ impl Located {
             whereabouts: Arc::new([Whereabouts::default()]),
             source: Arc::from("nothing"),
             stamp: None,
+            asns: None,
         }
+    }
+
+    /// The same with the autonomous systems of an MMDB file.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub fn with_asns(self, path: &Path) -> Result<Self, String> {
+        let file = std::fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
+        let map = mmdb::asns(&file).map_err(|fault| fault.to_string())?;
+        let asns = Some(Arc::new(map));
+        Ok(Self { asns, ..self })
+    }
+
+    /// The autonomous system of an address, and how many of its leading bits say so.
+    pub fn asn(&self, address: IpAddr) -> Option<(u32, u8)> {
+        let found = self.asns.as_ref()?.find(Client::from(address));
+        Some((found.value, found.scope))
     }
 
     /// What an MMDB file says; people are told that its `name` says so.

@@ -62,6 +62,7 @@ pub fn config(zones: Vec<Zone>, span: Span) -> Config {
             tcp_max_connections: 10,
             home: None,
             geo_database: conf::GeoDatabase::BuiltIn,
+            asn_database: None,
             ecs: Vec::new(),
             service: conf::DnsService::default(),
             zones,

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Prints every leaf of an MMDB file as the maxminddb reader finds it, for tests/mmdb.rs.
 
-One line each: network, country, continent and state code, latitude, longitude; `-` for what is not
-there. Goes through the address space from leaf to leaf, those without data included. What aliases
+One line each: network, country, continent and state code, latitude, longitude, number of the
+autonomous system; `-` for what is not there. Goes through the address space from leaf to leaf, those without data included. What aliases
 the IPv4 part in IPv6 is left out.
 """
 
@@ -29,6 +29,7 @@ def line(network, record):
         states[0].get("iso_code"),
         location.get("latitude"),
         location.get("longitude"),
+        record.get("autonomous_system_number"),
     )
     return " ".join([str(network)] + ["-" if f is None else str(f) for f in fields])
 

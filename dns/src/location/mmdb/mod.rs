@@ -37,6 +37,9 @@ pub enum Fault {
     /// Well-formed, and of no use.
     #[error("none of its records names a country, a continent or coordinates")]
     NoPlaces,
+    /// Well-formed, and of no use for autonomous systems.
+    #[error("none of its records has an `autonomous_system_number`")]
+    NoAsns,
 }
 
 /// What metadata begin with; the last occurrence counts.
@@ -54,41 +57,50 @@ const VISITS_PER_NODE: usize = 4;
 
 /// Compiles a file; people are told its name and the date it was built.
 pub(super) fn compile(file: &[u8], name: &str) -> Result<Located, Fault> {
-    let metadata = Metadata::read(file)?;
-    let tree = Tree::new(file, &metadata)?;
+    let (metadata, tree) = open(file)?;
     let mut records = Records {
         data: Data::new(tree.data, steps(file)),
         by_offset: HashMap::new(),
         by_place: HashMap::from([(Whereabouts::default(), 0)]),
         all: vec![Whereabouts::default()],
     };
-    let budget = &mut tree.budget();
-    let v4_root = tree.v4_root(&metadata)?;
-    let mut v4 = Ranges::uniform(0);
-    tree.walk(v4_root, 32, None, budget, &mut |start, record| {
-        v4.push(start as u32, records.value(record)?);
-        Ok(())
-    })?;
-    let mut v6 = Ranges::uniform(0);
-    if metadata.ip_version == 6 {
-        tree.walk(0, 128, Some(v4_root), budget, &mut |start, record| {
-            v6.push(start, records.value(record)?);
-            Ok(())
-        })?;
-    }
+    let map = tree.map(&metadata, &mut |record| records.value(record))?;
     if records.all.len() == 1 {
         return Err(Fault::NoPlaces);
     }
-    let map = Map {
-        v4: Levels::single(v4.finished()),
-        v6: Levels::single(v6.finished()),
-    };
     Ok(Located {
         map: Arc::new(map),
         whereabouts: records.all.into(),
         source: format!("{name} of {}", metadata.date()).into(),
         stamp: None,
+        asns: None,
     })
+}
+
+/// The autonomous system of each address, by a file; 0 for none.
+pub(super) fn asns(file: &[u8]) -> Result<Map, Fault> {
+    let (metadata, tree) = open(file)?;
+    let data = Data::new(tree.data, steps(file));
+    let mut by_offset: HashMap<usize, u32> = HashMap::new();
+    let map = tree.map(&metadata, &mut |record| {
+        let Some(offset) = record else { return Ok(0) };
+        if let Some(&number) = by_offset.get(&offset) {
+            return Ok(number);
+        }
+        let number = record::asn(&data, offset)?;
+        by_offset.insert(offset, number);
+        Ok(number)
+    })?;
+    match by_offset.values().any(|number| *number > 0) {
+        true => Ok(map),
+        false => Err(Fault::NoAsns),
+    }
+}
+
+fn open(file: &[u8]) -> Result<(Metadata, Tree<'_>), Fault> {
+    let metadata = Metadata::read(file)?;
+    let tree = Tree::new(file, &metadata)?;
+    Ok((metadata, tree))
 }
 
 fn steps(file: &[u8]) -> u64 {
@@ -164,6 +176,32 @@ impl<'f> Tree<'f> {
     fn budget(&self) -> Budget {
         let visits = self.node_count.saturating_mul(VISITS_PER_NODE);
         visits.saturating_add(1024)
+    }
+
+    /// The map of what `value` says of records.
+    fn map(
+        &self,
+        metadata: &Metadata,
+        value: &mut dyn FnMut(Option<usize>) -> Result<u32, Fault>,
+    ) -> Result<Map, Fault> {
+        let budget = &mut self.budget();
+        let v4_root = self.v4_root(metadata)?;
+        let mut v4 = Ranges::uniform(0);
+        self.walk(v4_root, 32, None, budget, &mut |start, record| {
+            v4.push(start as u32, value(record)?);
+            Ok(())
+        })?;
+        let mut v6 = Ranges::uniform(0);
+        if metadata.ip_version == 6 {
+            self.walk(0, 128, Some(v4_root), budget, &mut |start, record| {
+                v6.push(start, value(record)?);
+                Ok(())
+            })?;
+        }
+        Ok(Map {
+            v4: Levels::single(v4.finished()),
+            v6: Levels::single(v6.finished()),
+        })
     }
 
     /// Both records of a node.

@@ -31,6 +31,22 @@ pub(super) fn whereabouts(data: &Data<'_>, at: usize) -> Result<Whereabouts, Fau
     Ok(said.whereabouts())
 }
 
+/// The autonomous system that the record at an offset names, 0 for none: MaxMind's and DB-IP's member, or
+/// IPinfo's `AS64500`.
+pub(super) fn asn(data: &Data<'_>, at: usize) -> Result<u32, Fault> {
+    let Field::Map(..) = data.field(at)? else {
+        return Ok(0);
+    };
+    if let Some(Field::Whole(number)) = data.member(at, "autonomous_system_number")? {
+        return Ok(u32::try_from(number).unwrap_or(0));
+    }
+    Ok(match data.member(at, "asn")? {
+        Some(Field::Whole(number)) => u32::try_from(number).unwrap_or(0),
+        Some(Field::Text(text)) => text.trim_start_matches("AS").parse().unwrap_or(0),
+        _ => 0,
+    })
+}
+
 impl<'f> Said<'f> {
     fn hear(&mut self, data: &Data<'f>, key: &str, at: usize) -> Result<(), Fault> {
         match key {
