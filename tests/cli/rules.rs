@@ -105,6 +105,16 @@ fn curl_gets_what_the_rules_say_and_status_shows_them() {
         "{page}"
     );
     let metrics = get(admin, "/metrics").body;
-    let counted = "requests_total{listener=\"web\",target_group=\"\",code_class=\"4xx\"} 2";
-    assert!(metrics.contains(counted), "{metrics}");
+    for counted in [
+        "pointsman_requests_total{listener=\"web\",target_group=\"\",code_class=\"4xx\"} 2",
+        "pointsman_target_responses_total{listener=\"web\",target_group=\"green\",code_class=\"2xx\"} 6",
+        "pointsman_generated_responses_total{listener=\"web\",code=\"301\"} 1",
+        "pointsman_generated_responses_total{listener=\"web\",code=\"other\"} 2",
+        "pointsman_redirects_total{listener=\"web\"} 1",
+        "pointsman_fixed_responses_total{listener=\"web\"} 2",
+        // Eight requests that no rule claims, four of the first, one of the second, two of the third.
+        "pointsman_rules_evaluated_total{listener=\"web\"} 36",
+    ] {
+        assert!(metrics.contains(counted), "no {counted} in {metrics}");
+    }
 }

@@ -18,8 +18,9 @@ use super::pace::Pace;
 use super::response_relay::ResponseRelay;
 use crate::access_log::ExchangeRecord;
 use crate::context::WorkerContext;
+use crate::metrics::RequestCounters;
 use crate::past::Remembered;
-use crate::rules::Branch;
+use crate::rules::{Action, Branch};
 use crate::snapshot::{Listener, Route, Tally};
 use crate::target::Target;
 use crate::tls::Session;
@@ -208,10 +209,34 @@ impl<'a> Record<'a> {
         if let Some(verdict) = self.desync {
             counters.desync(verdict.tier);
         }
+        if self.is_grpc {
+            counters.requests.grpc.add(1);
+        }
+        if self.target_status.is_none() {
+            self.count_own(&counters.requests);
+        }
         let counters = self.tally().counters.of(worker);
+        if let Some(status) = self.target_status {
+            counters.target_response(status);
+        }
         counters.exchange(self.status, duration);
         if self.past.is_some() || self.context.log().is_on() {
             self.tell(duration);
+        }
+    }
+
+    /// Counts what no target answered.
+    #[cold]
+    fn count_own(&self, counters: &RequestCounters) {
+        if self.status == 0 {
+            return;
+        }
+        counters.generated(self.status);
+        let action = self.branch.map(|branch| &branch.action);
+        match action.filter(|_| self.reason.is_none()) {
+            Some(Action::Redirect(_)) => counters.redirects.add(1),
+            Some(Action::FixedResponse(_)) => counters.fixed_responses.add(1),
+            Some(Action::Forward(_)) | None => {}
         }
     }
 

@@ -15,7 +15,8 @@ use super::http1::{
 };
 use super::log_text::{Led, LogMarks};
 use crate::access_log::Detail;
-use crate::rules::{Action, Denial, Passing};
+use crate::metrics::RequestCounters;
+use crate::rules::{Action, Denial, Passing, Rules};
 use crate::snapshot::Listener;
 use crate::sticky::{Asked, Claim};
 
@@ -63,6 +64,14 @@ pub(super) struct Request {
     pub(super) log_marks: LogMarks,
 }
 
+/// Counts the rules that were looked at until one claimed the request.
+fn count_rules(counters: &RequestCounters, rules: &Rules, claimed_by: Option<usize>) {
+    let looked_at = claimed_by.map_or(rules.len(), |place| place + 1);
+    if looked_at > 0 {
+        counters.rules.add(looked_at as u64);
+    }
+}
+
 impl Request {
     /// Takes the head at the start of the client's buffer; `None` when it is not complete. What
     /// stands in [`Buffers::to_target`] then is for the action that `routing` led to: the head to
@@ -106,6 +115,13 @@ impl Request {
         let rule = routing
             .listener
             .rule_for(&head, routing.peer, routing.worker);
+        let counters = &routing.listener.counters.of(routing.worker).requests;
+        count_rules(counters, &routing.listener.rules, rule);
+        if let Some(edits) = &routing.listener.request_edits
+            && edits.drops_invalid(&head)
+        {
+            counters.invalid_fields.add(1);
+        }
         let out = &mut buffers.to_target;
         out.clear();
         let branch = routing.listener.branch(rule);
@@ -116,6 +132,14 @@ impl Request {
             worker: routing.worker,
         };
         let passed = branch.gate.as_ref().map(|gate| gate.pass(passing));
+        if branch
+            .gate
+            .as_ref()
+            .is_some_and(|gate| gate.asks_for_token())
+            && matches!(passed, Some(Ok(_)))
+        {
+            counters.tokens.add(1);
+        }
         match (&branch.action, &passed) {
             (_, Some(Err(_))) | (Action::FixedResponse(_), _) => {}
             (Action::Forward(_), None) => write_request(out, &head, forwarding),

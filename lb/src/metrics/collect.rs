@@ -5,6 +5,7 @@ mod flows;
 mod http2;
 mod keys;
 mod limits;
+mod requests;
 mod retries;
 mod sticky;
 mod tls;
@@ -18,8 +19,7 @@ use prometheus::proto::{
 
 use super::histogram::BOUNDS_MICROS;
 use super::{
-    CODE_CLASSES, ExchangeCounters, ListenerCounters, PerWorker, Registry, RejectReason,
-    RetryReason, names,
+    ExchangeCounters, ListenerCounters, PerWorker, Registry, RejectReason, RetryReason, names,
 };
 use crate::jwt::Keyrings;
 use crate::limits::ListenerLoad;
@@ -32,7 +32,8 @@ pub(crate) fn collect(
     snapshot: &Snapshot,
     keyrings: &Keyrings,
 ) -> Vec<MetricFamily> {
-    let mut families = requests(registry);
+    let mut families = requests::exchanges(registry);
+    families.extend(requests::of_listeners(registry));
     families.extend(connections(registry, loads));
     families.extend(flows::flows(registry));
     families.extend(udp::flows(registry, snapshot));
@@ -45,36 +46,6 @@ pub(crate) fn collect(
     families.push(sticky::sessions(registry));
     families.extend(retries::failures(registry));
     families
-}
-
-fn requests(registry: &Registry) -> Vec<MetricFamily> {
-    let mut counts = Vec::new();
-    let mut durations = Vec::new();
-    for ((listener, group), counters) in &registry.exchanges {
-        let labels = [("listener", &**listener), ("target_group", &**group)];
-        for (place, class) in CODE_CLASSES.into_iter().enumerate() {
-            let count = counters.sum(|c| c.requests(place));
-            if count > 0 {
-                let all = [labels[0], labels[1], ("code_class", class)];
-                counts.push(counter(&all, count));
-            }
-        }
-        durations.push(histogram(&labels, counters));
-    }
-    vec![
-        family(
-            names::REQUESTS,
-            "HTTP requests answered.",
-            MetricType::COUNTER,
-            counts,
-        ),
-        family(
-            names::REQUEST_DURATION,
-            "Time from a request's first byte to the end of its answer.",
-            MetricType::HISTOGRAM,
-            durations,
-        ),
-    ]
 }
 
 fn connections(registry: &Registry, loads: &[(Arc<str>, Arc<ListenerLoad>)]) -> Vec<MetricFamily> {

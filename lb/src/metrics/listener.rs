@@ -4,7 +4,9 @@
 //!
 //! Cost: one count per event, as of [`Counter`].
 
-use super::{Counter, FlowCounters, Http2Counters, RejectReason, TlsCounters, UdpCounters};
+use super::{
+    Counter, FlowCounters, Http2Counters, RejectReason, RequestCounters, TlsCounters, UdpCounters,
+};
 use crate::access_log::FlowKind;
 use crate::l7::desync::Tier;
 
@@ -27,6 +29,8 @@ pub struct ListenerCounters {
     pub tls: TlsCounters,
     /// HTTP/2.
     pub(crate) http2: Http2Counters,
+    /// Requests.
+    pub(crate) requests: RequestCounters,
 }
 
 impl ListenerCounters {

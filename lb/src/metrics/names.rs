@@ -2,6 +2,14 @@
 
 pub(super) const REQUESTS: &str = "pointsman_requests_total";
 pub(super) const REQUEST_DURATION: &str = "pointsman_request_duration_seconds";
+pub(super) const TARGET_RESPONSES: &str = "pointsman_target_responses_total";
+pub(super) const GENERATED_RESPONSES: &str = "pointsman_generated_responses_total";
+pub(super) const REDIRECTS: &str = "pointsman_redirects_total";
+pub(super) const FIXED_RESPONSES: &str = "pointsman_fixed_responses_total";
+pub(super) const RULES_EVALUATED: &str = "pointsman_rules_evaluated_total";
+pub(super) const GRPC_REQUESTS: &str = "pointsman_grpc_requests_total";
+pub(super) const INVALID_FIELDS: &str = "pointsman_invalid_field_requests_total";
+pub(super) const TOKENS_ACCEPTED: &str = "pointsman_tokens_accepted_total";
 pub(super) const CONNECTIONS_ACTIVE: &str = "pointsman_connections_active";
 pub(super) const CONNECTIONS: &str = "pointsman_connections_total";
 pub(super) const BYTES: &str = "pointsman_bytes_total";

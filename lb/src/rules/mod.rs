@@ -96,6 +96,11 @@ impl Rules {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
     /// True when there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.is_empty()

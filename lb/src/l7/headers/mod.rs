@@ -94,6 +94,11 @@ impl RequestEdits {
         })
     }
 
+    /// True when `head` has fields that are dropped because their names are not valid.
+    pub(super) fn drops_invalid(&self, head: &RequestHead<'_, '_>) -> bool {
+        self.drop_invalid && head.fields.iter().any(|field| is_invalid(field.name))
+    }
+
     /// True when clients' addresses are told with their ports.
     pub(super) fn shows_port(&self) -> bool {
         self.client_port
@@ -149,13 +154,11 @@ impl RequestEdits {
 
     /// Bits of the fields that these edits take away.
     fn removed(&self, head: &RequestHead<'_, '_>, is_trusted: bool) -> u128 {
-        // Not valid as ELB has it: `[-A-Za-z0-9]+`.
-        let invalid = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
         let restarts = matches!(self.trace, Trace::W3c | Trace::Both)
             && trace::parent_of(head.fields).is_none();
         let goes = |name: &str| {
             self.dropped.contain(name)
-                || (self.drop_invalid && name.bytes().any(invalid))
+                || (self.drop_invalid && is_invalid(name))
                 || (!is_trusted && name.eq_ignore_ascii_case("forwarded"))
                 || (restarts && name.eq_ignore_ascii_case("tracestate"))
         };
@@ -164,6 +167,12 @@ impl RequestEdits {
             bits | (u128::from(goes(field.name)) << index)
         })
     }
+}
+
+/// Not valid as ELB has it: `[-A-Za-z0-9]+`.
+fn is_invalid(name: &str) -> bool {
+    name.bytes()
+        .any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
 }
 
 /// What is changed in responses, this program's own ones included.
