@@ -446,7 +446,8 @@ impl ClientConnection {
             if filled.len() >= enough || memchr::memchr(b'\n', fresh).is_some() {
                 enough = filled.len() * 2;
                 let taken = Request::take(buffers, limits, forwarding, routing, detail);
-                if let Some(request) = taken.map_err(Failure::Request)? {
+                if let Some(mut request) = taken.map_err(Failure::Request)? {
+                    request.in_pieces = seen > 0;
                     return Ok(Some(request));
                 }
             }

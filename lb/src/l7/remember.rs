@@ -1,9 +1,11 @@
 //! What an exchange notes for those who will ask about it: each choice of a target, and why it was not
 //! the last.
 //!
-//! Called by the dispatcher. Cost where past requests are not kept: one branch per attempt.
+//! Called by the dispatcher. Cost where past requests are not kept: one branch per attempt. Where they
+//! are, the clock is read only for choices that something was waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -25,6 +27,7 @@ impl Record<'_> {
 
     #[inline(never)]
     fn note_choice(&mut self, route: &Route, target: &Target, request: &Request, again: bool) {
+        let waited = request.in_pieces || self.queued.is_some();
         let Some(past) = self.past.as_mut().and_then(Arc::get_mut) else {
             return;
         };
@@ -34,10 +37,14 @@ impl Record<'_> {
             Some(had) if had == target.address() => How::Session,
             _ => How::Algorithm,
         };
-        let after = Instant::now().saturating_duration_since(self.started);
+        let moment = match waited || past.was_tried() {
+            true => now_since(self.started),
+            // Within the same turn of its task, a few microseconds ago.
+            false => (self.started, Duration::ZERO),
+        };
         self.context.with_snapshot(|snapshot| {
             if let Some(group) = snapshot.group(route) {
-                past.chose(group, target, how, after);
+                past.chose(group, target, how, moment);
             }
         });
     }
@@ -45,13 +52,13 @@ impl Record<'_> {
     /// Notes how the targets were of which none could be used.
     #[cold]
     pub(super) fn chose_none(&mut self, route: &Route) {
-        let after = Instant::now().saturating_duration_since(self.started);
+        let moment = now_since(self.started);
         let Some(past) = self.past.as_mut().and_then(Arc::get_mut) else {
             return;
         };
         self.context.with_snapshot(|snapshot| {
             if let Some(group) = snapshot.group(route) {
-                past.chose_none(group, after);
+                past.chose_none(group, moment);
             }
         });
     }
@@ -68,4 +75,10 @@ impl Record<'_> {
         self.retries += 1;
         self.attempt_failed(reason);
     }
+}
+
+/// Now, and how long that is after `started`.
+fn now_since(started: Instant) -> (Instant, Duration) {
+    let now = Instant::now();
+    (now, now.saturating_duration_since(started))
 }

@@ -58,6 +58,8 @@ pub(super) struct Request {
     pub(super) claim: Option<Claim>,
     /// Both sides' connections end with it.
     pub(super) once: bool,
+    /// Its head was waited for: not all of it was there with its first bytes.
+    pub(super) in_pieces: bool,
     /// What is odd about it, when something is.
     pub(super) desync: Option<Verdict>,
     /// Where texts end in [`Buffers::log_text`].
@@ -171,6 +173,7 @@ impl Request {
                 .and_then(|passed| passed.as_ref().err().copied()),
             log_marks: LogMarks::default(),
             once: false,
+            in_pieces: false,
             desync: None,
         };
         if let Some(passage) = passage {

@@ -1,9 +1,13 @@
 //! How a target was chosen, noted at the moment of choosing: what the algorithm saw, and what became of
 //! the attempt.
+//!
+//! Called by the dispatcher, once per attempt. Targets are noted by their addresses, which are plain
+//! numbers: nothing that workers share is counted up or down. Cost: some 50 bytes for each of the first
+//! 16 targets, and what its load and its health say now; no allocation once the memory has been used.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use conf::Address;
 use tokio::time::Instant;
 
 use super::PastRequest;
@@ -15,6 +19,8 @@ use crate::target::Target;
 const CANDIDATES: usize = 16;
 /// Attempts that are noted; there are at most 32.
 const ATTEMPTS: usize = 32;
+/// Attempts that a request whose memory is used again has room for: hardly any has more.
+const ATTEMPTS_KEPT: usize = 4;
 
 /// What led to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +37,7 @@ pub(crate) enum How {
 #[derive(Debug)]
 pub(crate) struct PastAttempt {
     /// `None` when none could be used.
-    pub(super) target: Option<Arc<str>>,
+    pub(super) target: Option<Address>,
     /// Since the exchange began.
     pub(super) after: Duration,
     pub(super) algorithm: &'static str,
@@ -44,45 +50,49 @@ pub(crate) struct PastAttempt {
 }
 
 /// A target as it was when one was chosen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    target: Arc<str>,
-    condition: Condition,
-    weight: u16,
+    /// The attempt it was looked at for, by its place.
+    pub(super) attempt: u8,
     share: u8,
+    weight: u16,
     in_flight: u32,
+    /// In microseconds, at least 1; 0 = not known, or of no interest.
+    latency: u32,
+    condition: Condition,
     suspect: bool,
     backup: bool,
-    latency: Option<f64>,
+    target: Address,
 }
 
 impl PastRequest {
-    /// Notes that `target` was chosen from `group`, and by what.
-    pub(crate) fn chose(&mut self, group: &Group, target: &Target, how: How, after: Duration) {
+    /// Notes that `target` was chosen from `group`, and by what; `moment` is when, and how long that
+    /// is after the exchange began.
+    pub(crate) fn chose(
+        &mut self,
+        group: &Group,
+        target: &Target,
+        how: How,
+        moment: (Instant, Duration),
+    ) {
         let words = match how {
             How::Algorithm => chosen_by(group),
             How::Session => "the one that the client's session has",
             How::Again => "the same on a new connection: the kept one was closed",
         };
-        self.note(group, Some(target.name().clone()), words, after);
+        self.note(group, Some(target.address()), words, moment.1);
         if how != How::Again {
-            self.note_candidates(group);
+            self.note_candidates(group, moment.0);
         }
     }
 
     /// Notes that none of `group` could be used.
-    pub(crate) fn chose_none(&mut self, group: &Group, after: Duration) {
-        self.note(group, None, "none could be used", after);
-        self.note_candidates(group);
+    pub(crate) fn chose_none(&mut self, group: &Group, moment: (Instant, Duration)) {
+        self.note(group, None, "none could be used", moment.1);
+        self.note_candidates(group, moment.0);
     }
 
-    fn note(
-        &mut self,
-        group: &Group,
-        target: Option<Arc<str>>,
-        how: &'static str,
-        after: Duration,
-    ) {
+    fn note(&mut self, group: &Group, target: Option<Address>, how: &'static str, after: Duration) {
         if self.attempts.len() < ATTEMPTS {
             self.attempts.push(PastAttempt {
                 target,
@@ -97,16 +107,31 @@ impl PastRequest {
     }
 
     /// Notes how the targets are for the attempt that was noted last.
-    fn note_candidates(&mut self, group: &Group) {
-        let place = self.attempts.len().saturating_sub(1);
-        if self.candidates.iter().any(|(of, _)| *of == place) {
+    fn note_candidates(&mut self, group: &Group, now: Instant) {
+        // No more than ATTEMPTS.
+        let place = self.attempts.len().saturating_sub(1) as u8;
+        let last = self.candidates.last();
+        if last.is_some_and(|candidate| candidate.attempt == place) {
             return;
         }
         let by_latency = group.settings.algorithm == conf::Algorithm::PeakEwma;
-        let now = by_latency.then(Instant::now);
+        let now = by_latency.then_some(now);
         let noted = group.members.iter().take(CANDIDATES);
         self.candidates
-            .extend(noted.map(|member| (place, Candidate::of(member, now))));
+            .extend(noted.map(|member| Candidate::of(place, member, now)));
+    }
+
+    /// Forgets all attempts, and most of the memory of very many.
+    pub(super) fn clear_attempts(&mut self) {
+        self.attempts.clear();
+        self.attempts.shrink_to(ATTEMPTS_KEPT);
+        self.candidates.clear();
+        self.candidates.shrink_to(CANDIDATES);
+    }
+
+    /// True once an attempt was noted.
+    pub(crate) fn was_tried(&self) -> bool {
+        !self.attempts.is_empty()
     }
 
     /// Notes why the last attempt was not the last.
@@ -118,17 +143,19 @@ impl PastRequest {
 }
 
 impl Candidate {
-    fn of(member: &Member, now: Option<Instant>) -> Self {
+    fn of(attempt: u8, member: &Member, now: Option<Instant>) -> Self {
         let target = &member.target;
+        let latency = now.and_then(|now| target.latency().micros(now));
         Self {
-            target: target.name().clone(),
+            attempt,
+            target: target.address(),
             condition: member.condition,
             weight: member.weight,
             share: member.share,
             in_flight: target.in_flight(),
             suspect: target.is_suspect(),
             backup: member.backup,
-            latency: now.and_then(|now| target.latency().micros(now)),
+            latency: latency.map_or(0, |micros| (micros as u32).max(1)),
         }
     }
 
@@ -141,7 +168,7 @@ impl Candidate {
             in_flight: self.in_flight,
             suspect: self.suspect,
             backup: self.backup,
-            latency: self.latency.map(|micros| micros / 1e6),
+            latency: (self.latency > 0).then(|| f64::from(self.latency) / 1e6),
         }
     }
 }

@@ -22,7 +22,8 @@ pub(crate) fn find(
         let mut report = PastReport::of(past);
         report.rules_changed = past.generation != generation;
         if !report.rules_changed {
-            report.rules = rules_then(config, &report.listener, &past.head, past.client.ip());
+            let head = past.text(Text::Head);
+            report.rules = rules_then(config, &report.listener, head, past.client.ip());
         }
         report
     };

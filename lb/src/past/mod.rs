@@ -6,7 +6,8 @@
 //! out which rules held, and are shown to nobody.
 //!
 //! Cost where it is off: one relaxed load per exchange. Where it is on: copies into memory that is used
-//! again, and one lock that nobody holds for longer than it takes to clone a list of pointers.
+//! again, no reading of the clock where nothing was waited for, and one lock that nobody else takes
+//! unless somebody asks, and then for no longer than cloning a list of pointers takes.
 
 mod choice;
 mod find;
@@ -28,6 +29,9 @@ pub(crate) use ring::{PastRing, PastRings};
 /// Longest head that is kept, in bytes: the rules of longer ones are not looked at again.
 pub(crate) const MAX_HEAD: usize = 8 * 1024;
 
+/// Memory for texts that a request whose memory is used again keeps: long ones are rare.
+const TEXT_KEPT: usize = 4 * 1024;
+
 /// A text of the exchange's record.
 #[derive(Debug, Clone, Copy)]
 #[repr(usize)]
@@ -43,10 +47,12 @@ enum Text {
     Listener,
     Group,
     Tls,
+    /// The head as it came; empty when it was not read, or is too long.
+    Head,
 }
 
 /// How many there are.
-const TEXTS: usize = 11;
+const TEXTS: usize = 12;
 
 /// One exchange that has ended, or is under way.
 #[derive(Debug)]
@@ -61,11 +67,9 @@ pub(crate) struct PastRequest {
     /// All of them, one after the other, and where each ends: one piece of memory.
     texts: Vec<u8>,
     ends: [u32; TEXTS],
-    /// The head as it came; empty when it was not read, or is too long.
-    head: Vec<u8>,
     attempts: Vec<PastAttempt>,
-    /// What was chosen from, by the place of the attempt.
-    candidates: Vec<(usize, choice::Candidate)>,
+    /// What was chosen from, attempt after attempt.
+    candidates: Vec<choice::Candidate>,
     status: u16,
     target_status: Option<u16>,
     bytes: (u64, u64),
@@ -91,7 +95,6 @@ impl Default for PastRequest {
             action: None,
             texts: Vec::new(),
             ends: [0; TEXTS],
-            head: Vec::new(),
             attempts: Vec::new(),
             candidates: Vec::new(),
             status: 0,
@@ -111,11 +114,11 @@ impl Default for PastRequest {
 }
 
 impl PastRequest {
-    /// Forgets everything but the memory it has.
+    /// Forgets what the next exchange does not write over, and memory that few need.
     fn clear(&mut self) {
-        self.head.clear();
-        self.attempts.clear();
-        self.candidates.clear();
+        self.texts.clear();
+        self.texts.shrink_to(TEXT_KEPT);
+        self.clear_attempts();
     }
 
     /// Takes over what is known when the exchange has ended; `head` is as it came.
@@ -136,6 +139,7 @@ impl PastRequest {
             record.listener.as_bytes(),
             record.target_group.as_bytes(),
             tls.map_or("", |tls| tls.version).as_bytes(),
+            head,
         ];
         self.texts.clear();
         for (end, text) in self.ends.iter_mut().zip(texts) {
@@ -143,7 +147,6 @@ impl PastRequest {
             self.texts.extend_from_slice(kept);
             *end = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         }
-        self.head.extend_from_slice(head);
         (self.status, self.target_status) = (record.status, record.target_status);
         self.bytes = (record.bytes_in, record.bytes_out);
         (self.queued, self.sent) = (record.queued, record.sent);

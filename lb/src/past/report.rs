@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PastRequest, Text};
+use super::{PastRequest, Text, choice};
 use crate::explain::{RuleReport, TargetReport};
 
 /// Which past requests are asked for.
@@ -95,7 +95,7 @@ pub struct PastReport {
 pub struct AttemptReport {
     /// The target; `None` when none could be used.
     pub target: Option<String>,
-    /// Seconds after the request's first byte.
+    /// Seconds after the request's first byte; 0 for a first one that nothing was waited for.
     pub after: f64,
     /// The group's algorithm.
     pub algorithm: String,
@@ -159,15 +159,16 @@ impl PastReport {
 
 fn attempts(past: &PastRequest) -> Vec<AttemptReport> {
     let attempt = |(place, attempt): (usize, &super::PastAttempt)| {
-        let seen = past.candidates.iter().filter(|(of, _)| *of == place);
+        let candidates = past.candidates.iter();
+        let seen = candidates.filter(|candidate| usize::from(candidate.attempt) == place);
         AttemptReport {
-            target: attempt.target.as_deref().map(str::to_owned),
+            target: attempt.target.map(|address| address.to_string()),
             after: attempt.after.as_secs_f64(),
             algorithm: attempt.algorithm.to_owned(),
             how: attempt.how.to_owned(),
             fail_open: attempt.fail_open,
             registered: attempt.registered,
-            targets: seen.map(|(_, candidate)| candidate.report()).collect(),
+            targets: seen.map(choice::Candidate::report).collect(),
             failed: attempt.failed.map(str::to_owned),
         }
     };

@@ -64,21 +64,26 @@ impl PastRing {
     /// Keeps an exchange that has ended, and forgets the oldest ones that there is no room for.
     pub(crate) fn keep(&self, past: Remembered) {
         let capacity = self.shared.capacity.load(Ordering::Relaxed);
+        let Some(mut oldest) = self.push(past, capacity) else {
+            return;
+        };
         let mut spare = self.spare.borrow_mut();
+        // Not when somebody is reading it.
+        if spare.len() < SPARE
+            && let Some(unshared) = Arc::get_mut(&mut oldest)
+        {
+            unshared.clear();
+            spare.push(oldest);
+        }
+    }
+
+    /// Nothing is looked at or freed under the lock but what there is too much of after a resize.
+    fn push(&self, past: Remembered, capacity: usize) -> Option<Remembered> {
         let mut kept = self.shared.kept();
         kept.push_back(past);
-        while kept.len() > capacity {
-            let Some(mut oldest) = kept.pop_front() else {
-                break;
-            };
-            // Not when somebody is reading it.
-            if spare.len() < SPARE
-                && let Some(unshared) = Arc::get_mut(&mut oldest)
-            {
-                unshared.clear();
-                spare.push(oldest);
-            }
-        }
+        let surplus = kept.len().checked_sub(capacity.saturating_add(1))?;
+        kept.drain(..surplus);
+        kept.pop_front()
     }
 }
 

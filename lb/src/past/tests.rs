@@ -121,6 +121,27 @@ fn memory_is_used_again_and_never_shows_what_was_there() {
 }
 
 #[test]
+fn memory_of_usual_size_is_kept_and_that_of_rare_ones_is_not() {
+    let (rings, workers) = PastRings::new(1);
+    rings.resize(1);
+    let head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    remember(&workers[0], &record(b"/1", b"", 1), head);
+    let place = rings.all()[0].texts.as_ptr();
+    remember(&workers[0], &record(b"/2", b"", 2), head);
+    remember(&workers[0], &record(b"/3", b"", 3), head);
+    assert_eq!(rings.all()[0].texts.as_ptr(), place);
+    assert_eq!(rings.all()[0].text(Text::Head), head);
+    let long = vec![b'a'; MAX_HEAD + 1];
+    remember(&workers[0], &record(&long, b"", 4), b"");
+    assert_eq!(rings.all()[0].text(Text::Path).len(), MAX_HEAD);
+    for time in 5..=6 {
+        remember(&workers[0], &record(b"/", b"", time), head);
+    }
+    let room = rings.all()[0].texts.capacity();
+    assert!((1..=TEXT_KEPT).contains(&room), "{room}");
+}
+
+#[test]
 fn requests_are_found_by_every_form_of_their_ids() {
     let (rings, workers) = PastRings::new(1);
     rings.resize(10);
