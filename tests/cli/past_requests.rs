@@ -61,6 +61,8 @@ fn a_past_request_tells_its_attempts_and_rules() {
     assert_eq!(attempts[0]["target"], one.http.to_string());
     assert_eq!(attempts[0]["failed"], "refused");
     assert_eq!(attempts[1]["target"], two.http.to_string());
+    let after = |place: usize| attempts[place]["after"].as_f64().unwrap();
+    assert!(after(0) < after(1), "{attempts}");
     let seen = &attempts[1]["targets"];
     assert_eq!(
         (&seen[0]["suspect"], &seen[1]["suspect"]),
