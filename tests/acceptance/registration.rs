@@ -121,7 +121,7 @@ fn a_change_that_makes_no_sense_changes_nothing() {
         (
             "{\"targets\": [{\"address\": \"a\"}]}",
             422,
-            "invalid socket address",
+            "not `ip:port`",
         ),
         (
             "{\"targets\": [{\"address\": \"127.0.0.1:1\", \"weight\": 1001}]}",

@@ -1,6 +1,7 @@
 //! `why` about requests that were made, and about sessions, from the outside.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,6 +20,9 @@ fn configuration(services: &[&Service], more: &str) -> String {
         targets.join(", ")
     )
 }
+
+/// How slow a slow client is.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Health checks that find out nothing by themselves while a test lasts.
 const SELDOM: &str = "[target-group.health-check]\nprotocol = \"tcp\"\ninterval = \"5m\"\n";
@@ -204,4 +208,23 @@ fn why_says_where_a_session_leads() {
         item["attempts"][0]["how"],
         "the one that the client's session has"
     );
+}
+
+#[test]
+fn a_client_that_is_slow_with_its_head_makes_no_target_look_slow() {
+    let one = Service::start("one");
+    let process = Process::start(&configuration(&[&one], SELDOM));
+    process.wait_for_state("app", one.http, "healthy");
+    let id = "1-00000007-000000000000000000000007";
+    let mut client = connect(process.listener(0));
+    client.write_all(b"GET /app/x HTTP/1.1\r\n").unwrap();
+    // The slowness itself: nobody ever sends anything here.
+    let (_sender, never) = std::sync::mpsc::channel::<()>();
+    assert!(never.recv_timeout(SLOW).is_err());
+    let rest = format!("Host: app.test\r\nConnection: close\r\nX-Amzn-Trace-Id: Root={id}\r\n\r\n");
+    assert_eq!(exchange(client, &rest).status, 200);
+    let item = past(&process, id);
+    // From the request's first byte on. Not all of it: a busy machine reads that byte late.
+    let sent = item["sent"].as_f64().unwrap();
+    assert!(sent > SLOW.as_secs_f64() / 10.0, "{item}");
 }

@@ -188,9 +188,10 @@ impl ClientConnection {
         if request.claim.is_some() {
             stickiness::tell(self, request, &choice.target, buffers, record);
         }
-        let now = match record.retries {
-            0 => record.started,
-            _ => Instant::now(),
+        // A client that was slow with its head, or had to wait, must not make a target look slow.
+        let now = match record.retries == 0 && !request.in_pieces && record.queued.is_none() {
+            true => record.started,
+            false => Instant::now(),
         };
         let (mut target, connect) = match self.reach(choice, fresh, now).await {
             Ok(reached) => reached,
