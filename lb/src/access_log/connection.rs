@@ -50,8 +50,7 @@ impl ConnectionRecord<'_> {
         line.text("listener", self.listener.as_bytes());
         let failed = self.tls.is_some_and(|tls| tls.failure.is_some());
         line.word("action", if failed { "reject" } else { "accept" });
-        line.address("client", self.client);
-        line.address("local", self.local);
+        line.ends(self.client, self.local);
         if let Some(tls) = &self.tls {
             tls.write(line);
             if let Some(client) = tls.client {

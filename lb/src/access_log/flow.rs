@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use super::json::Line;
 use crate::metrics::RejectReason;
-use crate::sockets::is_nowhere;
 use crate::target::End;
 use crate::tls::HandshakeReason;
 
@@ -217,11 +216,7 @@ impl FlowRecord<'_> {
         if !self.target_group.is_empty() {
             line.text("target_group", self.target_group.as_bytes());
         }
-        line.address("client", self.client);
-        match is_nowhere(self.client) {
-            true => line.address("local", self.client),
-            false => line.address("local", self.local),
-        }
+        line.ends(self.client, self.local);
         if let Some(target) = self.target {
             line.word("target", target);
         }

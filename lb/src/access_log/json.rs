@@ -86,6 +86,12 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Both ends of a client's connection; at a Unix socket neither has an address.
+    pub(super) fn ends(&mut self, client: SocketAddr, local: SocketAddr) {
+        self.address("client", client);
+        self.address("local", if is_nowhere(client) { client } else { local });
+    }
+
     #[inline(always)]
     pub(super) fn address(&mut self, name: &str, value: SocketAddr) {
         self.name(name);

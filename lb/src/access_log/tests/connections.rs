@@ -116,3 +116,23 @@ async fn exchanges_name_their_connection_where_those_are_logged() {
         .map(|line| line.contains("\"conn_trace_id\":\"TID_"));
     assert_eq!(names.collect::<Vec<_>>(), [false, true]);
 }
+
+#[tokio::test]
+async fn neither_end_of_a_connection_over_a_unix_socket_has_an_address() {
+    let over_unix = |ring: &LogRing| {
+        ring.connection(&ConnectionRecord {
+            time: UNIX_EPOCH,
+            listener: "web",
+            client: "0.0.0.0:7".parse().unwrap(),
+            local: "127.0.0.1:80".parse().unwrap(),
+            trace: TRACE,
+            tls: None,
+        });
+    };
+    let log = connections("unix", LogFormat::Json, over_unix).await;
+    let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(
+        (&line["client"], &line["local"]),
+        (&"unix:".into(), &"unix:".into())
+    );
+}
