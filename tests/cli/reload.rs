@@ -22,7 +22,8 @@ fn a_good_file_is_applied_and_a_bad_one_changes_nothing() {
     );
     assert_eq!(names(listener, 2), ["two", "two"]);
 
-    process.write(&http_over(&[&one]).replace("forward = \"app\"", "forward = \"apq\""));
+    let bad = http_over(&[&one]).replace("forward = \"app\"", "forward = \"apq\"");
+    process.write(&bad);
     let refused = process.command(&["reload"]);
     assert_eq!(refused.status.code(), Some(78));
     let said = stdout(&refused);
@@ -36,7 +37,8 @@ fn a_good_file_is_applied_and_a_bad_one_changes_nothing() {
     let json = process.command(&["reload", "--json"]);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["result"], "failure");
-    assert_eq!(json["diagnostics"][0]["line"], 7);
+    let line = bad.lines().position(|line| line.contains("apq")).unwrap() + 1;
+    assert_eq!(json["diagnostics"][0]["line"], line);
 
     let metrics = get(process.admin_tcp(), "/metrics").body;
     assert!(
