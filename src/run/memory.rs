@@ -4,15 +4,12 @@
 //! was read is as much as what it serves from, and the allocator would keep it. Never on a worker.
 #![expect(
     unsafe_code,
-    reason = "the C library's call for it has no safe wrapper; it takes a number and touches no memory of ours"
+    reason = "the allocator's call for it has no safe wrapper; it takes a flag and touches no memory of ours"
 )]
 
-/// Returns free memory to the system, where the C library can.
+/// Returns free memory to the system: this thread's, and that of threads which have ended.
 pub(super) fn give_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim may be called at any time from any thread; it moves nothing that is
+    // SAFETY: mi_collect may be called at any time from any thread; it moves nothing that is
     // allocated.
-    unsafe {
-        libc::malloc_trim(0);
-    }
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
