@@ -12,6 +12,7 @@ mod connection_log;
 mod connections;
 mod context;
 mod control;
+mod digits;
 mod explain;
 mod filter;
 mod handle;

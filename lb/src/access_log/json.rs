@@ -10,8 +10,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::digits::{push_address, push_number, push_seconds};
 use super::time::write_rfc3339;
+use crate::digits::{push_address, push_number, push_seconds};
 use crate::sockets::is_nowhere;
 
 /// Longest value of one text field, in bytes; the rest is cut and marked.

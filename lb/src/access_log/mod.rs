@@ -11,7 +11,6 @@
 mod alb;
 mod aws;
 mod connection;
-mod digits;
 mod flow;
 mod json;
 mod record;

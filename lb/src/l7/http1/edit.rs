@@ -11,6 +11,7 @@ use super::fields::{KnownField, line_start};
 use super::head::{RequestHead, Version};
 use super::refusal::reason_phrase;
 use super::response_head::ResponseHead;
+use crate::digits::push_number;
 use crate::l7::headers::{Edited, ResponseEdits};
 
 /// Bytes of the longest text: brackets, 45 of an address, a colon and a port.
@@ -293,10 +294,6 @@ pub(in crate::l7) fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    push_display(out, number);
 }
 
 pub(in crate::l7) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
