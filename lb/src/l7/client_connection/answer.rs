@@ -13,7 +13,7 @@ use super::{After, ClientConnection};
 use crate::l7::buffer::Buffers;
 use crate::l7::error_pages;
 use crate::l7::failure::Failure;
-use crate::l7::http1::{PLAIN_TEXT, ResponseEdit, Version, write_answer_with};
+use crate::l7::http1::{PLAIN_TEXT, ResponseEdit, Version, write_answer};
 use crate::l7::http2;
 use crate::l7::record::Record;
 use crate::l7::request::Request;
@@ -48,8 +48,7 @@ impl ClientConnection {
         let close = !keep || self.context.is_draining();
         let client = request.map_or(Version::Http11, |(request, _)| request.version);
         let to_head = request.is_some_and(|(request, _)| request.to_head);
-        let text = format!("{} ({})\n", failure.sentence(), failure.as_str());
-        let page = error_pages::page(record, failure, status);
+        let text = format!("{} ({})", failure.sentence(), failure.as_str());
         let out = &mut buffers.to_client;
         out.clear();
         let edit = ResponseEdit {
@@ -59,11 +58,12 @@ impl ClientConnection {
         };
         let fields = |out: &mut Vec<u8>| failure.write_fields(out);
         match self.side.is_grpc() {
-            true => http2::write_grpc_answer(out, status, text.trim_end()),
+            true => http2::write_grpc_answer(out, status, &text),
             false => {
-                let plain = || (PLAIN_TEXT, text.into_bytes());
+                let page = error_pages::page(record, failure, status);
+                let plain = || (PLAIN_TEXT, (text + "\n").into_bytes());
                 let (kind, body) = page.unwrap_or_else(plain);
-                write_answer_with(out, status, fields, (kind, &body), edit, to_head);
+                write_answer(out, status, fields, (kind, &body), edit, to_head);
             }
         }
         self.send(buffers, close, record).await

@@ -208,24 +208,12 @@ fn push_inserted(out: &mut Vec<u8>, edit: ResponseEdit<'_>) {
     }
 }
 
-/// Appends an answer of our own: `text` as plain text, kept back when the request was HEAD.
-pub fn write_answer(
-    out: &mut Vec<u8>,
-    status: u16,
-    text: &str,
-    edit: ResponseEdit<'_>,
-    to_head: bool,
-) {
-    let text = format!("{text}\n");
-    let content = (PLAIN_TEXT, text.as_bytes());
-    write_answer_with(out, status, |_| {}, content, edit, to_head);
-}
-
 /// Content-Type of the answers in our own words.
 pub(crate) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-/// The same with any Content-Type and body, and with whole field lines that `fields` appends.
-pub(crate) fn write_answer_with(
+/// Appends an answer of our own, with whole field lines that `fields` appends; the body is kept back when the
+/// request was HEAD.
+pub(crate) fn write_answer(
     out: &mut Vec<u8>,
     status: u16,
     fields: impl FnOnce(&mut Vec<u8>),

@@ -16,10 +16,9 @@ mod response_head;
 
 pub use chunked::{ChunkFault, ChunkedDecoder, Step};
 pub use edit::{
-    ClientAddress, Forwarding, ResponseEdit, write_answer, write_prepared, write_request,
-    write_response,
+    ClientAddress, Forwarding, ResponseEdit, write_prepared, write_request, write_response,
 };
-pub(crate) use edit::{PLAIN_TEXT, write_answer_with};
+pub(crate) use edit::{PLAIN_TEXT, write_answer};
 pub(in crate::l7) use edit::{push_display, push_field, push_kept};
 pub use fields::{Connection, KnownField, MAX_FIELDS};
 pub(in crate::l7) use fields::{is_token_byte, trim};
