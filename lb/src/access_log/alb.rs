@@ -77,8 +77,14 @@ pub(super) fn write_connection(out: &mut Vec<u8>, record: &ConnectionRecord<'_>)
     let client = tls.client.as_ref();
     let (peer, local) = (record.client, record.local);
     time(out, record.time);
-    let ip = peer.ip().to_canonical();
-    push(out, format_args!("{ip} {} {} ", peer.port(), local.port()));
+    let at_unix = is_nowhere(peer);
+    match at_unix {
+        true => out.extend_from_slice(b"- - - "),
+        false => {
+            let ip = peer.ip().to_canonical();
+            push(out, format_args!("{ip} {} {} ", peer.port(), local.port()));
+        }
+    }
     word(out, protocol(tls.version));
     word(out, tls.cipher);
     match tls.handshake {
@@ -96,7 +102,10 @@ pub(super) fn write_connection(out: &mut Vec<u8>, record: &ConnectionRecord<'_>)
     push(out, format_args!("{} ", record.trace));
     word(out, tls.named_group);
     word(out, record.listener);
-    push(out, format_args!("{} ", local.ip().to_canonical()));
+    match at_unix {
+        true => word(out, ""),
+        false => push(out, format_args!("{} ", local.ip().to_canonical())),
+    }
     end(out);
 }
 

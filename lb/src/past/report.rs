@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PastRequest, Text, choice};
 use crate::explain::{RuleReport, TargetReport};
+use crate::sockets::is_nowhere;
 
 /// Which past requests are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct PastReport {
     pub trace_id: String,
     /// What its connection is known by in the logs.
     pub connection: String,
-    /// The client's address.
+    /// The client's address; `unix:` at a Unix socket, where it has none.
     pub client: String,
     /// What the client spoke.
     pub protocol: String,
@@ -122,7 +123,10 @@ impl PastReport {
             generation: past.generation,
             trace_id: text(Text::TraceId),
             connection: past.connection.to_string(),
-            client: past.client.to_string(),
+            client: match is_nowhere(past.client) {
+                true => "unix:".to_owned(),
+                false => past.client.to_string(),
+            },
             protocol: past.protocol.to_owned(),
             tls: some(Text::Tls),
             method: text(Text::Method),

@@ -198,3 +198,15 @@ fn rules_of_another_configuration_are_not_looked_at() {
     let told = "rule 10 claimed it, in generation 6: another configuration serves now\n";
     assert!(text.contains(told), "{text}");
 }
+
+#[test]
+fn a_client_at_a_unix_socket_has_no_address() {
+    let mut past = PastRequest::default();
+    let client = "0.0.0.0:7".parse().unwrap();
+    let record = ExchangeRecord {
+        client,
+        ..record(b"/", b"", 1)
+    };
+    past.end(&record, b"");
+    assert_eq!(PastReport::of(&past).client, "unix:");
+}

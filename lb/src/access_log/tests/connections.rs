@@ -135,4 +135,8 @@ async fn neither_end_of_a_connection_over_a_unix_socket_has_an_address() {
         (&line["client"], &line["local"]),
         (&"unix:".into(), &"unix:".into())
     );
+    let log = connections("unix-aws", LogFormat::Aws, over_unix).await;
+    let fields: Vec<&str> = log.trim_end().split(' ').collect();
+    assert_eq!(fields.len(), 15, "{log}");
+    assert_eq!((&fields[1..4], fields[14]), (&["-"; 3][..], "-"), "{log}");
 }
