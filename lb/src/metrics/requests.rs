@@ -5,10 +5,11 @@
 
 use super::Counter;
 
-/// Statuses that the balancer itself answers, most of them ELB's; others share the last place.
-const CODES: [u16; 24] = [
-    301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 421, 426, 429, 431, 460, 463, 464, 500,
-    501, 502, 503, 504, 507,
+/// Statuses that the balancer itself answers, most of them ELB's and a fixed response's; others share the
+/// last place.
+const CODES: [u16; 25] = [
+    200, 301, 302, 400, 401, 403, 404, 405, 408, 413, 414, 417, 421, 426, 429, 431, 460, 463, 464,
+    500, 501, 502, 503, 504, 507,
 ];
 
 /// Counters of requests.
