@@ -100,8 +100,13 @@ pub struct Listener {
 impl Listener {
     /// The first port it accepts on; the scheme's own when there is none but Unix sockets.
     pub(crate) fn port(&self) -> u16 {
-        let own = if self.protocol.is_tls() { 443 } else { 80 };
+        let own = self.scheme_port();
         self.bound.first().map_or(own, |bound| bound.port())
+    }
+
+    /// The port that clients need not write.
+    pub(crate) fn scheme_port(&self) -> u16 {
+        if self.protocol.is_tls() { 443 } else { 80 }
     }
 
     /// Every address it accepts on, with real ports.

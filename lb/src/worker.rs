@@ -406,8 +406,7 @@ struct AtLimit;
 /// that writes no port.
 fn local_address(stream: &TcpStream, peer: SocketAddr, listener: &Listener) -> SocketAddr {
     if is_nowhere(peer) {
-        let port = if listener.protocol.is_tls() { 443 } else { 80 };
-        return SocketAddr::from(([127, 0, 0, 1], port));
+        return SocketAddr::from(([127, 0, 0, 1], listener.scheme_port()));
     }
     match *listener.bound {
         [bound] if !bound.ip().is_unspecified() => bound,

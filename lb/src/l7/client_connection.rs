@@ -319,9 +319,6 @@ impl ClientConnection {
             Ok(Some(mut request)) => {
                 self.requests = self.requests.saturating_sub(1);
                 request.persists &= started < self.old && self.requests > 0;
-                if request.version == Version::Http10 {
-                    record.protocol = "http/1.0";
-                }
                 request
             }
             Ok(None) => {
@@ -441,9 +438,13 @@ impl ClientConnection {
             if filled.len() >= enough || memchr::memchr(b'\n', fresh).is_some() {
                 enough = filled.len() * 2;
                 let taken = Request::take(buffers, limits, forwarding, routing, detail);
-                if let Some(mut request) = taken.map_err(Failure::Request)? {
-                    request.in_pieces = seen > 0;
-                    return Ok(Some(request));
+                match taken {
+                    Ok(None) => {}
+                    Ok(Some(mut request)) => {
+                        request.in_pieces = seen > 0;
+                        return Ok(Some(request));
+                    }
+                    Err(refusal) => return Err(Failure::Request(refusal)),
                 }
             }
             let from_client = &mut buffers.from_client;

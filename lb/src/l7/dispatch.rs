@@ -212,12 +212,11 @@ impl ClientConnection {
             idle,
             response: choice.response_timeout,
             is_timed: choice.is_timed,
+            pace: record.pace(),
         };
         record.connect = connect;
         let started = now + connect.unwrap_or_default();
         let context = &self.context;
-        let pace = record.pace();
-        let patience = (patience, pace);
         let mut exchange = Exchange::new(client, &mut target, &work, patience, context, started);
         let result = poll_fn(|cx| exchange.poll(cx)).await;
         let attempt = exchange.attempt();

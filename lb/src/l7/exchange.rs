@@ -25,8 +25,8 @@ use crate::context::WorkerContext;
 use crate::stream::Side;
 use crate::work::Work;
 
-/// How long each side may be silent.
-#[derive(Debug, Clone, Copy)]
+/// How long each side may be silent, and the client slow.
+#[derive(Debug)]
 pub(super) struct Patience {
     /// The client, within a body or taking the response.
     pub(super) idle: Duration,
@@ -34,6 +34,8 @@ pub(super) struct Patience {
     pub(super) response: Duration,
     /// How long an answer takes to begin is asked for.
     pub(super) is_timed: bool,
+    /// `None` where silence alone is limited.
+    pub(super) pace: Option<Pace>,
 }
 
 /// What belongs to the request, whatever target it goes to.
@@ -59,8 +61,6 @@ pub(super) struct Exchange<'a, C, T> {
     target: &'a mut T,
     work: &'a Work,
     patience: Patience,
-    /// `None` where silence alone is limited.
-    pace: Option<Pace>,
     context: &'a WorkerContext,
     /// The clock, until the task has slept: then it is read again.
     now: Option<Instant>,
@@ -87,7 +87,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         client: ClientHalf<'a, C>,
         target: &'a mut T,
         work: &'a Work,
-        (patience, pace): (Patience, Option<Pace>),
+        patience: Patience,
         context: &'a WorkerContext,
         now: Instant,
     ) -> Self {
@@ -96,7 +96,6 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             target,
             work,
             patience,
-            pace,
             context,
             now: Some(now),
             head_sent: 0,
@@ -140,7 +139,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
         }
         let (patience, failure) = self.waits_for();
         let silent = self.activity + patience;
-        let due = match self.pace {
+        let due = match self.patience.pace {
             None => silent,
             Some(_) => self
                 .look_at_pace(now, failure)?
@@ -166,7 +165,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             Failure::ClientStalled => Some((Way::Out, self.response.bytes_out)),
             _ => None,
         };
-        let pace = self.pace.as_mut();
+        let pace = self.patience.pace.as_mut();
         pace.map_or(Ok(None), |pace| pace.look(now, waits))
     }
 

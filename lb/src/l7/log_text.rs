@@ -72,14 +72,15 @@ impl LogMarks {
             out.extend_from_slice(text);
             *mark = end(out);
         }
-        if detail >= Detail::Full {
+        let is_full = detail >= Detail::Full;
+        if is_full {
             let mut named = head.fields.iter();
             let agent = named.find(|field| field.name.eq_ignore_ascii_case("user-agent"));
             out.extend_from_slice(agent.map_or(&[][..], |field| field.value));
-            marks.0[LogText::UserAgent as usize] = end(out);
+        }
+        marks.0[LogText::UserAgent as usize] = end(out);
+        if is_full {
             write_trace_id(out, forwarded, head.fields);
-        } else {
-            marks.0[LogText::UserAgent as usize] = end(out);
         }
         marks.0[LogText::TraceId as usize] = end(out);
         if detail >= Detail::Whole && head.bytes.len() <= MAX_HEAD {

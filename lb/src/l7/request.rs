@@ -134,11 +134,8 @@ impl Request {
             worker: routing.worker,
         };
         let passed = branch.gate.as_ref().map(|gate| gate.pass(passing));
-        if branch
-            .gate
-            .as_ref()
-            .is_some_and(|gate| gate.asks_for_token())
-            && matches!(passed, Some(Ok(_)))
+        if let (Some(gate), Some(Ok(_))) = (&branch.gate, &passed)
+            && gate.asks_for_token()
         {
             counters.tokens.add(1);
         }
