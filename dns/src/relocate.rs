@@ -1,11 +1,13 @@
-//! Where clients are, followed while a configuration serves: the database of places is read again
-//! when its file changed, and measured round-trip times are taken in.
+//! Where clients are, followed while a configuration serves: the databases of places and of
+//! autonomous systems are read again when their files changed, and measured round-trip times are
+//! taken in.
 //!
 //! A task beside the control task, which tells it of every configuration it serves and takes the
-//! routes made here. Looks at the file once a second, reads and compiles on the blocking pool. A
+//! routes made here. Looks at the files once a second, reads and compiles on the blocking pool. A
 //! file that cannot be used is told of once and changes nothing. Never publishes anything itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use conf::GeoDatabase;
@@ -14,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::compile::{Compiled, Relocated};
 use crate::location::{Located, Measured, Stamp};
 
-/// How often the file is looked at. One that changed is read when it stayed the same for as long,
+/// How often the files are looked at. One that changed is read when it stayed the same for as long,
 /// so that one being written is left to be finished.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -26,7 +28,7 @@ pub(crate) enum Told {
     Measured(Measured),
 }
 
-/// Follows the file of each configuration it is told of, and clients' times; ends when nobody tells
+/// Follows the files of each configuration it is told of, and clients' times; ends when nobody tells
 /// any more.
 pub(crate) async fn run(
     mut told: mpsc::UnboundedReceiver<Told>,
@@ -40,8 +42,7 @@ pub(crate) async fn run(
                 match told {
                     Some(Told::Serves(compiled)) => {
                         times.serves(&compiled);
-                        let seen = watch.take().and_then(|watch| watch.refused);
-                        watch = Watch::new(compiled, seen);
+                        watch = Watch::new(compiled, watch.take());
                     }
                     Some(Told::Measured(measured)) => times.measured = Some(measured),
                     None => return,
@@ -51,7 +52,7 @@ pub(crate) async fn run(
             () = tokio::time::sleep(INTERVAL), if watch.is_some() => {
                 let Some(looking) = watch.take() else { continue };
                 let Some((looked, found)) = aside(looking, |watch| watch.look()).await else {
-                    tracing::error!("reading the database of places failed; it is not watched any more");
+                    tracing::error!("reading a changed database failed; none is watched any more");
                     continue;
                 };
                 watch = Some(looked);
@@ -106,63 +107,123 @@ impl Times {
     }
 }
 
-/// A configuration's file and what is known of it.
+/// A configuration's files and what is known of them.
 struct Watch {
     compiled: Compiled,
+    files: Vec<Watched>,
+}
+
+/// One of the files.
+struct Watched {
+    tells: Tells,
+    path: PathBuf,
     /// As it was when last looked at, if that is not what serves.
     changed: Option<Stamp>,
     /// As it was when it could not be used.
     refused: Option<Stamp>,
 }
 
+/// What a file tells of addresses.
+#[derive(Clone, Copy, PartialEq)]
+enum Tells {
+    Places,
+    Asns,
+}
+
 impl Watch {
-    /// `None` when the configuration names no file.
-    fn new(compiled: Compiled, refused: Option<Stamp>) -> Option<Self> {
-        path(&compiled)?;
-        Some(Self {
-            compiled,
-            changed: None,
-            refused,
-        })
+    /// `None` when the configuration names no file. What `before` could not use is not tried again.
+    fn new(compiled: Compiled, before: Option<Self>) -> Option<Self> {
+        let before = before.map_or_else(Vec::new, |before| before.files);
+        let refused = |tells| {
+            let same = before.iter().find(|file: &&Watched| file.tells == tells);
+            same.and_then(|file| file.refused)
+        };
+        let dns = compiled.config.as_ref()?.dns.as_ref()?;
+        let places = match &dns.geo_database {
+            GeoDatabase::File(path) => Some(path),
+            GeoDatabase::BuiltIn | GeoDatabase::Off => None,
+        };
+        let places = places.map(|path| (Tells::Places, path));
+        let asns = dns.asn_database.iter().map(|path| (Tells::Asns, path));
+        let files = places.into_iter().chain(asns);
+        let files: Vec<Watched> = files
+            .map(|(tells, path)| Watched {
+                tells,
+                path: path.value.clone(),
+                changed: None,
+                refused: refused(tells),
+            })
+            .collect();
+        (!files.is_empty()).then_some(Self { compiled, files })
     }
 
-    /// Looks at the file, and reads it when it is another one that stayed the same since last time.
+    /// Looks at the files, and reads those that are others and stayed the same since last time.
     fn look(&mut self) -> Option<Relocated> {
-        let path = path(&self.compiled)?;
-        // One that is away for a moment is being replaced; what serves goes on serving.
-        let stamp = Stamp::of(path).ok()?;
-        let serving = self.compiled.located.as_ref().and_then(|now| now.stamp);
-        let is_known = Some(stamp) == serving || Some(stamp) == self.refused;
-        if is_known || self.changed != Some(stamp) {
-            self.changed = Some(stamp);
-            return None;
+        let mut located = self.compiled.located.clone()?;
+        let mut is_new = false;
+        for file in &mut self.files {
+            is_new |= file.look(&mut located);
         }
-        match Located::from_file(path) {
-            Ok(located) => {
-                let (file, places) = (&located.source, located.whereabouts.len() - 1);
-                tracing::info!(%file, places, "the database of places was read again");
-                // That file is read with the configuration only.
-                let asns = self
-                    .compiled
-                    .located
-                    .as_ref()
-                    .and_then(|now| now.asns.clone());
-                self.compiled.relocated(Located { asns, ..located })
+        is_new.then(|| self.compiled.relocated(located)).flatten()
+    }
+}
+
+impl Watched {
+    /// Takes the file into `located` if it changed, can be used and seems finished; true when it did.
+    fn look(&mut self, located: &mut Located) -> bool {
+        // One that is away for a moment is being replaced; what serves goes on serving.
+        let Ok(stamp) = Stamp::of(&self.path) else {
+            return false;
+        };
+        let stamp = Some(stamp);
+        let is_known = stamp == self.tells.stamp(located) || stamp == self.refused;
+        if is_known || self.changed != stamp {
+            self.changed = stamp;
+            return false;
+        }
+        let (file, what) = (self.path.display(), self.tells.as_str());
+        match self.tells.read(&self.path, located) {
+            Ok((source, read)) => {
+                tracing::info!(file = %source, "the database of {what} was read again");
+                *located = read;
+                true
             }
             Err(why) => {
-                let file = path.display();
-                tracing::warn!(%file, %why, "the changed database of places cannot be used: the one read before stays");
-                self.refused = Some(stamp);
-                None
+                tracing::warn!(%file, %why, "the changed database of {what} cannot be used: the one read before stays");
+                self.refused = stamp;
+                false
             }
         }
     }
 }
 
-fn path(compiled: &Compiled) -> Option<&Path> {
-    let dns = compiled.config.as_ref()?.dns.as_ref()?;
-    match &dns.geo_database {
-        GeoDatabase::File(path) => Some(path),
-        GeoDatabase::BuiltIn | GeoDatabase::Off => None,
+impl Tells {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Places => "places",
+            Self::Asns => "autonomous systems",
+        }
+    }
+
+    /// The file that what serves was made from, as it was.
+    fn stamp(self, located: &Located) -> Option<Stamp> {
+        match self {
+            Self::Places => located.stamp,
+            Self::Asns => located.asns.as_ref().map(|asns| asns.stamp),
+        }
+    }
+
+    /// What people are told that the file is, and `located` with what it says.
+    fn read(self, path: &Path, located: &Located) -> Result<(Arc<str>, Located), String> {
+        let asns = located.asns.clone();
+        let read = match self {
+            Self::Places => Located::from_file(path).map(|read| Located { asns, ..read })?,
+            Self::Asns => located.clone().with_asns(path)?,
+        };
+        let source = match (self, &read.asns) {
+            (Self::Asns, Some(asns)) => asns.source.clone(),
+            _ => read.source.clone(),
+        };
+        Ok((source, read))
     }
 }

@@ -186,12 +186,31 @@ fn presentation(record: &Record) -> String {
     format!("{} {} IN {rtype} {rdata}", record.name, record.ttl)
 }
 
-/// An MMDB file of networks and their countries, as a program of MaxMind's would lay it out: one
-/// IPv6 tree of 24-bit records, IPv4 below 96 zero bits.
+/// An MMDB file of networks and their countries.
 pub(crate) fn mmdb(networks: &[(&str, &str)]) -> Vec<u8> {
+    let record =
+        |country: &str| [b"\xe1\x47country\xe1\x48iso_code\x42", country.as_bytes()].concat();
+    mmdb_of(networks, record)
+}
+
+/// An MMDB file of networks and their autonomous systems.
+pub(crate) fn asn_mmdb(networks: &[(&str, u32)]) -> Vec<u8> {
+    let record = |asn: u32| {
+        [
+            b"\xe1\x58autonomous_system_number\xc4",
+            &asn.to_be_bytes()[..],
+        ]
+        .concat()
+    };
+    mmdb_of(networks, record)
+}
+
+/// An MMDB file as a program of MaxMind's would lay it out: one IPv6 tree of 24-bit records, IPv4
+/// below 96 zero bits.
+fn mmdb_of<T: Copy>(networks: &[(&str, T)], record: impl Fn(T) -> Vec<u8>) -> Vec<u8> {
     let mut nodes: Vec<[Option<Leaf>; 2]> = vec![[None, None]];
     let mut data: Vec<u8> = Vec::new();
-    for (network, country) in networks {
+    for (network, what) in networks {
         let network: IpNet = network.parse().unwrap();
         let (bits, length) = match network {
             IpNet::V4(v4) => (u128::from(u32::from(v4.network())), v4.prefix_len() + 96),
@@ -212,8 +231,7 @@ pub(crate) fn mmdb(networks: &[(&str, &str)]) -> Vec<u8> {
         }
         let side = (bits >> (128 - length) & 1) as usize;
         nodes[at][side] = Some(Leaf::Data(data.len()));
-        data.extend(b"\xe1\x47country\xe1\x48iso_code\x42");
-        data.extend(country.as_bytes());
+        data.extend(record(*what));
     }
     let count = nodes.len();
     let mut file = Vec::new();

@@ -163,21 +163,9 @@ fn geo_database(reader: &mut Reader<'_>) -> GeoDatabase {
 
 /// What says whose addresses are.
 fn asn_database(reader: &mut Reader<'_>) -> Option<Spanned<PathBuf>> {
-    let value = reader.take("asn-database")?;
-    match &value.kind {
-        Kind::String(path) if !path.is_empty() => {
-            let path = reader.scope().path(path, value.span);
-            Some(Spanned::new(path, value.span))
-        }
-        _ => {
-            reader.bad_value(
-                value.span,
-                "`asn-database` of [dns] is not the path of a file".to_owned(),
-                "write `asn-database = \"asn.mmdb\"`, or leave the key out",
-            );
-            None
-        }
-    }
+    let file = reader.text("asn-database")?;
+    let path = reader.scope().path(file.value, file.span);
+    Some(Spanned::new(path, file.span))
 }
 
 /// Believed senders of ECS; `None` when the file does not say.

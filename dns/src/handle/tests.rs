@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::testing::{Scene, mmdb, query, text};
+use crate::testing::{Scene, asn_mmdb, mmdb, query, text};
 
 const SCENE: &str = r#"
 [dns]
@@ -214,32 +214,67 @@ async fn an_address_somebody_holds_is_a_diagnostic_that_names_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_database_of_places_is_read_again_and_a_broken_one_changes_nothing() {
-    let folder = std::env::temp_dir().join(format!("dns-places-{}", std::process::id()));
+    let files = [
+        mmdb(&[("127.0.0.0/8", "DE")]),
+        mmdb(&[("127.0.0.0/8", "JP")]),
+        mmdb(&[("127.0.0.0/9", "DE")]),
+    ];
+    let record = r#"policy = "geolocation"
+sets = [
+  { id = "de", location = { country = "DE" }, values = ["192.0.2.1"] },
+  { id = "jp", location = { country = "JP" }, values = ["192.0.2.2"] },
+]
+"#;
+    database_is_followed("geo-database", files, record).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_database_of_autonomous_systems_is_read_again_as_well() {
+    let files = [
+        asn_mmdb(&[("127.0.0.0/8", 64500)]),
+        asn_mmdb(&[("127.0.0.0/8", 64501)]),
+        asn_mmdb(&[("127.0.0.0/9", 64500)]),
+    ];
+    let record = r#"policy = "latency"
+sets = [
+  { id = "eu", region = "eu-central-1", values = ["192.0.2.1"] },
+  { id = "us", region = "us-east-1", values = ["192.0.2.2"] },
+]
+[[latency]]
+asn = 64500
+regions = { "eu-central-1" = 5, "us-east-1" = 90 }
+[[latency]]
+asn = 64501
+regions = { "eu-central-1" = 90, "us-east-1" = 5 }
+"#;
+    database_is_followed("asn-database", files, record).await;
+}
+
+/// Serves `record` by each of the files in turn, which bring it to answer 192.0.2.1, 192.0.2.2 and
+/// 192.0.2.1; `key` names the file.
+async fn database_is_followed(key: &str, files: [Vec<u8>; 3], record: &str) {
+    let folder = std::env::temp_dir().join(format!("dns-{key}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("places.mmdb");
+    let path = folder.join("table.mmdb");
     // As people replace files: written beside it, then renamed.
     let replace = |bytes: &[u8]| {
         let fresh = folder.join("fresh");
         std::fs::write(&fresh, bytes).unwrap();
         std::fs::rename(&fresh, &path).unwrap();
     };
-    replace(&mmdb(&[("127.0.0.0/8", "DE")]));
+    let [first, second, third] = files;
+    replace(&first);
     let scene = Scene::new(&format!(
         r#"
 [dns]
 bind = ["127.0.0.1:0"]
-geo-database = {path:?}
+{key} = {path:?}
 [[zone]]
 name = "example.test"
 [[zone.record]]
 name = "www"
 type = "A"
-policy = "geolocation"
-sets = [
-  {{ id = "de", location = {{ country = "DE" }}, values = ["192.0.2.1"] }},
-  {{ id = "jp", location = {{ country = "JP" }}, values = ["192.0.2.2"] }},
-]
-"#
+{record}"#
     ));
     with_plane(&scene, async |plane| {
         let prepared = prepare(&plane.dns, &scene, 1).unwrap();
@@ -257,13 +292,13 @@ sets = [
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(Arc::ptr_eq(&before, &plane.dns.snapshot()));
         answered("192.0.2.1").await;
-        replace(&mmdb(&[("127.0.0.0/8", "JP")]));
+        replace(&second);
         answered("192.0.2.2").await;
         // Another generation is served: the file is still followed.
         let again = prepare(&plane.dns, &scene, 2).unwrap();
         plane.dns.commit(again).await;
         answered("192.0.2.2").await;
-        replace(&mmdb(&[("127.0.0.0/9", "DE")]));
+        replace(&third);
         answered("192.0.2.1").await;
     })
     .await;

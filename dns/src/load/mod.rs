@@ -40,19 +40,16 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
         GeoDatabase::File(path) => match Located::from_file(path) {
             Ok(located) => Some(located),
             Err(why) => {
-                diagnostics.push(unusable_database(path, &why));
+                diagnostics.push(unusable(PLACES, path, &why));
                 None
             }
         },
     };
     if let Some(path) = &dns.asn_database {
         let located = zones.located.take().unwrap_or_else(Located::built_in);
-        match located.clone().with_asns(path) {
+        match located.with_asns(path) {
             Ok(located) => zones.located = Some(located),
-            Err(why) => {
-                diagnostics.push(unusable_asns(path, &why));
-                zones.located = Some(located);
-            }
+            Err(why) => diagnostics.push(unusable(ASNS, path, &why)),
         }
     }
     let serial = serial_from_time(SystemTime::now());
@@ -79,18 +76,25 @@ pub fn load_zones(config: &Config, sources: &mut Sources) -> (Zones, Vec<Diagnos
     (zones, diagnostics)
 }
 
-fn unusable_database(path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
-    let message = format!("`geo-database` {} cannot be used: {why}", path.display());
-    Diagnostic::error("geo-database", path.span, message)
-        .consequence("it would not be known where clients are")
-        .help("name an MMDB file with countries or cities, or leave the key out for the table of countries that is built in")
-}
+/// The key of a database; what follows where it cannot be used, and what to do about it.
+type Database = [&'static str; 3];
 
-fn unusable_asns(path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
-    let message = format!("`asn-database` {} cannot be used: {why}", path.display());
-    Diagnostic::error("asn-database", path.span, message)
-        .consequence("it would not be known whose addresses clients have")
-        .help("name an MMDB file whose records have `autonomous_system_number`")
+const PLACES: Database = [
+    "geo-database",
+    "it would not be known where clients are",
+    "name an MMDB file with countries or cities, or leave the key out for the table of countries that is built in",
+];
+const ASNS: Database = [
+    "asn-database",
+    "it would not be known whose addresses clients have",
+    "name an MMDB file whose records have `autonomous_system_number`",
+];
+
+fn unusable([key, consequence, help]: Database, path: &Spanned<PathBuf>, why: &str) -> Diagnostic {
+    let message = format!("`{key}` {} cannot be used: {why}", path.display());
+    Diagnostic::error(key, path.span, message)
+        .consequence(consequence)
+        .help(help)
 }
 
 /// A serial that grows from one load to the next: seconds since 1970 (RFC 1982 arithmetic holds

@@ -116,12 +116,12 @@ fn with_tables(
     }
     let tell = |there: &mut Whereabouts, table| there.latency = Some(LatencyIdx(table));
     let numbered = match &located.asns {
-        Some(of_address) if !asns.is_empty() => {
+        Some(located) if !asns.is_empty() => {
             let mut join = |number: u32, asn: u32| match number {
                 0 => asns.get(&asn).copied().unwrap_or(0),
                 number => number,
             };
-            Map::of_networks(&blocks, 0).zip(of_address, &mut join)
+            Map::of_networks(&blocks, 0).zip(&located.map, &mut join)
         }
         _ if blocks.is_empty() => return map,
         _ => Map::of_networks(&blocks, 0),

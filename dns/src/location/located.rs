@@ -23,8 +23,19 @@ pub struct Located {
     pub(crate) source: Arc<str>,
     /// The file it was made from, as it was.
     pub(crate) stamp: Option<Stamp>,
-    /// The autonomous system of each address, 0 for none; nothing when no file says so.
-    pub(crate) asns: Option<Arc<Map>>,
+    /// Whose addresses are; nothing when no file says so.
+    pub(crate) asns: Option<Asns>,
+}
+
+/// The autonomous systems that addresses are of.
+#[derive(Debug, Clone)]
+pub(crate) struct Asns {
+    /// Their numbers, 0 for none.
+    pub(crate) map: Arc<Map>,
+    /// What people are told that it is.
+    pub(crate) source: Arc<str>,
+    /// The file it was made from, as it was.
+    pub(crate) stamp: Stamp,
 }
 
 /// What tells whether a file is still the same.
@@ -69,15 +80,22 @@ impl Located {
     /// # Errors
     /// The reason in words.
     pub fn with_asns(self, path: &Path) -> Result<Self, String> {
-        let file = std::fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-        let map = mmdb::asns(&file).map_err(|fault| fault.to_string())?;
-        let asns = Some(Arc::new(map));
-        Ok(Self { asns, ..self })
+        let (stamp, file, name) = read(path)?;
+        let (map, source) = mmdb::asns(&file, &name).map_err(|fault| fault.to_string())?;
+        let asns = Asns {
+            map: Arc::new(map),
+            source,
+            stamp,
+        };
+        Ok(Self {
+            asns: Some(asns),
+            ..self
+        })
     }
 
     /// The autonomous system of an address, and how many of its leading bits say so.
     pub fn asn(&self, address: IpAddr) -> Option<(u32, u8)> {
-        let found = self.asns.as_ref()?.find(Client::from(address));
+        let found = self.asns.as_ref()?.map.find(Client::from(address));
         Some((found.value, found.scope))
     }
 
@@ -94,16 +112,12 @@ impl Located {
     /// # Errors
     /// The reason in words.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        let unreadable = |error| format!("it cannot be read: {error}");
-        // Before the file: what changes meanwhile is seen as a change.
-        let stamp = Stamp::of(path).map_err(unreadable)?;
-        let file = std::fs::read(path).map_err(unreadable)?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let located = Self::from_mmdb(&file, &name.to_string_lossy());
-        let stamp = Some(stamp);
-        located
-            .map(|located| Self { stamp, ..located })
-            .map_err(|fault| fault.to_string())
+        let (stamp, file, name) = read(path)?;
+        let located = Self::from_mmdb(&file, &name).map_err(|fault| fault.to_string())?;
+        Ok(Self {
+            stamp: Some(stamp),
+            ..located
+        })
     }
 
     /// Where an address is, and how many of its leading bits say so.
@@ -112,4 +126,14 @@ impl Located {
         let there = self.whereabouts.get(found.value as usize).copied();
         (there.unwrap_or_default(), found.scope)
     }
+}
+
+/// A file: as it is, what is in it, what people call it.
+fn read(path: &Path) -> Result<(Stamp, Vec<u8>, String), String> {
+    let unreadable = |error| format!("it cannot be read: {error}");
+    // Before the file: what changes meanwhile is seen as a change.
+    let stamp = Stamp::of(path).map_err(unreadable)?;
+    let file = std::fs::read(path).map_err(unreadable)?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    Ok((stamp, file, name.to_string_lossy().into_owned()))
 }

@@ -71,14 +71,14 @@ pub(super) fn compile(file: &[u8], name: &str) -> Result<Located, Fault> {
     Ok(Located {
         map: Arc::new(map),
         whereabouts: records.all.into(),
-        source: format!("{name} of {}", metadata.date()).into(),
+        source: metadata.source(name),
         stamp: None,
         asns: None,
     })
 }
 
-/// The autonomous system of each address, by a file; 0 for none.
-pub(super) fn asns(file: &[u8]) -> Result<Map, Fault> {
+/// The autonomous system of each address, by a file, 0 for none; and what people are told that it is.
+pub(super) fn asns(file: &[u8], name: &str) -> Result<(Map, Arc<str>), Fault> {
     let (metadata, tree) = open(file)?;
     let data = Data::new(tree.data, steps(file));
     let mut by_offset: HashMap<usize, u32> = HashMap::new();
@@ -92,7 +92,7 @@ pub(super) fn asns(file: &[u8]) -> Result<Map, Fault> {
         Ok(number)
     })?;
     match by_offset.values().any(|number| *number > 0) {
-        true => Ok(map),
+        true => Ok((map, metadata.source(name))),
         false => Err(Fault::NoAsns),
     }
 }
@@ -137,6 +137,11 @@ impl Metadata {
             && matches!(metadata.record_size, 24 | 28 | 32)
             && matches!(metadata.ip_version, 4 | 6);
         known.then_some(metadata).ok_or(Fault::UnknownFormat)
+    }
+
+    /// What people are told of the file: its name and the day it was built.
+    fn source(&self, name: &str) -> Arc<str> {
+        format!("{name} of {}", self.date()).into()
     }
 
     /// The day it was built, YYYY-MM-DD.
