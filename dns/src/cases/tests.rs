@@ -132,6 +132,56 @@ fn explanations_say_who_was_asked_and_why() {
 }
 
 #[test]
+fn explanations_say_which_latency_table_gave_a_time() {
+    let table = r#"
+[dns]
+geo-database = false
+[[network]]
+name = "paris"
+cidrs = ["198.51.100.0/24", "203.0.113.0/24"]
+country = "FR"
+[[latency]]
+networks = ["203.0.113.0/24"]
+regions = { "eu-central-1" = 5 }
+[[latency]]
+country = "FR"
+regions = { "eu-central-1" = 12 }
+[[latency]]
+continent = "EU"
+regions = { "eu-central-1" = 30, "us-east-1" = 90 }
+[[zone]]
+name = "example.test"
+[[zone.record]]
+name = "www"
+type = "A"
+policy = "latency"
+sets = [
+  { id = "eu", region = "eu-central-1", values = ["192.0.2.1"] },
+  { id = "us", region = "us-east-1", values = ["192.0.2.2"] },
+]
+"#;
+    let Ok(offline) = open(ConfigSource::Text(table)) else {
+        panic!("the table's configuration is good");
+    };
+    let said = |from: &str| -> Vec<String> {
+        let (name, rtype) = question("www.example.test A").unwrap();
+        let explained = offline.explainer(false).explain(&Ask {
+            name,
+            rtype,
+            from: Asker::Sender(from.parse().unwrap()),
+            seed: 1,
+        });
+        let sets = explained.unwrap().steps.remove(0).sets;
+        sets.iter().map(|set| set.details[1].clone()).collect()
+    };
+    let continent = "90.0 ms by [[latency]] of its continent";
+    let of_network = "5.0 ms by [[latency]] of its network";
+    assert_eq!(said("203.0.113.1"), [of_network, continent]);
+    let of_country = "12.0 ms by [[latency]] of its country";
+    assert_eq!(said("198.51.100.1"), [of_country, continent]);
+}
+
+#[test]
 fn what_cannot_be_read_is_said_by_line() {
     for (lines, part) in [
         ("= 192.0.2.1", "no question"),

@@ -243,7 +243,10 @@ fn detail_words(
             let name = &config.region(region).name;
             words.push(format!("region {name}"));
             words.push(match latencies.rtt(region, &there) {
-                Rtt::Given(ms) => measured(ms, "ms by [[latency]]"),
+                Rtt::Given(ms, whose) => {
+                    let unit = format!("ms by [[latency]] of its {}", whose.as_str());
+                    measured(ms, &unit)
+                }
                 Rtt::Measured(ms) => measured(ms, "ms, measured"),
                 Rtt::Modelled(ms) => measured(ms, "ms"),
             });
