@@ -19,7 +19,7 @@ use crate::load::{ParsedRecord, ZoneSource};
 use crate::secondary::incoming::serial_of;
 use crate::server::order::Order;
 use crate::transfer::content::{is_newer, set_serial};
-use crate::updates::delta::{MOST, Step};
+use crate::updates::delta::{Delta, MOST, Step};
 use crate::updates::process::{Content, Refused};
 use crate::updates::{Current, Settings, Updated, journal, lay_over};
 use crate::wire::Rcode;
@@ -59,14 +59,8 @@ impl Control {
     /// Begins with an update and those that wait behind it.
     pub(super) fn update(&mut self, first: Order) {
         let mut orders: HashMap<String, Vec<Order>> = HashMap::new();
-        let mut next = Some(first);
-        for _ in 0..TOGETHER {
-            let Some(order) = next else { break };
-            let of_zone = orders.entry(order.zone().to_owned()).or_default();
-            of_zone.push(order);
-            next = self.orders_queue.try_recv().ok();
-        }
-        if let Some(order) = next {
+        let waiting = std::iter::from_fn(|| self.orders_queue.try_recv().ok());
+        for order in std::iter::once(first).chain(waiting).take(TOGETHER) {
             let of_zone = orders.entry(order.zone().to_owned()).or_default();
             of_zone.push(order);
         }
@@ -154,8 +148,7 @@ impl Control {
                 current: current.unwrap_or_default(),
                 content: 0,
             };
-            let mut zones = self.compiled.zones.zones().iter();
-            if let Some(served) = zones.find(|served| *served.id == *zone.id) {
+            if let Some(served) = self.compiled.zones.zone(&zone.id) {
                 updated.is_served(served.content(), served.serial);
             }
             all.insert(zone.id, updated);
@@ -196,8 +189,8 @@ impl Work {
             return failed(orders);
         };
         let bump = self.bump(id);
-        let before = updated.current.clone();
-        let mut content = Content::new(&updated.origin, &before, &zone.routed);
+        let current = updated.current.clone();
+        let mut content = Content::new(&updated.origin, &current, &zone.routed);
         let mut steps: Vec<Step> = Vec::new();
         let mut room = MOST.saturating_sub(updated.delta.len());
         let mut outcomes: Vec<Outcome> = Vec::new();
@@ -223,15 +216,16 @@ impl Work {
             return outcomes;
         }
         let touched = content.into_touched();
-        if let Err(error) = self.keep(id, &updated, &steps) {
-            let file = updated.file.display();
-            tracing::error!(zone = id, %file, %error, "updates cannot be written down and are not carried out");
-            return failed(outcomes.into_iter().map(|(order, _)| order).collect());
-        }
+        let before = updated.delta.clone();
         let delta = Arc::make_mut(&mut updated.delta);
         for step in &steps {
             delta.take(step);
             delta.prune_after(step, &updated.base);
+        }
+        if let Err(error) = self.keep(id, &updated, &steps, &before) {
+            let file = updated.file.display();
+            tracing::error!(zone = id, %file, %error, "updates cannot be written down and are not carried out");
+            return failed(outcomes.into_iter().map(|(order, _)| order).collect());
         }
         let reaches = !updated.current.can_change(&updated.origin, &steps);
         let step = updated.current.take(touched);
@@ -255,23 +249,24 @@ impl Work {
         }
     }
 
-    /// Writes steps down.
-    fn keep(&mut self, id: &str, updated: &Updated, steps: &[Step]) -> std::io::Result<()> {
+    /// Writes down the steps that led to what is updated, from `before`.
+    fn keep(
+        &mut self,
+        id: &str,
+        updated: &Updated,
+        steps: &[Step],
+        before: &Delta,
+    ) -> std::io::Result<()> {
         let written = self.steps_written.entry(id.to_owned()).or_default();
         *written += steps.len();
-        if *written > STEPS.max(updated.delta.len()) {
+        if *written > STEPS.max(before.len()) {
             *written = 0;
-            let mut delta = (*updated.delta).clone();
-            for step in steps {
-                delta.take(step);
-                delta.prune_after(step, &updated.base);
-            }
-            return journal::write(&updated.file, &updated.origin, &delta);
+            return journal::write(&updated.file, &updated.origin, &updated.delta);
         }
         let appended = journal::append(&updated.file, &updated.origin, steps);
         if appended.is_err() {
             // What it holds of them must not come back at a start.
-            let _ = journal::write(&updated.file, &updated.origin, &updated.delta);
+            let _ = journal::write(&updated.file, &updated.origin, before);
         }
         appended
     }
@@ -297,9 +292,11 @@ impl Work {
         updated.current = Current::new(&zone);
         let id = zone.id.clone();
         self.compiled = self.compiled.replacing(&mut self.parts, zone);
-        let mut zones = self.compiled.zones.zones().iter();
-        let served = zones.find(|served| *served.id == *id);
-        updated.content = served.map_or(0, |served| served.content());
+        updated.content = self
+            .compiled
+            .zones
+            .zone(&id)
+            .map_or(0, |zone| zone.content());
     }
 
     /// True when a zone that everybody gets has another such inside it: those cut it.
@@ -314,8 +311,7 @@ impl Work {
     }
 
     fn is_compiled(&self, zone: &ZoneSource, updated: &Updated) -> bool {
-        let mut zones = self.compiled.zones.zones().iter();
-        let served = zones.find(|served| *served.id == *zone.id);
+        let served = self.compiled.zones.zone(&zone.id);
         served.is_some_and(|served| served.content() == updated.content)
     }
 }

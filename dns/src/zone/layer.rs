@@ -143,17 +143,11 @@ impl ZoneTable {
 
     /// The same with a layer over a zone, in place of the one it had.
     pub(crate) fn laid_over(&self, index: usize, laid: Laid) -> Self {
-        let mut zones: Vec<ServedZone> = self.zones.0.to_vec();
+        let mut table = self.clone();
         let position = index as u32;
-        let mut private = self.private.clone();
-        let mut names = self.names.clone();
+        let mut zones = std::mem::take(&mut table.zones).0.into_vec();
         let Some(zone) = zones.get_mut(index) else {
-            return Self {
-                names,
-                private,
-                zones: Zones(zones.into()),
-                configured: self.configured,
-            };
+            return self.clone();
         };
         zone.serial = laid.serial;
         zone.records = laid.records;
@@ -168,23 +162,19 @@ impl ZoneTable {
             Some(before) => *before = layer,
             None => zones.push(layer),
         }
-        let zones = Zones(zones.into());
+        table.zones = Zones(zones.into());
+        let zones = &table.zones;
         let layers = (0..).zip(&zones.0).filter(|(_, zone)| zone.over.is_some());
         if is_private {
             let own = layers.filter(|(_, zone)| zone.over == Some(position));
             let spots: Vec<Spot> = own.flat_map(|(layer, _)| zones.listed(layer)).collect();
-            private.lay(&zones, position, &spots);
+            table.private.lay(zones, position, &spots);
         } else {
             let public = layers.filter(|(_, zone)| !zone.private);
             let spots: Vec<Spot> = public.flat_map(|(layer, _)| zones.listed(layer)).collect();
-            names.lay(&zones, &spots);
+            table.names.lay(zones, &spots);
         }
-        Self {
-            names,
-            private,
-            zones,
-            configured: self.configured,
-        }
+        table
     }
 }
 

@@ -140,7 +140,7 @@ fn outward(zone: u32, first_routed: RoutedIdx, data: SetData) -> SetData {
 }
 
 /// Every served zone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ZoneTable {
     /// Names of the zones that everybody gets.
     names: Tables,
@@ -151,7 +151,7 @@ pub(crate) struct ZoneTable {
 }
 
 /// Zones, and by them the names of their nodes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Zones(Box<[ServedZone]>);
 
 impl Names for Zones {
@@ -205,6 +205,11 @@ impl ZoneTable {
     /// The zones, in the order of the configuration.
     pub(crate) fn zones(&self) -> &[ServedZone] {
         self.zones.0.get(..self.configured).unwrap_or_default()
+    }
+
+    /// The zone with an id.
+    pub(crate) fn zone(&self, id: &str) -> Option<&ServedZone> {
+        self.zones().iter().find(|zone| &*zone.id == id)
     }
 
     /// An RRset that is the same all the time.
