@@ -109,12 +109,22 @@ class Child:
         try:
             self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            kill_all(pids)
             self.process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL for exactly these processes, at once."""
+        kill_all(self.pids())
+        self.process.wait()
+
+
+def kill_all(pids: list[int]) -> None:
+    """SIGKILL for those of them that are still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def parent_of(entry: Path) -> int | None:

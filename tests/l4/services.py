@@ -53,12 +53,7 @@ class Service:
 
     def kill(self) -> None:
         """Ends it at once, with all its processes."""
-        for pid in self.child.pids():
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
-        self.child.process.wait()
+        self.child.kill()
 
 
 def need(*programs: str) -> None:

@@ -85,12 +85,7 @@ class SocketService:
 
     def kill(self) -> None:
         """Ends it at once, with all its processes; its file stays."""
-        for pid in self.child.pids():
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
-        self.child.process.wait()
+        self.child.kill()
 
 
 def gunicorn(stage: Stage) -> SocketService:
