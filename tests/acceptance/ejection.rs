@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use super::pointsman::{Pointsman, addresses, web};
+use super::pointsman::{NAME, Pointsman, addresses, web};
 use super::process::{Folder, PATIENCE, Program, eventually};
 
 /// Answers its health check with what the file `health` holds, everything else with `status`.
@@ -91,17 +91,7 @@ pub(super) fn status_of(listener: SocketAddr) -> u16 {
 pub(super) fn config(services: &[Moody], group: &str) -> String {
     let check = r#"health-check = { protocol = "http", path = "/healthz", interval = "200ms" }"#;
     let addresses = services.iter().map(|service| service.address);
-    web(addresses, &format!("{check}\n{group}"))
-        + r#"
-        [dns]
-        bind = "127.0.0.1:0"
-        [[zone]]
-        name = "example.test"
-        [[zone.record]]
-        name = "app"
-        type = "A"
-        alias = { target-group = "app" }
-        "#
+    web(addresses, &format!("{check}\n{group}")) + NAME
 }
 
 pub(super) fn octets(pointsman: &Pointsman) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::pointsman::{Pointsman, addresses};
+use super::pointsman::{NAME, Pointsman, addresses, web};
 use super::process::{Program, eventually};
 use super::services::HttpService;
 
@@ -20,36 +20,11 @@ impl Scene {
         let services: Vec<HttpService> = (11..14)
             .map(|host| HttpService::start(&format!("127.{net}.0.{host}"), 0))
             .collect();
-        let targets: Vec<String> = services
-            .iter()
-            .map(|s| format!("\"{}\"", s.address))
-            .collect();
-        let pointsman = Pointsman::start(&format!(
-            r#"
-            [[listener]]
-            name = "web"
-            bind = "127.0.0.1:0"
-            protocol = "http"
-            forward = "app"
-
-            [[target-group]]
-            name = "app"
-            protocol = "http"
-            targets = [{targets}]
-            health-check = {{ protocol = "http", path = "/", interval = "{interval}", timeout = "100ms" }}
-
-            [dns]
-            bind = "127.0.0.1:0"
-
-            [[zone]]
-            name = "example.test"
-            [[zone.record]]
-            name = "app"
-            type = "A"
-            alias = {{ target-group = "app" }}
-            "#,
-            targets = targets.join(", "),
-        ));
+        let addresses = services.iter().map(|service| service.address);
+        let check = format!(
+            r#"health-check = {{ protocol = "http", path = "/", interval = "{interval}", timeout = "100ms" }}"#
+        );
+        let pointsman = Pointsman::start(&(web(addresses, &check) + NAME));
         Self {
             services,
             pointsman,

@@ -166,9 +166,26 @@ pub fn write(folder: &Folder, config: &str) {
     std::fs::write(folder.path().join("pointsman.toml"), text).expect("write the configuration");
 }
 
+/// The name app.example.test, which follows the group `app`.
+pub const NAME: &str = r#"
+        [dns]
+        bind = "127.0.0.1:0"
+        [[zone]]
+        name = "example.test"
+        [[zone.record]]
+        name = "app"
+        type = "A"
+        alias = { target-group = "app" }
+        "#;
+
 /// A listener `web` for HTTP before the group `app` of these targets; `group` are more keys of it.
 pub fn web(targets: impl IntoIterator<Item = SocketAddr>, group: &str) -> String {
     let targets: Vec<String> = targets.into_iter().map(|t| format!("\"{t}\"")).collect();
+    web_before(&format!("targets = [{}]\n{group}", targets.join(", ")))
+}
+
+/// A listener `web` for HTTP before the group `app`, of which all keys are given.
+pub fn web_before(group: &str) -> String {
     format!(
         r#"
         [[listener]]
@@ -179,10 +196,8 @@ pub fn web(targets: impl IntoIterator<Item = SocketAddr>, group: &str) -> String
         [[target-group]]
         name = "app"
         protocol = "http"
-        targets = [{}]
         {group}
-        "#,
-        targets.join(", ")
+        "#
     )
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::http_failover::{Scene, counts};
 use super::name_server::NameServer;
-use super::pointsman::{Pointsman, addresses};
+use super::pointsman::{NAME, Pointsman, addresses, web_before};
 use super::process::{Folder, eventually};
 use super::services::HttpService;
 
@@ -169,29 +169,11 @@ fn scene(services: Vec<HttpService>, group: &str) -> Scene {
 }
 
 fn configuration(group: &str) -> String {
-    format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
+    let keys = r#"
         deregistration-delay = "2s"
-        health-check = {{ protocol = "http", path = "/", interval = "250ms", timeout = "100ms" }}
-        {group}
-        [dns]
-        bind = "127.0.0.1:0"
-        [[zone]]
-        name = "example.test"
-        [[zone.record]]
-        name = "app"
-        type = "A"
-        alias = {{ target-group = "app" }}
-        "#
-    )
+        health-check = { protocol = "http", path = "/", interval = "250ms", timeout = "100ms" }
+        "#;
+    web_before(&format!("{keys}\n{group}")) + NAME
 }
 
 fn source(pointsman: &Pointsman) -> Value {

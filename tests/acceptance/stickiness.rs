@@ -1,5 +1,6 @@
 //! Sessions by cookie, kept by curl's cookie jar: over requests, restarts and deaths of targets.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::pointsman::{Pointsman, web};
@@ -170,20 +171,9 @@ fn an_applications_session_begins_with_its_cookie() {
     let folder = Folder::new("jars");
     let (_one, one) = script(APPLICATION, folder.path());
     let (_two, two) = script(APPLICATION, folder.path());
-    let pointsman = Pointsman::start(&format!(
-        r#"
-        [[listener]]
-        name = "web"
-        bind = "127.0.0.1:0"
-        protocol = "http"
-        forward = "app"
-        [[target-group]]
-        name = "app"
-        protocol = "http"
-        targets = ["127.36.0.1:{one}", "127.36.0.1:{two}"]
-        stickiness = {{ type = "app-cookie", cookie-name = "SID" }}
-        "#
-    ));
+    let at = |port| SocketAddr::from(([127, 36, 0, 1], port));
+    let stickiness = r#"stickiness = { type = "app-cookie", cookie-name = "SID" }"#;
+    let pointsman = Pointsman::start(&web([at(one), at(two)], stickiness));
     let jar = folder.path().join("jar");
     let before = answers(&pointsman, "/", &jar, 8);
     assert_eq!(before.len(), 2, "nobody is logged in");
