@@ -38,7 +38,7 @@ const BEGINNING: u32 = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownHealth {
     /// No check, target or group has the name.
-    #[error("there is no health check, target (group/ip:port) or target group called `{0}`")]
+    #[error("there is no health check, target (group/address) or target group called `{0}`")]
     Name(String),
     /// Not a state.
     #[error("`{0}` is no state: up, down, healthy, unhealthy, draining, initial or weight-0")]
@@ -66,7 +66,7 @@ impl Offline {
     }
 
     /// What is named is as said from now on, everything else healthy. Names are those of checks and
-    /// target groups, and targets as `group/ip:port`; states `up`, `down`, and of targets `healthy`,
+    /// target groups, and targets as `group/address`; states `up`, `down`, and of targets `healthy`,
     /// `unhealthy`, `draining`, `initial` and `weight-0`.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(super) struct Answer {
         conflicts_with = "admin"
     )]
     config: Option<PathBuf>,
-    /// With -c: a health check, target group or target (GROUP/IP:PORT) that is down, or NAME=STATE
+    /// With -c: a health check, target group or target (GROUP/ADDRESS) that is down, or NAME=STATE
     #[arg(long, value_name = "NAME", requires = "config")]
     down: Vec<String>,
     #[command(flatten)]
