@@ -1,4 +1,5 @@
-//! Checks between sections: sockets that would collide, traffic that would come back.
+//! Checks between sections: sockets that would collide, traffic that would come back, a table
+//! without the file that it goes by.
 //!
 //! Called once, after everything is resolved. TCP and UDP sockets of one address do not collide; the
 //! DNS server's addresses are of both.
@@ -14,7 +15,7 @@ use crate::{
 
 /// Runs every check.
 pub(crate) fn check(config: &Config, scope: &Scope<'_>) {
-    check_asns(config, scope);
+    asns(config, scope);
     overlaps(config, scope);
     same_sockets(config, scope);
     for listener in &config.listeners {
@@ -236,21 +237,16 @@ fn holds(group: &TargetGroup, config: &Config, scope: &Scope<'_>) {
 }
 
 /// Tables of autonomous systems need the file that says whose addresses are.
-fn check_asns(config: &Config, scope: &Scope<'_>) {
-    if config
-        .dns
-        .as_ref()
-        .is_none_or(|dns| dns.asn_database.is_some())
-    {
+fn asns(config: &Config, scope: &Scope<'_>) {
+    let dns = config.dns.as_ref();
+    if dns.is_none_or(|dns| dns.asn_database.is_some()) {
         return;
     }
-    let named = config
-        .latencies
-        .iter()
-        .find_map(|table| match &table.clients {
-            LatencyClients::Asns(asns) => asns.first(),
-            _ => None,
-        });
+    let mut tables = config.latencies.iter();
+    let named = tables.find_map(|table| match &table.clients {
+        LatencyClients::Asns(asns) => asns.first(),
+        _ => None,
+    });
     if let Some(asn) = named {
         scope.report(
             Diagnostic::error(
