@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::access_log::{ConnectionTrace, Detail, LogRing};
 use crate::balance::{Origin, Pick, Tried};
-use crate::l4::{Batch, CopyBuffer, PipePool};
+use crate::l4::{Batch, CopyBuffer, PipePool, Room};
 use crate::metrics::{PerWorker, RejectReason, RetryReason, WorkerCounters};
 use crate::past::PastRing;
 use crate::proxy::Introduced;
@@ -421,9 +421,12 @@ impl WorkerContext {
         &self.copy_buffer
     }
 
-    /// Pipes for bulk flows.
-    pub(crate) fn pipes(&self) -> &PipePool {
-        &self.pipes
+    /// Where what flows say is on its way across.
+    pub(crate) fn copy_room(&self) -> Room<'_> {
+        Room {
+            buffer: &self.copy_buffer,
+            pipes: &self.pipes,
+        }
     }
 
     /// The buffers all of this worker's datagrams go through, within one poll.

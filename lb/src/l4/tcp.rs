@@ -66,9 +66,10 @@ pub(crate) fn serve_asked(
     async move {
         let opened = Box::pin(flow.open(tlvs.as_ref())).await;
         let end = match opened {
-            Ok((work, target)) => {
-                let mut copy = Copy::new(client, target, ahead);
-                flow.run(&work, &mut copy).await
+            Ok((work, mut target)) => {
+                let mut copy = Copy::new(ahead, Vec::new());
+                let streams = (&mut client, &mut target);
+                flow.run(&work, streams, &mut copy).await
             }
             Err(reason) => {
                 flow.counters().reject(reason);
@@ -198,14 +199,19 @@ impl Flow {
 
     /// Copies until both sides have ended, one failed, the flow fell silent, or the target's fate
     /// ends it.
-    async fn run(&mut self, work: &Work, copy: &mut Copy) -> FlowEnd {
+    async fn run(
+        &mut self,
+        work: &Work,
+        (client, target): (&mut Stream, &mut Stream),
+        copy: &mut Copy,
+    ) -> FlowEnd {
         let part = self.listener.idle_timeout / IDLE_PARTS;
         let mut timer = pin!(tokio::time::sleep(part));
         let mut silent_parts = 0;
         let mut last = copy.bytes();
         let mut armed = false;
         let end = poll_fn(|cx| {
-            let copied = copy.poll(cx, &self.context);
+            let copied = copy.poll(client, target, cx, self.context.copy_room());
             self.count(copy.bytes());
             match copied {
                 Poll::Ready(Ok(())) => return Poll::Ready(FlowEnd::Finished),
@@ -246,9 +252,9 @@ impl Flow {
             _ => {}
         }
         if end != FlowEnd::Finished {
-            copy.reset();
+            copy.reset(client, target);
         }
-        self.note_segments(|| copy.segments());
+        self.note_segments(|| client.segments());
         end
     }
 
