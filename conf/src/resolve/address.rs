@@ -11,6 +11,8 @@ use crate::{Address, Diagnostic, Spanned, Target, UnixName};
 
 const UNIX_FORM: &str =
     "write its whole path: \"unix:/run/app.sock\"; or an abstract name: \"unix:@app\"";
+const NOT_OPENED: &str = "no socket could be opened there";
+const NOT_CONNECTED: &str = "every connect would fail, so it would never be healthy";
 const FORM: &str = "write an IP address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
 /// Unix sockets of a `bind` key.
@@ -36,18 +38,21 @@ pub(super) fn listener_binds(reader: &mut Reader<'_>) -> (Vec<Spanned<SocketAddr
 }
 
 fn unix_bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<UnixName>> {
-    match text.value.parse::<Address>() {
-        Ok(address) => Some(Spanned::new(address.unix()?, text.span)),
-        Err(fault) => {
-            let message = format!("`{}` is not a Unix socket: {fault}", clipped(text.value));
-            scope.report(
-                Diagnostic::error("bad-address", text.span, message)
-                    .consequence("no socket could be opened there")
-                    .help(UNIX_FORM),
-            );
-            None
-        }
+    let address = unix_address(text, NOT_OPENED, scope)?;
+    Some(Spanned::new(address.unix()?, text.span))
+}
+
+fn unix_address(text: Spanned<&str>, consequence: &str, scope: &Scope<'_>) -> Option<Address> {
+    let read = text.value.parse::<Address>();
+    if let Err(fault) = &read {
+        let message = format!("`{}` is not a Unix socket: {fault}", clipped(text.value));
+        scope.report(
+            Diagnostic::error("bad-address", text.span, message)
+                .consequence(consequence)
+                .help(UNIX_FORM),
+        );
     }
+    read.ok()
 }
 
 /// Addresses of a `bind` key: one or a list. Bad ones are reported and left out.
@@ -63,7 +68,7 @@ fn bind(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Spanned<SocketAddr>> {
     let refuse = |message: String, help: String| {
         scope.report(
             Diagnostic::error("bad-address", text.span, message)
-                .consequence("no socket could be opened there")
+                .consequence(NOT_OPENED)
                 .help(help),
         );
         None
@@ -136,14 +141,7 @@ pub(super) fn destination(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Sock
 
 /// A Unix socket to connect to.
 pub(super) fn unix(text: Spanned<&str>, scope: &Scope<'_>) -> Option<Address> {
-    match text.value.parse::<Address>() {
-        Ok(address) => Some(address),
-        Err(fault) => {
-            let message = format!("`{}` is not a Unix socket: {fault}", clipped(text.value));
-            scope.report(bad(text, &message, UNIX_FORM));
-            None
-        }
-    }
+    unix_address(text, NOT_CONNECTED, scope)
 }
 
 fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
@@ -173,7 +171,7 @@ fn unreachable(text: Spanned<&str>, fault: &AddressFault) -> Diagnostic {
 
 fn bad(text: Spanned<&str>, message: &str, help: &str) -> Diagnostic {
     Diagnostic::error("bad-address", text.span, message)
-        .consequence("every connect would fail, so it would never be healthy")
+        .consequence(NOT_CONNECTED)
         .help(help)
 }
 

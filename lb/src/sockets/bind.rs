@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
-use conf::{Address, Diagnostic, UnixBinds, UnixName};
+use conf::{Address, Diagnostic, UnixName};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -98,64 +98,51 @@ pub(super) fn open(
     port: Option<u16>,
     workers: usize,
 ) -> Result<Opened, Box<Diagnostic>> {
-    let backlog = i32::try_from(bind.listener.backlog).unwrap_or(i32::MAX);
-    let opened = match bind.key.address {
-        Address::Ip(address) => open_sockets((&bind.key, address), port, workers)
-            .map_err(|error| explain(bind, address, &error)),
-        Address::Unix(name) => open_unix(&bind.key, name, &bind.listener.unix, workers)
-            .map_err(|fault| explain_unix(bind, &fault)),
+    let (bound, sockets, file) = match bind.key.address {
+        Address::Ip(address) => {
+            let opened = open_sockets(bind.key.transport, address, port, workers);
+            let (bound, sockets) = opened.map_err(|error| explain(bind, address, &error))?;
+            (bound.into(), sockets, None)
+        }
+        Address::Unix(name) => {
+            let opened = unix::bind(name, &bind.listener.unix);
+            let (socket, file) = opened.map_err(|fault| explain_unix(bind, &fault))?;
+            (bind.key.address, vec![socket], file)
+        }
     };
-    opened
-        .map(|opened| Opened { backlog, ..opened })
-        .map_err(Box::new)
-}
-
-fn open_unix(
-    key: &SocketKey,
-    name: UnixName,
-    binds: &UnixBinds,
-    workers: usize,
-) -> Result<Opened, Fault> {
-    let (socket, file) = unix::bind(name, binds)?;
     Ok(Opened {
-        key: key.clone(),
-        bound: key.address,
-        sockets: vec![socket],
+        key: bind.key.clone(),
+        bound,
+        sockets,
         file,
         workers,
-        backlog: 0,
+        backlog: i32::try_from(bind.listener.backlog).unwrap_or(i32::MAX),
     })
 }
 
+/// A socket for each worker, and the address with its real port.
 fn open_sockets(
-    (key, mut bound): (&SocketKey, SocketAddr),
+    transport: Transport,
+    mut bound: SocketAddr,
     port: Option<u16>,
     workers: usize,
-) -> io::Result<Opened> {
+) -> io::Result<(SocketAddr, Vec<Socket>)> {
     if bound.port() == 0 {
         bound.set_port(port.unwrap_or(0));
     }
     if bound.port() != 0 {
         // With SO_REUSEPORT a second process of the same user would share the address silently.
-        bind_one(key.transport, bound, false)?;
+        bind_one(transport, bound, false)?;
     }
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
-        let socket = bind_one(key.transport, bound, true)?;
+        let socket = bind_one(transport, bound, true)?;
         if let Some(address) = socket.local_addr()?.as_socket() {
             bound = address;
         }
         sockets.push(socket);
     }
-    let key = key.clone();
-    Ok(Opened {
-        key,
-        bound: bound.into(),
-        sockets,
-        file: None,
-        workers,
-        backlog: 0,
-    })
+    Ok((bound, sockets))
 }
 
 fn bind_one(transport: Transport, address: SocketAddr, shared: bool) -> io::Result<Socket> {
