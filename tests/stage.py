@@ -19,7 +19,8 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benches" / "compare"))
 
-from processes import Child, Workspace, free_port  # noqa: E402
+from ports import free_port  # noqa: E402
+from processes import Child, Workspace  # noqa: E402
 
 
 class Skipped(Exception):
@@ -68,7 +69,7 @@ class Stage:
         """What a running Pointsman says of a target."""
         path = f"target-groups/{group}/targets/{quote(address, safe=':[]')}"
         url = f"http://127.0.0.1:{admin}/api/v1/{path}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
 
@@ -76,7 +77,7 @@ class Stage:
 def is_ready(admin: int) -> bool:
     """Whether Pointsman serves and knows its targets' health."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 
 import features
 import zones
-from processes import CannotRun, Child, accepts_tcp, free_port
+from ports import free_port
+from processes import CannotRun, Child, accepts_tcp
 from scene import Scene
 
 PEERS = Path(__file__).parent / "peers"

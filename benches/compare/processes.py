@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from collections.abc import Callable
 
-READY_SECONDS = 15.0
+# A machine that others use too may stand still for seconds; what never comes costs only whoever looks at it.
+READY_SECONDS = 120.0
 END_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
@@ -31,20 +32,6 @@ def cpus() -> tuple[int, int]:
     if len(usable) < 2:
         raise CannotRun("two usable CPUs are needed: one for the server, one for the load")
     return usable[0], usable[1]
-
-
-def free_port() -> int:
-    """A port that is free on 127.0.0.1 for TCP and UDP alike."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
 
 
 class Child:
@@ -100,14 +87,14 @@ class Child:
                     continue
         return total
 
-    def end(self) -> None:
+    def end(self, patience: float = END_SECONDS) -> None:
         """SIGTERM, then SIGKILL for what is left of exactly these processes."""
         if self.process.poll() is not None:
             return
         pids = self.pids()
         self.process.terminate()
         try:
-            self.process.wait(END_SECONDS)
+            self.process.wait(patience)
         except subprocess.TimeoutExpired:
             kill_all(pids)
             self.process.wait()
@@ -119,12 +106,27 @@ class Child:
 
 
 def kill_all(pids: list[int]) -> None:
-    """SIGKILL for those of them that are still there."""
+    """SIGKILL for those of them that are still there; returns when they have given back what they had.
+
+    Whoever comes after them may want the same port or shared memory, which each holds until it is gone.
+    """
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+    deadline = time.monotonic() + READY_SECONDS
+    while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 def parent_of(entry: Path) -> int | None:
@@ -185,7 +187,7 @@ def run_pinned(command: list[str], cpu: int, seconds: float) -> str:
 def accepts_tcp(port: int) -> bool:
     """Whether something accepts connections at 127.0.0.1:port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with socket.create_connection(("127.0.0.1", port), timeout=10):
             return True
     except OSError:
         return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
-import time
 import tomllib
 import unittest
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import features
 import report
 import zones
-from processes import CannotRun, Workspace
+from ports import PORTS, Ports, hold
+from processes import CannotRun, Workspace, runs
 from rounds import Ratio, Result
 from workloads import WORKLOADS, Sample
 
@@ -49,18 +50,15 @@ class Processes(unittest.TestCase):
             pids = child.pids()
             self.assertIn(int(child.log.read_text()), pids)
         self.assertFalse(folder.exists())
-        deadline = time.monotonic() + 5
-        while any(self.runs(pid) for pid in pids) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        self.assertEqual([pid for pid in pids if self.runs(pid)], [])
+        self.assertEqual([pid for pid in pids if runs(pid)], [])
 
-    def runs(self, pid: int) -> bool:
-        """Whether a process is there and no zombie."""
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return state not in "ZX"
+    def test_a_port_is_given_once(self) -> None:
+        other = Ports()
+        ports = [ports.take() for ports in (PORTS, other) for _ in range(100)]
+        self.assertEqual(len(set(ports)), 200)
+        self.assertIsNone(hold(ports[0]))
+        for descriptor in other.held.values():
+            os.close(descriptor)
 
     def test_a_program_that_ends_at_start_says_why(self) -> None:
         with Workspace() as workspace:

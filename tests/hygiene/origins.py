@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from processes import Workspace, accepts_tcp, free_port
+from ports import free_port
+from processes import Workspace, accepts_tcp
 from stage import Skipped
 
 NGINX = """
