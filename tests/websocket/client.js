@@ -41,7 +41,7 @@ const say = (text) => {
   console.log(text);
   process.exit(0);
 };
-setTimeout(() => say("nothing for too long"), 60_000);
+setTimeout(() => say("nothing for too long"), 120_000);
 session.on("error", (error) => say(`error ${error.message}`));
 session.on("remoteSettings", (settings) => {
   if (!settings.enableConnectProtocol) say("no extended CONNECT");
