@@ -31,8 +31,11 @@ server.listen(+process.argv[1], "127.0.0.1");
 """
 
 # Within these many seconds of silence a client is given up: less than the pauses of the upload in all,
-# more than each.
-IDLE = 5
+# more than each, even where the machine stands still in one.
+IDLE = 10
+# Node may close a connection while a request is on its way only if something stood still for about a second:
+# that much sooner Pointsman takes no idle connection any more. Requests that took less show that nothing did.
+STANDSTILL = 0.5
 
 
 def node(stage: Stage, more: str = "") -> tuple[int, str]:
@@ -54,7 +57,7 @@ def upload(stage: Stage) -> str:
     port, _ = node(stage, f'idle-timeout = "{IDLE}s"\n')
     piece = bytes(range(256)) * (int(size * step / seconds) // 256)
     digest, sent, begun = hashlib.sha256(), 0, time.monotonic()
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     client.putrequest("POST", "/upload")
     client.putheader("Content-Length", str(size))
     client.endheaders()
@@ -79,21 +82,24 @@ class Asker(threading.Thread):
     def __init__(self, port: int, pauses: list[float], until: float) -> None:
         super().__init__()
         self.port, self.pauses, self.until = port, pauses, until
-        self.statuses: Counter[int | str] = Counter()
+        self.statuses: Counter[tuple[str, int | str]] = Counter()
+        self.slowest = 0.0
 
     def run(self) -> None:
         """POST as often as GET: what is not idempotent cannot be tried again once it was written."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         asked = 0
-        while time.monotonic() < self.until:
+        while (begun := time.monotonic()) < self.until:
+            method = "POST" if asked % 2 else "GET"
             try:
-                client.request("POST" if asked % 2 else "GET", "/")
+                client.request(method, "/")
                 answer = client.getresponse()
                 answer.read()
-                self.statuses[answer.status] += 1
+                self.statuses[method, answer.status] += 1
             except (OSError, http.client.HTTPException) as error:
-                self.statuses[type(error).__name__] += 1
+                self.statuses[method, type(error).__name__] += 1
                 client.close()
+            self.slowest = max(self.slowest, time.monotonic() - begun)
             time.sleep(self.pauses[asked % len(self.pauses)])
             asked += 1
 
@@ -113,7 +119,12 @@ def keep_alive(stage: Stage) -> str:
         time.sleep(0.013)
     for asker in askers:
         asker.join()
-    statuses = sum((asker.statuses for asker in askers), Counter[int | str]())
-    if set(statuses) != {200}:
-        raise AssertionError(f"answers were {dict(statuses)}")
-    return f"{statuses[200]} requests in {seconds} s, with pauses of about 5 s, all 200"
+    statuses = sum((asker.statuses for asker in askers), Counter[tuple[str, int | str]]())
+    slowest = max(asker.slowest for asker in askers)
+    good = {("GET", 200), ("POST", 200)} | ({("POST", 502)} if slowest > STANDSTILL else set())
+    if not {("GET", 200), ("POST", 200)} <= set(statuses) <= good:
+        raise AssertionError(f"answers were {dict(statuses)}, the slowest after {slowest:.2f} s")
+    said = f"{sum(statuses.values())} requests in {seconds} s, with pauses of about 5 s"
+    if lost := statuses["POST", 502]:
+        return f"{said}, all 200 but {lost} POST: the machine stood still for {slowest:.1f} s"
+    return f"{said}, all 200"
