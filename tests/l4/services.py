@@ -17,11 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from stage import Child, Skipped, Stage, free_port  # noqa: E402
 
+# Seconds after which what was asked for does not come any more, on any machine.
+PATIENCE = 60.0
+
 
 def accepts(host: str, port: int) -> bool:
     """Whether something accepts connections there."""
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection((host, port), timeout=10):
             return True
     except OSError:
         return False
@@ -162,7 +165,7 @@ class Crowd:
 
 def be_greeted(port: int) -> None:
     """Waits for the greeting before it says a word."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         lines = client.makefile("rb")
         greeting = lines.readline()
         if not greeting.startswith(b"hello, this is 127."):
@@ -175,7 +178,7 @@ def be_greeted(port: int) -> None:
 def send_mail(port: int) -> None:
     """One message, of more than one segment."""
     body = "Subject: signals\r\n\r\n" + "all tracks are clear\r\n" * 200
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
         refused = client.sendmail("from@example.test", ["to@example.test"], body)
         if refused:
             raise AssertionError(f"refused: {refused}")
@@ -219,7 +222,7 @@ class Holders:
     def open(self, count: int) -> None:
         """Opens so many more."""
         for _ in range(count):
-            client = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+            client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
             client.sendall(b"hold the line")
             if client.recv(100) != b"hold the line":
                 raise AssertionError("the echo is wrong")

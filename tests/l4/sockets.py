@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import services  # noqa: E402
 from stage import Child, Stage, free_port  # noqa: E402
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 APPLICATION = """
 def application(environ, start_response):
@@ -54,7 +54,7 @@ def eventually(what: str, holds: Callable[[], bool]) -> None:
 def listens(path: Path) -> bool:
     """Whether somebody accepts at a path."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(5)
+        client.settimeout(10)
         try:
             client.connect(str(path))
         except OSError:
@@ -112,7 +112,7 @@ def nginx(stage: Stage) -> SocketService:
 
 def fetch(port: int, path: str = "/") -> bytes:
     """One request on a connection of its own."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         client.request("GET", path)
         answer = client.getresponse()
@@ -205,9 +205,9 @@ def database(stage: Stage) -> str:
 
 HAPROXY = """
 defaults
-  timeout connect 10s
-  timeout client 30s
-  timeout server 30s
+  timeout connect 60s
+  timeout client 60s
+  timeout server 60s
 frontend http
   mode http
   bind 127.0.0.1:{plain}
@@ -227,8 +227,8 @@ backend tcp
 
 def curl(path: Path) -> str:
     """One request over a socket."""
-    command = ["curl", "-sS", "--fail", "--max-time", "30", "--unix-socket", str(path), "http://pm/"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = ["curl", "-sS", "--fail", "--max-time", "60", "--unix-socket", str(path), "http://pm/"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if said.returncode:
         raise AssertionError(f"curl says {said.stderr.strip()}")
     return said.stdout
@@ -278,10 +278,10 @@ def listener(stage: Stage) -> str:
     head = f'state-dir = "{folder}/other"\n[admin]\nbind = "127.0.0.1:{free_port()}"\n'
     other.write_text(head + config(""))
     command = [str(stage.pointsman), "run", "-c", str(other)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if second.returncode == 0 or f"(pid {child.process.pid}) listens there already" not in second.stderr:
         raise AssertionError(f"a second process says {second.stderr[-600:]}")
-    child.end()
+    child.end(PATIENCE)
     if path.exists():
         raise AssertionError("the socket's file stayed")
     killed, _ = stage.serve("killed", config(""))
