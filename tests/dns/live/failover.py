@@ -8,6 +8,7 @@ import sys
 import time
 
 from stage import Child, Stage
+from drops import Drops  # where stage finds it
 
 from . import servers
 from .servers import OURS, UNBOUND, ask, data, need
@@ -16,9 +17,8 @@ PRIMARY, SECONDARY = "198.51.100.1", "198.51.100.2"
 PROBED = "192.0.2.80"
 # Seconds between probes, probes that decide, and seconds that resolvers keep answers.
 INTERVAL, THRESHOLD, TTL = 0.5, 2, 2
-# What a busy machine of two CPUs may add to them.
+# What a busy machine of two CPUs may add to them; in the smoke form any time.
 SLACK = 1.5
-RATE = 10_000
 
 CONFIG = f"""
 [[health-check]]
@@ -65,10 +65,10 @@ def service(stage: Stage, name: str) -> Child:
     return child
 
 
-def flip(wanted: str) -> float:
+def flip(stage: Stage, wanted: str) -> float:
     """Seconds until a client of unbound is sent to `wanted`."""
     began = time.monotonic()
-    bound = TTL + INTERVAL * THRESHOLD + SLACK
+    bound = servers.PATIENCE if stage.smoke else TTL + INTERVAL * THRESHOLD + SLACK
     while data(ask(UNBOUND, "www.shop.example", "A")) != [wanted]:
         if time.monotonic() > began + bound:
             raise AssertionError(f"clients are not sent to {wanted} within {bound} s")
@@ -81,7 +81,7 @@ def check(stage: Stage) -> str:
     need("dnsperf")
     servers.have(PROBED)
     first = service(stage, "first-service")
-    servers.pointsman(stage, CONFIG, f'ecs = ["{UNBOUND}"]\n')
+    admin = servers.pointsman(stage, CONFIG, f'ecs = ["{UNBOUND}"]\n')
     servers.root(stage, {"shop.example.": (OURS,)})
     servers.unbound(stage)
     servers.eventually("the primary serves",
@@ -91,27 +91,31 @@ def check(stage: Stage) -> str:
     lines = [f"www.shop.example A\nhost{number}.plain.shop.example A\n" for number in range(500)]
     queries.write_text("".join(lines))
     rounds = 1 if stage.smoke else 5
-    seconds = str(10 * rounds + 1)
-    command = ["dnsperf", "-s", UNBOUND, "-d", str(queries), "-l", seconds, "-Q", str(RATE), "-c", "8"]
+    seconds, rate = str(10 * rounds + 1), "2000" if stage.smoke else "10000"
+    # Longer than unbound may need for an answer that says failure.
+    command = ["dnsperf", "-s", UNBOUND, "-d", str(queries), "-l", seconds, "-Q", rate, "-c", "8", "-t", "20"]
+    drops = Drops()
     load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     down, up = [], []
     for number in range(rounds):
         time.sleep(1.0)
         first.process.kill()
         first.process.wait()
-        down.append(flip(SECONDARY))
+        down.append(flip(stage, SECONDARY))
         first = service(stage, f"service-{number}")
-        up.append(flip(PRIMARY))
-    said, _ = load.communicate(timeout=120)
+        up.append(flip(stage, PRIMARY))
+    said, _ = load.communicate(timeout=600)
     sent = int(found(r"Queries sent:\s+(\d+)", said))
     lost = int(found(r"Queries lost:\s+(\d+)", said))
-    rate = float(found(r"second:\s+([0-9.]+)", said))
-    codes = re.search(r"Response codes:\s+NOERROR \d+ \(100\.00%\)\n", said)
-    # Loss on the client's way is the busy machine's; an answer that says failure would be ours.
-    if not codes or lost > sent / 1000:
-        raise AssertionError(f"dnsperf says {said.strip()[-700:]}")
+    reached = float(found(r"second:\s+([0-9.]+)", said))
+    good = int(found(r"Response codes:\s+NOERROR (\d+)", said))
+    # Unbound drops what is too much for it. An answer that says failure would be ours, unless the kernel
+    # dropped what unbound asked for it.
+    failed, ours = sent - lost - good, servers.failures_answered(admin)
+    if ours or failed > drops.since() or lost > sent / 2:
+        raise AssertionError(f"{ours} of our answers say failure; dnsperf says {said.strip()[-700:]}")
     return (f"down seen after {max(down):.1f} s, up after {max(up):.1f} s at most; {sent} queries "
-            f"meanwhile ({rate:.0f}/s), {lost} lost, no SERVFAIL")
+            f"meanwhile ({reached:.0f}/s), {lost} lost, {failed} SERVFAIL")
 
 
 def found(pattern: str, text: str) -> str:

@@ -18,7 +18,11 @@ from .servers import OURS, ask, data
 OWN, OTHER = "198.51.100.1", "198.51.100.2"
 FAR, NEAR = CLIENTS
 
+# Expected times so far apart that no machine is too busy to measure which is which.
 CONFIG = """
+[[latency]]
+country = "DE"
+regions = { "eu-central-1" = 10, "eu-west-1" = 150 }
 [[network]]
 name = "clients"
 cidrs = ["203.0.112.0/20"]
@@ -50,9 +54,9 @@ class Scene:
                     'measured-latency = { region = "eu-central-1", min-samples = 4 }\n')
         self.admin = servers.pointsman(stage, CONFIG.replace("PORT", str(self.port)), settings)
 
-    def connect(self, client: str, count: int) -> None:
-        """Connections of a client."""
-        self.path.connect(client, OURS, self.port, count)
+    def connect(self, client: str, count: int, at_once: int = 1) -> None:
+        """Connections of a client, so many at a time."""
+        self.path.connect(client, OURS, self.port, count, at_once)
 
     def sent_to(self, client: str) -> str:
         """Where DNS sends a client, told by a resolver."""
@@ -73,16 +77,16 @@ class Scene:
 
 
 def check(stage: Stage) -> str:
-    """60 ms more, a few bad connections, and as it was before."""
+    """400 ms more, another connection, and as it was before."""
     if not os.path.exists("/dev/net/tun"):
         raise Skipped("there are no TUN devices here")
     with Path() as path:
         scene = Scene(stage, path)
         if [scene.sent_to(client) for client in CLIENTS] != [OWN, OWN]:
             raise AssertionError("clients in Germany are not sent to eu-central-1")
-        # 30 ms each way for one network: 60 for a round trip.
-        path.delay(FAR, 0.03)
-        scene.connect(FAR, 60)
+        # 200 ms each way for one network: 400 for a round trip.
+        path.delay(FAR, 0.2)
+        scene.connect(FAR, 60, at_once=10)
         scene.connect(NEAR, 60)
         servers.eventually("the far network is sent elsewhere", lambda: scene.sent_to(FAR) == OTHER)
         if scene.sent_to(NEAR) != OWN:
@@ -90,10 +94,10 @@ def check(stage: Stage) -> str:
         servers.eventually("both networks are shown with all their connections", lambda: all(
             scene.known(client).get("samples") == 60 for client in CLIENTS))
         far, near = scene.known(FAR), scene.known(NEAR)
-        if not 55 < far["rtt-ms"] < 120 or not near["rtt-ms"] < 40:
+        if far["rtt-ms"] < 390 or far["rtt-ms"] < 2 * near["rtt-ms"]:
             raise AssertionError(f"measured {far} and {near}")
         # One connection by a better path is not news: what is told stays as it is.
-        path.delay(FAR, 0.0)
+        path.delay(FAR, 0.15)
         before, samples = far["used-ms"], far["samples"]
         scene.connect(FAR, 1)
         servers.eventually("it was counted", lambda: scene.known(FAR)["samples"] > samples)
@@ -101,7 +105,8 @@ def check(stage: Stage) -> str:
             raise AssertionError(f"one connection changed {far} to {scene.known(FAR)}")
         exported = scene.latencies("--export")
         check_export(stage, exported)
-        # They all come by the better path.
+        # They all come by the best path.
+        path.delay(FAR, 0.0)
         scene.connect(FAR, 60)
         servers.eventually("the network is sent back", lambda: scene.sent_to(FAR) == OWN)
         return (f"{far['rtt-ms']} ms measured for one network and {near['rtt-ms']} for another: one "

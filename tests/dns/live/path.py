@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 TUNSETIFF = 0x400454CA
 TUN_WITHOUT_HEADER = 0x1001
@@ -47,7 +48,7 @@ class Path:
         self.helper = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
         theirs.close()
         self.far_side = ours
-        ours.settimeout(60)
+        ours.settimeout(300)
         _, fds, _, _ = socket.recv_fds(ours, 16, 1)
         self.far = fds[0]
         self.carrier = threading.Thread(target=self.carry)
@@ -66,9 +67,9 @@ class Path:
         """A client's network is so far away, each way."""
         self.delays[socket.inet_aton(client)[:3]] = seconds
 
-    def connect(self, client: str, address: str, port: int, count: int) -> None:
-        """So many connections of a client, one after another, an HTTP request on each."""
-        self.far_side.send(f"{client} {address} {port} {count}".encode())
+    def connect(self, client: str, address: str, port: int, count: int, at_once: int) -> None:
+        """So many connections of a client, `at_once` at a time, an HTTP request on each."""
+        self.far_side.send(f"{client} {address} {port} {count} {at_once}".encode())
         said = self.far_side.recv(256).decode()
         if said != "done":
             raise AssertionError(f"connections of {client} failed: {said}")
@@ -104,13 +105,18 @@ def far_side(control: socket.socket) -> None:
     subprocess.run(["ip", "route", "add", "default", "dev", "far"], check=True)
     socket.send_fds(control, [b"device"], [device])
     while wanted := control.recv(256).decode():
-        client, address, port, count = wanted.split()
+        client, address, port, count, at_once = wanted.split()
+
+        def converse(_: int) -> None:
+            with socket.create_connection((address, int(port)), 60, (client, 0)) as stream:
+                stream.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                while stream.recv(4096):
+                    pass
+
         try:
-            for _ in range(int(count)):
-                with socket.create_connection((address, int(port)), 20, (client, 0)) as stream:
-                    stream.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    while stream.recv(4096):
-                        pass
+            with ThreadPoolExecutor(int(at_once)) as pool:
+                for _ in pool.map(converse, range(int(count))):
+                    pass
             control.send(b"done")
         except OSError as error:
             control.send(str(error).encode()[:200])

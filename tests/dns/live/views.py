@@ -6,6 +6,7 @@ The clients' namespaces have no names: they are those of two processes, and end 
 from __future__ import annotations
 
 import subprocess
+import time
 from types import TracebackType
 
 from stage import Stage
@@ -127,6 +128,13 @@ class Client:
         command = [*self.enter(), "dig", f"@{OURS}", "+tries=10", "+time=5", *words]
         return subprocess.run(command, capture_output=True, text=True).stdout
 
+    def told_at_last(self, *words: str) -> str:
+        """The same where no failure is meant: the server that a rule asks may stand still for a while."""
+        deadline = time.monotonic() + servers.PATIENCE
+        while (said := self.told(*words)) == "SERVFAIL" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return said
+
     def told(self, *words: str) -> str:
         """The address, or the response code where there is none."""
         said = self.dig(*words)
@@ -152,7 +160,7 @@ def check(stage: Stage) -> str:
         for transport in ("+notcp", "+tcp"):
             for name, inside, outside in QUESTIONS:
                 for client, wanted in ((office, inside), (street, outside)):
-                    told = client.told(transport, "a", name)
+                    told = client.told_at_last(transport, "a", name)
                     if told != wanted:
                         raise AssertionError(f"{name} {transport} from {client.address}: {told}, not {wanted}")
         # A believed sender's client subnet moves answers, but opens nothing.

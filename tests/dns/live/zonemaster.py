@@ -13,6 +13,8 @@ from .servers import OURS, ROOT, need
 SECOND = "198.51.100.53"
 NSD = ("192.0.2.63", "198.51.100.63")
 
+ATTEMPTS = 3
+
 ZONE = """$TTL 3600
 @ SOA ns1 hostmaster 2026010101 14400 3600 1209600 3600
 @ NS ns1
@@ -33,7 +35,7 @@ def judged(stage: Stage, zone: str) -> set[tuple[str, str, str]]:
     hints.write_text(f". 3600 NS a.root.example.\na.root.example. 3600 A {ROOT}\n")
     command = ["zonemaster-cli", "--hints", str(hints), "--level", "INFO", "--no-ipv6", "--json",
                "--no-progress", zone]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
     found = json.loads(said)
     if not isinstance(found, list) or len(found) < 10:
         raise AssertionError(f"zonemaster says {said[-600:]}")
@@ -58,6 +60,10 @@ def check(stage: Stage) -> str:
     servers.root(stage, {"ours.example.": (OURS, SECOND), "nsd.example.": NSD})
     of_nsd = judged(stage, "nsd.example")
     of_ours = judged(stage, "ours.example")
+    # What is wrong is wrong every time; who did not answer in time may have stood still.
+    for _ in range(ATTEMPTS - 1):
+        if of_ours - of_nsd:
+            of_ours &= judged(stage, "ours.example")
     if of_ours - of_nsd:
         raise AssertionError(f"{sorted(of_ours - of_nsd)} and not for NSD; both {sorted(of_ours & of_nsd)}")
     tags = ", ".join(sorted(tag for _, _, tag in of_ours)) or "nothing"
