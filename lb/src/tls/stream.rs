@@ -47,6 +47,10 @@ pub(crate) struct TlsStream {
     ended: bool,
     /// It is not to say that it ends.
     silent: bool,
+    /// Writing failed, by which the kernel has told of a reset: what ends now may be cut.
+    broken: bool,
+    /// What came breaks the protocol, or was an alert; rustls knows which.
+    failed: bool,
     /// The first byte that came; 0 = none yet.
     first: u8,
     /// The certificate chosen in the handshake.
@@ -91,6 +95,8 @@ impl TlsStream {
             owed: 0,
             ended: false,
             silent: true,
+            broken: false,
+            failed: false,
             first: 0,
             certificate: None,
             begun: Instant::now(),
@@ -184,7 +190,10 @@ impl TlsStream {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => {
+                    self.broken = true;
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         Poll::Ready(Ok(()))
@@ -212,7 +221,7 @@ impl TlsStream {
                     .target
                     .as_ref()
                     .is_some_and(|target| target.is_strict());
-                return Poll::Ready(match strict {
+                return Poll::Ready(match strict || self.broken {
                     true => Err(io::ErrorKind::UnexpectedEof.into()),
                     false => Ok(0),
                 });
@@ -234,7 +243,19 @@ impl TlsStream {
                 // Nothing counts after close_notify.
                 return Ok(filled);
             }
-            let state = self.connection.process_new_packets().map_err(invalid)?;
+            let state = match self.connection.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    // What came before it in the same read is as good as ever.
+                    self.failed = true;
+                    let rest = room.get_mut(filled..).unwrap_or_default();
+                    filled += self.take_clear(rest)?.0;
+                    return match filled {
+                        0 => Err(invalid(error)),
+                        _ => Ok(filled),
+                    };
+                }
+            };
             if state.plaintext_bytes_to_read() == 0 {
                 if state.peer_has_closed() {
                     // Who said close_notify may wait for ours before it closes the socket
@@ -293,6 +314,9 @@ impl Side for TlsStream {
             return Poll::Ready(Ok(filled));
         }
         loop {
+            if self.failed {
+                self.connection.process_new_packets().map_err(invalid)?;
+            }
             // Many clients close without close_notify; what that could cut short has a length of
             // its own.
             if self.ended {
@@ -300,10 +324,9 @@ impl Side for TlsStream {
             }
             let filled = ready!(self.poll_take_in(cx, room))?;
             if self.owed == 0 && self.connection.wants_write() {
-                // An answer to a key update; it waits for the next write when the socket is full.
-                if let Poll::Ready(flushed) = self.poll_flush(cx) {
-                    flushed?;
-                }
+                // An alert; it waits for the next write when the socket is full. That it cannot be
+                // sent is told at the end of what has come.
+                let _ = self.poll_flush(cx);
             }
             if filled > 0 {
                 return Poll::Ready(Ok(filled));
@@ -313,7 +336,7 @@ impl Side for TlsStream {
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What rustls holds back: after clear text it wants no more.
-        if self.ended || !self.ahead.is_empty() || !self.connection.wants_read() {
+        if self.ended || self.failed || !self.ahead.is_empty() || !self.connection.wants_read() {
             return Poll::Ready(());
         }
         self.socket.poll_readable(cx)

@@ -81,3 +81,82 @@ async fn close_notify_is_the_end_though_the_socket_stays_open() {
         assert_eq!(peer.join().unwrap(), b"answer");
     }
 }
+
+/// A server's stream, and a client of it that has finished its handshake.
+async fn connected() -> (TlsStream, ClientConnection, std::net::TcpStream) {
+    let (server, client) = configurations();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shaking = std::thread::spawn(move || {
+        let name = ServerName::try_from("tls.test").unwrap();
+        let mut connection = ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        connection.complete_io(&mut socket).unwrap();
+        (connection, socket)
+    });
+    let (socket, _) = listener.accept().await.unwrap();
+    let connection = ServerConnection::new(Arc::new(server)).unwrap();
+    let mut stream = TlsStream::to_client(socket.into(), connection, Scratch::default());
+    poll_fn(|cx| stream.poll_handshake(cx, b"")).await.unwrap();
+    let (connection, socket) = shaking.join().unwrap();
+    (stream, connection, socket)
+}
+
+/// What can be read before the end, and how that comes.
+async fn read_all(stream: &mut TlsStream, step: usize) -> (Vec<u8>, std::io::Result<()>) {
+    let (mut read, mut room) = (Vec::new(), vec![0; step]);
+    loop {
+        let more = poll_fn(|cx| stream.poll_read(cx, &mut room));
+        match timeout(PATIENCE, more).await.unwrap() {
+            Ok(0) => return (read, Ok(())),
+            Ok(count) => read.extend_from_slice(&room[..count]),
+            Err(error) => return (read, Err(error)),
+        }
+    }
+}
+
+/// Words that came in one read with an alert after them were thrown away.
+#[tokio::test]
+async fn what_came_before_a_fatal_alert_is_read_and_then_the_error() {
+    for step in [1, 3, 64, 65_536] {
+        let (mut stream, mut client, mut socket) = connected().await;
+        client.writer().write_all(b"words").unwrap();
+        client.writer().write_all(b" more").unwrap();
+        // A record that the client cannot read makes it send an alert.
+        let mut garbage = &b"\x17\x03\x03\0\x05abcde"[..];
+        client.read_tls(&mut garbage).unwrap();
+        client.process_new_packets().unwrap_err();
+        let mut all = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut all).unwrap();
+        }
+        socket.write_all(&all).unwrap();
+        let (read, end) = read_all(&mut stream, step).await;
+        assert_eq!(read, b"words more");
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+        let again = poll_fn(|cx| stream.poll_read(cx, &mut [0; 64])).await;
+        assert!(again.is_err(), "{again:?}");
+    }
+}
+
+/// What a client had sent before it reset the connection was thrown away when our close_notify could
+/// not be sent any more; and the reset, told to that write, made a clean end of the reads.
+#[tokio::test]
+async fn what_came_before_a_reset_is_read_though_writing_fails() {
+    for step in [3, 64] {
+        let (mut stream, mut client, mut socket) = connected().await;
+        client.writer().write_all(b"words").unwrap();
+        while client.wants_write() {
+            client.write_tls(&mut socket).unwrap();
+        }
+        socket2::SockRef::from(&socket)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(socket);
+        let finished = poll_fn(|cx| stream.poll_finish(cx));
+        finished.await.unwrap_err();
+        let (read, end) = read_all(&mut stream, step).await;
+        assert_eq!(read, b"words");
+        end.unwrap_err();
+    }
+}
