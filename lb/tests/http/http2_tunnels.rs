@@ -158,3 +158,41 @@ fn a_target_that_takes_none_is_not_asked() {
     let seen: Vec<_> = target.seen.try_iter().collect();
     assert_eq!(seen, ["connection", "/"]);
 }
+
+/// When the target had ended its side, what the client still sent was taken for its end.
+#[test]
+fn the_client_goes_on_when_the_target_has_ended_its_side() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let target = tunnelling(move |request, mut answer, _| {
+        let tell = tell.clone();
+        async move {
+            let mut send = answer.send_response(Response::new(()), false).unwrap();
+            send.send_data("all".into(), true).unwrap();
+            let mut body = request.into_body();
+            let mut heard = Vec::new();
+            while let Some(data) = more(&mut body).await {
+                heard.extend(data);
+            }
+            tell.send(heard).unwrap();
+        }
+    });
+    let balancer = balancer(&[target.address], "h2c");
+    with_client(&balancer, async |mut client| {
+        let (response, mut send) = open(&mut client).await;
+        let mut body = response.await.unwrap().into_body();
+        let mut all = Vec::new();
+        while let Some(data) = more(&mut body).await {
+            all.extend(data);
+        }
+        assert_eq!(all, b"all");
+        send.send_data("one".into(), false).unwrap();
+        send.send_data("two".into(), true).unwrap();
+        let heard = loop {
+            match told.try_recv() {
+                Ok(heard) => break heard,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(heard, b"onetwo");
+    });
+}

@@ -182,7 +182,8 @@ impl ClientStream {
         }
         let rest = all.get(length..).unwrap_or_default();
         let (mut body, mut ended) = (head.body, is_end(head.body, rest));
-        if self.tunnels && head.status == 101 {
+        self.tunnels &= head.status == 101;
+        if self.tunnels {
             // RFC 8441 section 5.
             *answer.status_mut() = StatusCode::OK;
             answer.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
@@ -215,7 +216,8 @@ impl Side for ClientStream {
         if room.is_empty() || self.taken < self.head.len() {
             return Poll::Ready(Ok(count));
         }
-        if count == 0 && matches!(self.out, Out::Done) {
+        // Of a tunnel either way may end first (RFC 8441 section 5).
+        if count == 0 && matches!(self.out, Out::Done) && !self.tunnels {
             return Poll::Ready(Ok(0));
         }
         if self.body.is_done() && !self.tunnels {
