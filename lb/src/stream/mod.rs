@@ -127,6 +127,15 @@ impl Stream {
         }
     }
 
+    /// What a socket's other end has not received yet, in segments and in bytes, if the kernel tells.
+    pub(crate) fn undelivered(&self) -> (u32, u32) {
+        match self {
+            Self::Tcp(stream) => tcp_info::undelivered(stream.as_fd()),
+            Self::Tls(stream) => stream.undelivered(),
+            Self::Http2Client(_) | Self::Http2Target(_) => (0, 0),
+        }
+    }
+
     /// Makes it close with a reset, so that the other end does not take the end for a whole one.
     pub(crate) fn reset(&mut self) {
         match self {

@@ -12,6 +12,12 @@ use std::time::Duration;
 /// Linux 4.2; what is longer is cut by the kernel, what is shorter told by the length.
 const SEGMENTS_OUT: usize = 136;
 
+/// Where it has `tcpi_unacked`, in segments.
+const UNACKED: usize = 24;
+
+/// Where it has `tcpi_notsent_bytes`, since Linux 4.6.
+const NOT_SENT: usize = 144;
+
 /// Where it has `tcpi_min_rtt`, in microseconds, since Linux 4.6.
 const MIN_RTT: usize = 148;
 
@@ -33,6 +39,19 @@ pub(crate) fn shortest_round_trip(socket: BorrowedFd<'_>) -> Option<Duration> {
     let micros = u32::from_ne_bytes(*info.last_chunk()?);
     // All ones: no round trip was measured.
     (micros != u32::MAX && micros != 0).then(|| Duration::from_micros(u64::from(micros)))
+}
+
+/// What the other end has not received yet: segments on their way, and bytes that wait to be sent. Nothing
+/// when the kernel does not tell.
+pub(super) fn undelivered(socket: BorrowedFd<'_>) -> (u32, u32) {
+    let Some(info) = info::<LEN>(socket) else {
+        return (0, 0);
+    };
+    let field = |at: usize| {
+        let bytes = info.get(at..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+    };
+    (field(UNACKED), field(NOT_SENT))
 }
 
 /// The first bytes of `struct tcp_info`; `None` when there are not so many.
@@ -80,6 +99,10 @@ mod tests {
         );
         let shortest = shortest_round_trip(server.as_fd()).unwrap();
         assert!(shortest < Duration::from_secs(5), "{shortest:?}");
+        assert_eq!(undelivered(server.as_fd()), (0, 0));
+        server.set_nonblocking(true).unwrap();
+        while server.write(&[0; 65_536]).is_ok() {}
+        assert_ne!(undelivered(server.as_fd()), (0, 0));
         assert_eq!(segments(std::io::stdin().as_fd()), None);
         assert_eq!(shortest_round_trip(std::io::stdin().as_fd()), None);
     }

@@ -173,6 +173,11 @@ impl TlsStream {
         self.socket.segments()
     }
 
+    /// What the socket's other end has not received yet, if the kernel tells.
+    pub(crate) fn undelivered(&self) -> (u32, u32) {
+        self.socket.undelivered()
+    }
+
     /// Makes it close with a reset.
     pub(crate) fn reset(&mut self) {
         self.silent = true;

@@ -10,6 +10,7 @@ mod bodies;
 mod closing;
 mod conformance;
 mod desync;
+mod endings;
 mod headers;
 mod http2;
 mod http2_attacks;

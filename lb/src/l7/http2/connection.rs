@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::client_stream::{ClientStream, Shared};
 use super::meter::Fault;
+use super::parting::linger;
 use super::wire::Wire;
 use crate::context::WorkerContext;
 use crate::l7::client_connection;
@@ -85,6 +86,7 @@ pub(crate) async fn serve(
         },
         deadline: Deadline::new(now),
         used: now,
+        written: 0,
         old: now + jittered(listener.client_keep_alive),
         requests: listener.max_requests.1,
         parting: None,
@@ -92,7 +94,11 @@ pub(crate) async fn serve(
         listener,
         context,
     };
-    poll_fn(|cx| connection.poll(cx)).await;
+    let parts = poll_fn(|cx| connection.poll(cx)).await;
+    if parts && !connection.shared.wire.has_ended() {
+        let patience = connection.listener.idle_timeout;
+        linger(&connection.shared.wire, patience).await;
+    }
 }
 
 type Inner = server::Connection<Wire, Bytes>;
@@ -145,8 +151,10 @@ struct Connection {
     generation: u64,
     ends: Ends,
     deadline: Deadline,
-    /// When it last had a stream.
+    /// When it last had a stream, or the client last took something.
     used: Instant,
+    /// Bytes that the client had taken then.
+    written: u64,
     /// When it has lived long enough.
     old: Instant,
     /// Requests it may still bring.
@@ -156,27 +164,25 @@ struct Connection {
 }
 
 impl Connection {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing more is to be done with it; true when the client may be waited for.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             match self.inner.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.accept(request, respond),
                 Poll::Ready(Some(Err(error))) => {
                     self.broken(&error);
-                    let _ = self.shared.wire.poll_send(cx);
-                    return Poll::Ready(());
+                    return Poll::Ready(true);
                 }
-                Poll::Ready(None) => {
-                    let _ = self.shared.wire.poll_send(cx);
-                    return Poll::Ready(());
-                }
+                Poll::Ready(None) => return Poll::Ready(true),
                 Poll::Pending => {
                     match self.verdict(cx) {
                         Verdict::Wait => {}
                         Verdict::Again => continue,
-                        Verdict::Close => return Poll::Ready(()),
+                        Verdict::Part => return Poll::Ready(true),
+                        Verdict::Close => return Poll::Ready(false),
                     }
                     match self.shared.wire.poll_send(cx) {
-                        Poll::Ready(Err(_)) => return Poll::Ready(()),
+                        Poll::Ready(Err(_)) => return Poll::Ready(false),
                         _ => return Poll::Pending,
                     }
                 }
@@ -248,17 +254,20 @@ impl Connection {
             return Verdict::Close;
         }
         let now = Instant::now();
-        if self.shared.open.get() > 0 {
-            self.used = now;
+        let (written, is_sending) = self.shared.wire.progress();
+        if self.shared.open.get() > 0 || written != self.written {
+            (self.used, self.written) = (now, written);
         }
         let due = match self.parting {
+            // The h2 crate may have more than has been gathered.
+            Some(parting) if is_sending => parting.max(self.used) + self.listener.idle_timeout,
             Some(parting) => parting.max(self.used) + PARTING,
             None => self.old.min(self.used + self.listener.idle_timeout),
         };
         let is_due = self.deadline.has_passed(cx, now, due);
         let wants_end = self.context.is_draining() || self.requests == 0;
         match self.parting {
-            Some(_) if is_due => Verdict::Close,
+            Some(_) if is_due => Verdict::Part,
             None if is_due || wants_end => {
                 self.part();
                 Verdict::Again
@@ -289,5 +298,7 @@ enum Verdict {
     Wait,
     /// The h2 crate was told something.
     Again,
+    /// It has had its time to end.
+    Part,
     Close,
 }

@@ -12,6 +12,7 @@ mod connection;
 mod grpc;
 mod link;
 mod meter;
+mod parting;
 mod pool;
 mod reach;
 mod request_head;

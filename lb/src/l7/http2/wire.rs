@@ -37,6 +37,10 @@ struct Socket {
     sent: usize,
     meter: Meter,
     fault: Option<Fault>,
+    /// Bytes written.
+    written: u64,
+    /// The peer has ended its side.
+    ended: bool,
 }
 
 impl Wire {
@@ -49,6 +53,8 @@ impl Wire {
             sent: 0,
             meter: Meter::new(preface),
             fault: None,
+            written: 0,
+            ended: false,
         })))
     }
 
@@ -67,6 +73,35 @@ impl Wire {
         self.0.borrow().meter.has_settings()
     }
 
+    /// Bytes written so far, and whether more wait.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        let socket = self.0.borrow();
+        (socket.written, socket.sent < socket.out.len())
+    }
+
+    /// The peer has ended its side.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.borrow().ended
+    }
+
+    /// What has been written and not been received yet, if the kernel tells.
+    pub(super) fn undelivered(&self) -> (u32, u32) {
+        self.0.borrow().stream.undelivered()
+    }
+
+    /// Writes what has been gathered, then says that this is all.
+    pub(super) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut socket = self.0.borrow_mut();
+        ready!(socket.poll_send(cx))?;
+        socket.stream.poll_finish(cx)
+    }
+
+    /// Reads once and throws it away: how much; 0 at the end.
+    pub(super) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [0; 4096];
+        self.0.borrow_mut().stream.poll_read(cx, &mut room)
+    }
+
     /// A stream was answered to its end.
     pub(super) fn answered(&self) {
         self.0.borrow_mut().meter.answered();
@@ -81,6 +116,7 @@ impl Socket {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.sent += count;
+            self.written += count as u64;
             self.meter.wrote(count);
         }
         self.out.clear();
@@ -109,6 +145,7 @@ impl Socket {
             self.ahead.drain(..count);
         }
         let bytes = room.filled().get(before..).unwrap_or_default();
+        self.ended = bytes.is_empty();
         self.fault = self.meter.read(bytes, Instant::now).err();
         if matches!(self.fault, Some(Fault::FrameSize | Fault::Push)) {
             // Not for the crate, which would end the connection for another reason. The connection's
@@ -150,8 +187,6 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut socket = self.0.borrow_mut();
-        ready!(socket.poll_send(cx))?;
-        socket.stream.poll_finish(cx)
+        self.poll_finish(cx)
     }
 }
