@@ -82,7 +82,8 @@ impl ClientConnection {
                 let no_target = Failure::NoChoice(RejectReason::NoTarget);
                 let route = record.route.ok_or(no_target)?;
                 let relayed = self.dispatch(route, buffers, request, body, record).await?;
-                return Ok(self.relayed(relayed, buffers, body, record).await);
+                let after = self.relayed(relayed, request, buffers, body, record);
+                return Ok(after.await);
             }
             Action::Redirect(_) if buffers.to_target.len() > MAX_LOCATION => {
                 return Err(Failure::LongLocation.into());
@@ -115,6 +116,9 @@ impl ClientConnection {
         if broken.begun {
             record.termination = Some(broken.failure.as_str());
             // Nothing that could be taken for a whole response may follow.
+            if broken.is_open_ended && !self.side.is_http2() {
+                self.side.reset();
+            }
             return After::Close;
         }
         let keep = self.may_keep(buffers, request, body);

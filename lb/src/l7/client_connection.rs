@@ -251,9 +251,6 @@ impl ClientConnection {
         let due = self.now + patience;
         let mut clock = Some(now);
         poll_fn(|cx| {
-            if self.context.is_draining() {
-                return Poll::Ready(Next::Close);
-            }
             if self.side.poll_readable(cx).is_ready() {
                 let stack = &self.context.l7().buffers;
                 let mut buffers = stack.take();
@@ -268,6 +265,10 @@ impl ClientConnection {
                     }
                     Poll::Pending => stack.give_back(buffers),
                 }
+            }
+            // A request that has come is still served.
+            if self.context.is_draining() {
+                return Poll::Ready(Next::Close);
             }
             // Read again only once the task has slept.
             let now = clock.take().unwrap_or_else(Instant::now);
@@ -364,6 +365,7 @@ impl ClientConnection {
     pub(super) async fn relayed(
         &mut self,
         relayed: Relayed,
+        request: &Request,
         buffers: &mut Buffers,
         body: &RequestBody,
         record: &mut Record<'_>,
@@ -378,8 +380,13 @@ impl ClientConnection {
             return After::Keep;
         }
         self.side.end();
-        // Bytes that were not read would turn the close into a reset.
-        match body.is_complete() && buffers.from_client.filled().is_empty() {
+        // Bytes that were not read would turn the close into a reset, and so do those that come after
+        // it from a client that does not know yet (RFC 9112 section 9.6).
+        let is_told = request.is_last || self.finished || self.side.is_http2();
+        let nothing_left = body.is_complete() && buffers.from_client.filled().is_empty();
+        // Over TLS the end is said in words, for which there may be no room at once.
+        let needs_word = relayed.is_open_ended && matches!(self.side, Stream::Tls(_));
+        match is_told && nothing_left && !needs_word {
             true => After::Close,
             false => After::Linger,
         }

@@ -36,6 +36,8 @@ use crate::work::Work;
 pub(super) struct Relayed {
     /// The client's connection ends now.
     pub(super) close: bool,
+    /// The client knows its end by the connection's.
+    pub(super) is_open_ended: bool,
     /// The target agreed to an upgrade: its connection.
     pub(super) upgraded: Option<(Stream, Work)>,
 }
@@ -47,6 +49,8 @@ pub(super) struct Broken {
     pub(super) failure: Failure,
     /// Part of a response was written, so no answer can be.
     pub(super) begun: bool,
+    /// The client would take the connection's end for that of a whole response.
+    pub(super) is_open_ended: bool,
 }
 
 impl From<Failure> for Broken {
@@ -54,6 +58,7 @@ impl From<Failure> for Broken {
         Self {
             failure,
             begun: false,
+            is_open_ended: false,
         }
     }
 }
@@ -224,6 +229,7 @@ impl ClientConnection {
         let times = exchange.sent_at.zip(exchange.answered_at);
         record.ended = exchange.ended_at;
         let response = exchange.response;
+        let is_open_ended = response.is_open_ended;
         record.first_byte = times.map(|(sent, answered)| answered - sent);
         record.sent = times.map(|(sent, _)| sent.saturating_duration_since(record.started));
         record.took(&response);
@@ -250,11 +256,16 @@ impl ClientConnection {
                     }
                     return Ok(Ended::Relayed(Relayed {
                         close,
+                        is_open_ended,
                         upgraded: None,
                     }));
                 }
                 let upgraded = response.upgraded.then_some((target, work));
-                Ok(Ended::Relayed(Relayed { close, upgraded }))
+                Ok(Ended::Relayed(Relayed {
+                    close,
+                    is_open_ended,
+                    upgraded,
+                }))
             }
             Err(failure) if attempt.may_repeat(failure) && connect.is_none() => Ok(Ended::Stale),
             Err(failure) => {
@@ -268,6 +279,7 @@ impl ClientConnection {
                     false => Err(Broken {
                         failure,
                         begun: response.is_begun || self.side.is_writing(),
+                        is_open_ended,
                     }),
                 }
             }

@@ -7,6 +7,7 @@
 //! Cost per keep-alive GET: one write and one read on the target's connection, one write on the
 //! client's; no allocation, no timer operation, no reading of the clock.
 
+use std::io::ErrorKind;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(super) struct Exchange<'a, C, T> {
     wrote: bool,
     /// The target takes no more of the request; its response may still come.
     refuses_body: bool,
+    /// A write has told of a reset, which reading will not tell again.
+    was_reset: bool,
     /// What the client does next wakes the task: no need to look again before it slept.
     watches: bool,
     activity: Instant,
@@ -101,6 +104,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             head_sent: 0,
             wrote: false,
             refuses_body: false,
+            was_reset: false,
             watches: false,
             activity: now,
             sent_at: None,
@@ -210,6 +214,7 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             request,
             closing,
             edits: *response_edits,
+            is_cut: self.was_reset,
         };
         let answered = match self.response.poll_read(cx, self.target, buffers, terms) {
             Poll::Ready(outcome) => outcome.map(|()| true)?,
@@ -282,7 +287,9 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
                 true
             }
             // What it answered before it closed may still be read.
-            Poll::Ready(Err(_)) => {
+            Poll::Ready(Err(error)) => {
+                self.was_reset = error.kind() == ErrorKind::ConnectionReset;
+                self.was_reset &= !self.target.tells_end();
                 self.refuses_body = true;
                 self.wrote = true;
                 true

@@ -40,8 +40,10 @@ pub(super) struct Request {
     pub(super) to_head: bool,
     /// Sending it twice does what sending it once does.
     pub(super) idempotent: bool,
-    /// The client will send another request.
+    /// The client will send another request, and may do so here.
     pub(super) persists: bool,
+    /// The client has said that it will send no other.
+    pub(super) is_last: bool,
     /// An upgrade was forwarded.
     pub(super) upgrade: bool,
     /// How long its body is.
@@ -154,6 +156,7 @@ impl Request {
             to_head: head.method == "HEAD",
             idempotent: head.is_idempotent(),
             persists: head.persists(),
+            is_last: !head.persists(),
             upgrade: head.upgrade,
             body: head.body,
             head_length: head.bytes.len(),

@@ -34,6 +34,8 @@ pub(super) struct Terms<'a> {
     pub(super) closing: bool,
     /// What the listener changes.
     pub(super) edits: Option<&'a ResponseEdits>,
+    /// The target's connection was reset: what it ends with may be cut.
+    pub(super) is_cut: bool,
 }
 
 /// How far a response has come.
@@ -58,6 +60,9 @@ pub(super) struct ResponseRelay {
     pub(super) status: Option<u16>,
     /// The client's connection ends with it.
     pub(super) close: bool,
+    /// Nothing but the end of the client's connection tells the client that it is whole, as far as is
+    /// known.
+    pub(super) is_open_ended: bool,
     /// The target's connection can take another request.
     persists: bool,
     /// Seconds of `Keep-Alive: timeout=`.
@@ -80,6 +85,7 @@ impl ResponseRelay {
             is_begun: false,
             status: None,
             close: false,
+            is_open_ended: true,
             persists: false,
             announced: None,
             upgraded: false,
@@ -121,7 +127,7 @@ impl ResponseRelay {
             return Poll::Pending;
         }
         match ready!(buffers.from_target.poll_fill(target, cx)) {
-            Ok(0) => Poll::Ready(self.end()),
+            Ok(0) => Poll::Ready(self.end(terms.is_cut)),
             Ok(_) => {
                 self.began = true;
                 Poll::Ready(self.take_in(buffers, terms))
@@ -131,9 +137,9 @@ impl ResponseRelay {
     }
 
     /// The target's stream ended.
-    fn end(&mut self) -> Result<(), Failure> {
+    fn end(&mut self, is_cut: bool) -> Result<(), Failure> {
         match self.progress {
-            BodyProgress::UntilClose if self.has_head => {
+            BodyProgress::UntilClose if self.has_head && !is_cut => {
                 self.progress = BodyProgress::Done;
                 Ok(())
             }
@@ -205,7 +211,8 @@ impl ResponseRelay {
         if client == Version::Http10 && head.body == BodyLength::Chunked {
             self.decoder = Some(ChunkedDecoder::default());
         }
-        self.close = terms.closing || !request.persists || until_close || self.decoder.is_some();
+        self.is_open_ended = until_close || self.decoder.is_some();
+        self.close = terms.closing || !request.persists || self.is_open_ended;
         write_response(
             to_client,
             &head,

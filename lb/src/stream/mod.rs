@@ -166,6 +166,10 @@ impl Side for Stream {
         matches!(self, Self::Http2Target(stream) if stream.is_untouched())
     }
 
+    fn tells_end(&self) -> bool {
+        !matches!(self, Self::Tcp(_))
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => stream.poll_read(cx, room),

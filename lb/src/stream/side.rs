@@ -42,6 +42,11 @@ pub(crate) trait Side {
         false
     }
 
+    /// True when an end that is read was said by the other end: after a reset there is none.
+    fn tells_end(&self) -> bool {
+        false
+    }
+
     /// Tells the other end that no more will be written.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

@@ -4,7 +4,7 @@
 //! half-closed, then read and thrown away for a while, so that the client sees the status rather than a reset.
 
 use std::future::poll_fn;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -109,15 +109,22 @@ impl ClientConnection {
 
     /// Half-closes, then reads and throws away until the client closes too (RFC 9112 section 9.6).
     pub(super) async fn linger(&mut self, buffers: &mut Buffers) {
-        let due = Instant::now() + LINGER.0;
+        let mut due = Instant::now() + self.listener.idle_timeout;
         let mut left = LINGER.1;
         let (side, deadline) = (&mut self.side, &mut self.deadline);
         let from_client = &mut buffers.from_client;
         let mut half_closed = false;
         poll_fn(|cx| {
             if !half_closed {
-                // Fails only when the client is gone, which reading finds out.
-                let _ = ready!(side.poll_finish(cx));
+                // Over TLS there must be room for it. Fails only when the client is gone, which reading
+                // finds out.
+                if side.poll_finish(cx).is_pending() {
+                    return match deadline.has_passed(cx, Instant::now(), due) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    };
+                }
+                due = Instant::now() + LINGER.0;
                 half_closed = true;
             }
             loop {

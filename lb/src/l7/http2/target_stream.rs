@@ -239,8 +239,11 @@ impl Side for TargetStream {
         if self.taken == self.head.len() {
             self.head.clear();
             self.taken = 0;
-            if !matches!(self.incoming, Incoming::Body(_)) {
-                ready!(self.poll_head(cx))?;
+            match self.incoming {
+                Incoming::Body(_) => {}
+                Incoming::Head(_) => ready!(self.poll_head(cx))?,
+                // It could not be opened: nothing will ever come.
+                Incoming::Nothing => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             }
         }
         let head = self.head.get(self.taken..).unwrap_or_default();
