@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import zones
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 0.02
 KEPT_FAILURES = 10
 
@@ -102,12 +102,7 @@ class GoodTraffic:
         """One static name over UDP."""
         index = self.rng.randrange(zones.STATIC_NAMES)
         query = zones.query_packet(zones.static_name(index), self.rng.getrandbits(16))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.settimeout(PATIENCE_SECONDS)
-            udp.bind(self.source())
-            udp.connect(("127.0.0.1", self.dns_port))
-            udp.send(query)
-            return self.judge(index, udp.recv(4096))
+        return self.judge(index, zones.exchange(query, self.dns_port, self.source()))
 
     def dns_tcp(self) -> str | None:
         """One static name over TCP."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from collections.abc import Sequence
 
-from processes import CannotRun, run_pinned
+from processes import PATIENCE, CannotRun, run_pinned
 
 COUNTS = re.compile(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout")
 FINISHED = re.compile(r"finished in ([0-9.]+)(m?s)")
@@ -22,7 +22,7 @@ def load(arguments: Sequence[str], port: int, cpu: int, seconds: float) -> dict[
         log = Path(folder) / "log"
         command = ["h2load", *arguments, "-t", "1", "-D", str(max(1, round(seconds)))]
         command += ["--log-file", str(log), f"https://127.0.0.1:{port}/"]
-        said = run_pinned(command, cpu, seconds + 30)
+        said = run_pinned(command, cpu, seconds + PATIENCE)
         lines = log.read_text().splitlines()
     counts, finished = COUNTS.search(said), FINISHED.search(said)
     if counts is None or finished is None:
@@ -43,7 +43,7 @@ def load(arguments: Sequence[str], port: int, cpu: int, seconds: float) -> dict[
 
 def wrong_answer(port: int) -> str | None:
     """What is wrong with an HTTPS listener's answer over HTTP/2, if anything."""
-    command = ["curl", "-sk", "--http2", "-m", "5", "-w", "\n%{http_version} %{http_code}"]
+    command = ["curl", "-sk", "--http2", "-m", "60", "-w", "\n%{http_version} %{http_code}"]
     done = subprocess.run(
         [*command, f"https://127.0.0.1:{port}/"], capture_output=True, text=True, check=False
     )

@@ -20,6 +20,8 @@ from collections.abc import Callable
 READY_SECONDS = 120.0
 END_SECONDS = 5.0
 POLL_SECONDS = 0.02
+# What a load may take beyond the time that it is told to take.
+PATIENCE = 120.0
 
 
 class CannotRun(Exception):

@@ -56,10 +56,11 @@ class Result:
     def failures(self) -> list[str]:
         """What the load generator found wrong, by contender."""
         return [
-            f"{name}: {sample.failures} wrong answers, the first: {sample.first_failure}"
+            f"{name}: {sample.failures} wrong answers, the first: {sample.first_failure}; "
+            f"{sample.unlogged} requests not logged"
             for name, samples in self.samples.items()
             for sample in samples
-            if sample.failures
+            if sample.failures or sample.unlogged
         ]
 
 

@@ -33,7 +33,9 @@ CLIENTS = 10_000
 TTL = 300
 BLUE = ("192.0.2.10", 90)
 GREEN = ("192.0.2.11", 10)
+# Datagrams may be lost, and a machine may stand still: a question is asked again, as resolvers do.
 ANSWER_SECONDS = 1.0
+ATTEMPTS = 30
 
 
 @dataclass(frozen=True)
@@ -312,15 +314,27 @@ def parse_answer(packet: bytes) -> Answer:
 
 def ask(port: int, name: str, client: str | None = None) -> Answer:
     """Asks the server at 127.0.0.1:port over UDP; raises OSError without a usable answer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(ANSWER_SECONDS)
-        udp.connect(("127.0.0.1", port))
-        udp.send(query_packet(name, random.getrandbits(16), client))
-        packet = udp.recv(4096)
+    packet = exchange(query_packet(name, random.getrandbits(16), client), port)
     try:
         return parse_answer(packet)
     except (IndexError, struct.error) as error:
         raise OSError(f"{name}: the answer cannot be parsed: {packet.hex()}") from error
+
+
+def exchange(query: bytes, port: int, source: tuple[str, int] = ("127.0.0.1", 0)) -> bytes:
+    """Sends a query to 127.0.0.1:port, again where no answer comes: the answer, or an OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(ANSWER_SECONDS)
+        udp.bind(source)
+        udp.connect(("127.0.0.1", port))
+        for attempt in range(1, ATTEMPTS + 1):
+            udp.send(query)
+            try:
+                return udp.recv(4096)
+            except TimeoutError:
+                if attempt == ATTEMPTS:
+                    raise
+    raise TimeoutError
 
 
 def expected(address: str) -> Answer:

@@ -23,7 +23,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, Stream};
 
 /// How long one connection may be silent.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of one read in bulk.
 const CHUNK: usize = 256 * 1024;
 
