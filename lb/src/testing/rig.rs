@@ -11,9 +11,9 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use super::board::{PlayedBoard, health};
-use crate::Lb;
 use crate::round_trips::RoundTrips;
 use crate::start::start_with;
+use crate::{Control, Lb};
 
 /// A running load balancer. Ends its workers when dropped.
 pub(crate) struct Rig {
@@ -40,7 +40,28 @@ impl Rig {
                 LocalSet::new().block_on(&runtime, worker.run());
             })
         });
-        let mut threads: Vec<_> = threads.collect();
+        Self::with(lb, control, board, threads.collect(), config).await
+    }
+
+    /// The same with one worker, on the caller's own thread: while a test does not wait, nothing happens but
+    /// what it does. To be called within a `LocalSet`.
+    pub(crate) async fn start_here(config: &Arc<Config>) -> Self {
+        let board = PlayedBoard::new();
+        let (lb, control, workers) =
+            start_with(1, &config.logs.access, board.feed(), &RoundTrips::new().0).unwrap();
+        for worker in workers {
+            tokio::task::spawn_local(worker.run());
+        }
+        Self::with(lb, control, board, Vec::new(), config).await
+    }
+
+    async fn with(
+        lb: Lb,
+        control: Control,
+        board: PlayedBoard,
+        mut threads: Vec<JoinHandle<()>>,
+        config: &Arc<Config>,
+    ) -> Self {
         threads.push(std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(control.run());

@@ -224,6 +224,7 @@ impl Shell {
             let target = flow.target().clone();
             self.report(&target, failure);
         }
+        self.take_rest(id, Instant::now());
         self.end(id, FlowEnd::TargetUnreachable);
         true
     }

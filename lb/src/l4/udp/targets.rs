@@ -12,6 +12,8 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::time::Instant;
 
 use super::batch::{Batch, WIDTH};
@@ -25,6 +27,10 @@ const EVENTS: usize = 64;
 
 /// Datagrams taken from one flow before the next one's turn.
 const PER_FLOW: usize = 16;
+
+/// Times a lost flow's socket is read before it is given up: more than its buffer holds of datagrams that
+/// are worth waiting for, and a bound for what still comes.
+const RESTS: usize = 1024;
 
 const AT_ONCE: Timespec = Timespec {
     tv_sec: 0,
@@ -68,37 +74,62 @@ impl Shell {
         if batch.room() == 0 {
             self.flush(batch);
         }
-        let lifetimes = self.lifetimes();
-        let Some(flow) = self.table.get_mut(id) else {
-            return;
-        };
-        let (first, wanted) = (batch.len(), batch.room().min(PER_FLOW));
-        let received = match flow.speaks_much(self.pass) {
-            true => batch.receive_connected(flow.socket.as_fd(), wanted),
-            false => batch.receive_one(flow.socket.as_fd()).map(|()| 1),
-        };
-        match received {
-            Ok(received) => {
-                let mut spoken = 0;
-                for index in first..first + received {
-                    batch.address_to(index, &flow.client);
-                    for datagram in batch.datagrams(index) {
-                        if let Some(learned) = &flow.learned {
-                            learn(learned, datagram, flow.work.target().slot(), now);
-                        }
-                        flow.count_out(datagram.len());
-                        spoken += 1;
-                    }
-                }
-                let done = self.table.target_spoke(id, spoken, &lifetimes, now);
-                if done {
-                    self.end(id, FlowEnd::Answered);
-                }
-            }
+        match self.receive_of(batch, id, now) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // What says nothing of the target is told once and forgotten by the kernel.
             Err(error) => drop(self.lose_target(id, &error)),
         }
+    }
+
+    /// Hands on what a flow's target had said before its socket told that it is gone: the kernel tells
+    /// errors first. Rare, so that the room for it is made when there is something.
+    pub(super) fn take_rest(&mut self, id: FlowId, now: Instant) {
+        let mut room = None;
+        for _ in 0..RESTS {
+            let Some(flow) = self.table.get_mut(id) else {
+                return;
+            };
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            match recv(&flow.socket, &mut [0; 1], flags) {
+                Ok(_) => {}
+                Err(Errno::WOULDBLOCK) => return,
+                // Another error, told once.
+                Err(_) => continue,
+            }
+            let batch = room.get_or_insert_with(Batch::new);
+            // An error is told again, or there is nothing more.
+            let _ = self.receive_of(batch, id, now);
+            self.flush(batch);
+        }
+    }
+
+    /// Receives from one flow's socket, and counts; a flow that has got all it waits for ends.
+    fn receive_of(&mut self, batch: &mut Batch, id: FlowId, now: Instant) -> io::Result<()> {
+        let lifetimes = self.lifetimes();
+        let Some(flow) = self.table.get_mut(id) else {
+            return Ok(());
+        };
+        let (first, wanted) = (batch.len(), batch.room().min(PER_FLOW));
+        let received = match flow.speaks_much(self.pass) {
+            true => batch.receive_connected(flow.socket.as_fd(), wanted)?,
+            false => batch.receive_one(flow.socket.as_fd()).map(|()| 1)?,
+        };
+        let mut spoken = 0;
+        for index in first..first + received {
+            batch.address_to(index, &flow.client);
+            for datagram in batch.datagrams(index) {
+                if let Some(learned) = &flow.learned {
+                    learn(learned, datagram, flow.work.target().slot(), now);
+                }
+                flow.count_out(datagram.len());
+                spoken += 1;
+            }
+        }
+        if self.table.target_spoke(id, spoken, &lifetimes, now) {
+            self.end(id, FlowEnd::Answered);
+        }
+        Ok(())
     }
 
     /// Sends what was collected.

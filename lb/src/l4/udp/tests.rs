@@ -488,3 +488,28 @@ async fn a_filter_drops_whom_it_does_not_let_in_and_touches_no_flow() {
     assert_eq!(metric(&rig, "pointsman_udp_flows_total", &[]), 2.0);
     rig.finish(Duration::ZERO).await;
 }
+
+/// The kernel tells a socket's errors before its datagrams: what a target had said before it was gone was
+/// thrown away with the flow.
+#[tokio::test]
+async fn what_a_target_said_before_it_was_gone_arrives() {
+    let local = tokio::task::LocalSet::new();
+    let test = local.run_until(async {
+        let (target, address) = bound("127.0.0.1:0").await;
+        let rig = Rig::start_here(&config("127.0.0.1:0", &[address], "", "")).await;
+        let client = client(rig.address(0)).await;
+        let from = exchange(&client, &target, b"hello").await;
+        // From here on nothing is awaited before all has happened: answers, and an ICMP error behind them.
+        for word in [&b"one"[..], b"", b"three"] {
+            target.try_send_to(word, from).unwrap();
+        }
+        drop(target);
+        client.try_send(b"more").unwrap();
+        for word in [&b"one"[..], b"", b"three"] {
+            assert_eq!(receive(&client).await.0, word);
+        }
+        until(|| ended(&rig, "target-unreachable") == 1.0).await;
+        rig.finish(Duration::ZERO).await;
+    });
+    test.await;
+}
