@@ -145,6 +145,8 @@ impl Serving {
         self.close_all();
         let connections = self.acceptance.connections.clone();
         self.acceptance.context.start_draining();
+        // After this the connections know what the kernel has got by now: who brings a request is not idle.
+        tokio::task::yield_now().await;
         connections.wake_all();
         loop {
             tokio::select! {

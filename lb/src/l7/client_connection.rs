@@ -499,3 +499,6 @@ pub(super) fn address_of(peer: SocketAddr, listener: &Listener) -> ClientAddress
         _ => ClientAddress::new(peer.ip()),
     }
 }
+
+#[cfg(test)]
+mod tests;
