@@ -288,8 +288,9 @@ impl<'a, C: Side, T: Side> Exchange<'a, C, T> {
             }
             // What it answered before it closed may still be read.
             Poll::Ready(Err(error)) => {
-                self.was_reset = error.kind() == ErrorKind::ConnectionReset;
-                self.was_reset &= !self.target.tells_end();
+                // EPIPE says that the end came first; an error is told once, here or to who reads.
+                let was_reset = error.kind() != ErrorKind::BrokenPipe;
+                self.was_reset = was_reset && !self.target.tells_end();
                 self.refuses_body = true;
                 self.wrote = true;
                 true
