@@ -322,8 +322,14 @@ async fn first_to_hear(targets: &[(UdpSocket, SocketAddr)], datagram: &[u8]) -> 
 async fn one_port_takes_quic_and_tcp() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let identity = Identity::new();
-    let target = identity.serve(7, Some([1; 8]));
-    let service = tokio::net::TcpListener::bind(target).await.unwrap();
+    // A port that is free for datagrams may be taken for streams.
+    let (target, service) = loop {
+        let target = identity.serve(7, Some([1; 8]));
+        match tokio::net::TcpListener::bind(target).await {
+            Ok(service) => break (target, service),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse),
+        }
+    };
     tokio::task::spawn(async move {
         let (mut stream, _) = service.accept().await.unwrap();
         stream.write_all(b"by TCP").await.unwrap();
