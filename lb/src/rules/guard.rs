@@ -6,7 +6,8 @@
 //! that does not let it pass spares a look at them, one that does says nothing. Never decides that a
 //! rule holds.
 //!
-//! Cost: three steps for each rule, over 24 bytes that stand side by side.
+//! Cost: three steps for each guard, over 32 bytes that stand side by side; rules with the same one
+//! share it.
 
 use std::collections::HashMap;
 
@@ -59,7 +60,7 @@ impl Signs {
 
 /// What a request must have for a rule to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Guard {
+struct Guard {
     word: u8,
     /// The bits must not be `wanted`.
     differs: bool,
@@ -77,7 +78,7 @@ impl Guard {
     };
 
     /// The best guard for each rule, given as its conditions: one that few others have too.
-    pub(super) fn all<'c>(rules: impl Iterator<Item = &'c [Condition]>) -> Box<[Self]> {
+    fn all<'c>(rules: impl Iterator<Item = &'c [Condition]>) -> Vec<Self> {
         let possible: Vec<Vec<Self>> = rules
             .map(|conditions| conditions.iter().flat_map(Self::possible).collect())
             .collect();
@@ -164,9 +165,53 @@ impl Guard {
 
     /// True when the rule is to be looked at.
     #[inline(always)]
-    pub(super) fn lets_pass(&self, signs: &Signs) -> bool {
+    fn lets_pass(&self, signs: &Signs) -> bool {
         let word = signs.0[usize::from(self.word) % WORDS];
         (word & self.mask == self.wanted) != self.differs
+    }
+}
+
+/// The guards of some rules that follow each other: every different one, with a bit for each rule
+/// that it stands before.
+#[derive(Debug)]
+pub(super) struct Block(Box<[(Guard, u64)]>);
+
+impl Block {
+    /// How many rules it has; the last one may have fewer.
+    pub(super) const RULES: usize = u64::BITS as usize;
+
+    /// Those of all rules, given as their conditions.
+    pub(super) fn all<'c>(rules: impl Iterator<Item = &'c [Condition]>) -> Box<[Self]> {
+        let guards = Guard::all(rules);
+        guards.chunks(Self::RULES).map(Self::new).collect()
+    }
+
+    fn new(guards: &[Guard]) -> Self {
+        let mut different: Vec<(Guard, u64)> = Vec::new();
+        for (place, guard) in guards.iter().enumerate() {
+            let rule = 1 << place;
+            match different.iter_mut().find(|(known, _)| known == guard) {
+                Some((_, rules)) => *rules |= rule,
+                None => different.push((*guard, rule)),
+            }
+        }
+        Self(different.into())
+    }
+
+    /// The places of the rules to be looked at, in their order.
+    pub(super) fn open(&self, signs: &Signs) -> impl Iterator<Item = usize> + use<> {
+        let mut open = 0;
+        for (guard, rules) in &self.0 {
+            open |= match guard.lets_pass(signs) {
+                true => *rules,
+                false => 0,
+            };
+        }
+        std::iter::from_fn(move || {
+            let place = (open != 0).then_some(open.trailing_zeros() as usize);
+            open &= open.wrapping_sub(1);
+            place
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use redirect::{MAX_LOCATION, Redirect};
 use crate::l7::http1::RequestHead;
 use crate::snapshot::Listener;
 use condition::{Condition, Parameters, Subject};
-use guard::{Guard, Signs, name_bit};
+use guard::{Block, Signs, name_bit};
 
 /// Longest host name the codec lets through, in bytes.
 const MAX_HOST: usize = 255;
@@ -83,15 +83,15 @@ impl Rule {
 #[derive(Debug)]
 pub(crate) struct Rules {
     rules: Box<[Rule]>,
-    /// Each rule's, side by side.
-    guards: Box<[Guard]>,
+    /// Their guards, side by side.
+    guards: Box<[Block]>,
 }
 
 impl Rules {
     /// Rules in this order.
     pub(crate) fn new(rules: Vec<Rule>) -> Self {
         Self {
-            guards: Guard::all(rules.iter().map(|rule| &*rule.conditions)),
+            guards: Block::all(rules.iter().map(|rule| &*rule.conditions)),
             rules: rules.into(),
         }
     }
@@ -108,8 +108,16 @@ impl Rules {
 
     fn first_of(&self, subject: &Subject<'_>) -> Option<usize> {
         let signs = Signs::of(subject);
-        let mut each = self.guards.iter().zip(&self.rules);
-        each.position(|(guard, rule)| guard.lets_pass(&signs) && rule.holds(subject))
+        let rules = self.rules.chunks(Block::RULES).enumerate();
+        self.guards
+            .iter()
+            .zip(rules)
+            .find_map(|(guards, (block, rules))| {
+                let holds =
+                    |place: &usize| rules.get(*place).is_some_and(|rule| rule.holds(subject));
+                let place = guards.open(&signs).find(holds)?;
+                Some(block * Block::RULES + place)
+            })
     }
 }
 
@@ -198,15 +206,20 @@ fn subject<'r>(
 
 /// `host` without its port.
 fn host_name(host: &str) -> &str {
-    let from = host.find(']').unwrap_or(0);
-    let port = host.get(from..).and_then(|rest| rest.find(':'));
+    let from = match host.starts_with('[') {
+        true => memchr::memchr(b']', host.as_bytes()).unwrap_or(0),
+        false => 0,
+    };
+    let rest = host.as_bytes().get(from..).unwrap_or_default();
+    let port = memchr::memchr(b':', rest);
     port.and_then(|at| host.get(..from + at)).unwrap_or(host)
 }
 
 /// The path, which is never empty, and what follows the first `?`.
 fn path_and_query(target: &str) -> (&str, Option<&str>) {
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    let mark = memchr::memchr(b'?', target.as_bytes());
+    let (path, query) = match mark.and_then(|at| target.split_at_checked(at)) {
+        Some((path, query)) => (path, query.get(1..)),
         None => (target, None),
     };
     (if path.is_empty() { "/" } else { path }, query)

@@ -187,12 +187,12 @@ fn guards_spare_nearly_every_look() {
         let mut lowered = [0; super::MAX_HOST];
         let subject = super::subject(head, &mut lowered, [127, 0, 0, 1].into(), 0).unwrap();
         let signs = super::Signs::of(&subject);
-        let guards = listener.rules.guards.iter().enumerate();
-        let looks: Vec<usize> = guards
-            .filter(|(_, guard)| guard.lets_pass(&signs))
-            .map(|(place, _)| place)
-            .collect();
-        looks
+        let blocks = listener.rules.guards.iter().enumerate();
+        let looks = blocks.flat_map(|(block, guards)| {
+            let first = block * super::Block::RULES;
+            guards.open(&signs).map(move |place| first + place)
+        });
+        looks.collect::<Vec<_>>()
     });
     assert_eq!(looks, [50, 51]);
 }
