@@ -47,7 +47,7 @@ impl ConnectionRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
         line.time("time", self.time);
         line.word("type", "connection");
-        line.text("listener", self.listener.as_bytes());
+        line.word("listener", self.listener);
         let failed = self.tls.is_some_and(|tls| tls.failure.is_some());
         line.word("action", if failed { "reject" } else { "accept" });
         line.ends(self.client, self.local);

@@ -204,7 +204,7 @@ impl FlowRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
         line.time("time", self.time);
         line.word("type", self.kind.as_str());
-        line.text("listener", self.listener.as_bytes());
+        line.word("listener", self.listener);
         line.word(
             "action",
             if self.is_refused() {
@@ -214,7 +214,7 @@ impl FlowRecord<'_> {
             },
         );
         if !self.target_group.is_empty() {
-            line.text("target_group", self.target_group.as_bytes());
+            line.word("target_group", self.target_group);
         }
         line.ends(self.client, self.local);
         if let Some(target) = self.target {
@@ -292,7 +292,7 @@ impl SkippedRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
         line.time("time", self.time);
         line.word("type", self.kind.as_str());
-        line.text("listener", self.listener.as_bytes());
+        line.word("listener", self.listener);
         line.word("action", "reject");
         line.number("skipped", self.datagrams);
         line.seconds("duration", self.duration);

@@ -1,6 +1,6 @@
 //! One JSON object written field by field into a byte buffer.
 //!
-//! Names and `word` values are ours and need no escaping; `text` values come from the network and
+//! Names and `word` values are ours, or names that a configuration may give, and need no escaping; `text` values come from the network and
 //! are escaped, with bytes that are not UTF-8 replaced by U+FFFD.
 //!
 //! Cost: copies of a few bytes; names are constants where they are written, so that no call is made
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::time::write_rfc3339;
+use super::time::LastSecond;
 use crate::digits::{push_address, push_number, push_seconds};
 use crate::sockets::is_nowhere;
 
@@ -20,14 +20,19 @@ const MAX_TEXT: usize = 4096;
 /// A line under way. Finish it with [`Line::end`].
 pub(super) struct Line<'a> {
     out: &'a mut Vec<u8>,
+    second: &'a mut LastSecond,
     first: bool,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn begin(out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn begin(out: &'a mut Vec<u8>, second: &'a mut LastSecond) -> Self {
         out.clear();
         out.push(b'{');
-        Self { out, first: true }
+        Self {
+            out,
+            second,
+            first: true,
+        }
     }
 
     pub(super) fn end(self) {
@@ -107,7 +112,7 @@ impl<'a> Line<'a> {
     pub(super) fn time(&mut self, name: &str, value: SystemTime) {
         self.name(name);
         self.out.push(b'"');
-        write_rfc3339(self.out, value);
+        self.second.write_rfc3339(self.out, value);
         self.out.push(b'"');
     }
 }

@@ -96,9 +96,9 @@ impl ExchangeRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
         line.time("time", self.time);
         line.word("type", "http");
-        line.text("listener", self.listener.as_bytes());
+        line.word("listener", self.listener);
         if !self.target_group.is_empty() {
-            line.text("target_group", self.target_group.as_bytes());
+            line.word("target_group", self.target_group);
         }
         if let Some(rule) = self.rule {
             line.word("rule", rule);

@@ -9,6 +9,7 @@ use std::thread::Thread;
 use super::flow::{FlowRecord, SkippedRecord};
 use super::json::Line;
 use super::record::ExchangeRecord;
+use super::time::LastSecond;
 use super::{ConnectionRecord, alb, aws};
 use crate::metrics::{PerWorker, WorkerCounters};
 
@@ -80,6 +81,7 @@ pub struct LogRing {
 struct Inner {
     rings: [rtrb::Producer<u8>; LANES],
     scratch: Vec<u8>,
+    second: LastSecond,
 }
 
 impl std::fmt::Debug for LogRing {
@@ -101,7 +103,11 @@ impl LogRing {
         let scratch = Vec::with_capacity(1024);
         Self {
             turn: Cell::new(0),
-            inner: RefCell::new(Inner { rings, scratch }),
+            inner: RefCell::new(Inner {
+                rings,
+                scratch,
+                second: LastSecond::default(),
+            }),
             shared,
             writer,
             counters,
@@ -156,11 +162,11 @@ impl LogRing {
         let as_alb = self.writes_as_alb();
         // Else it would lead nowhere.
         let shows_connection = self.logs_connections();
-        self.write(ACCESS, |out| {
+        self.write(ACCESS, |out, second| {
             if as_alb {
                 return alb::write(out, record);
             }
-            let mut line = Line::begin(out);
+            let mut line = Line::begin(out, second);
             record.write(&mut line);
             if shows_connection {
                 line.display("conn_trace_id", record.connection);
@@ -172,11 +178,11 @@ impl LogRing {
     /// Logs a flow.
     pub fn flow(&self, record: &FlowRecord<'_>) {
         let as_aws = self.shared.flows_as_aws.load(Ordering::Relaxed);
-        self.write(self.lane_of_flows(), |out| {
+        self.write(self.lane_of_flows(), |out, second| {
             if as_aws {
                 return aws::write(out, record);
             }
-            let mut line = Line::begin(out);
+            let mut line = Line::begin(out, second);
             record.write(&mut line);
             line.end();
         });
@@ -185,11 +191,11 @@ impl LogRing {
     /// Logs a client's connection.
     pub fn connection(&self, record: &ConnectionRecord<'_>) {
         let as_aws = self.shared.connections_as_aws.load(Ordering::Relaxed);
-        self.write(CONNECTION, |out| {
+        self.write(CONNECTION, |out, second| {
             if as_aws {
                 return alb::write_connection(out, record);
             }
-            let mut line = Line::begin(out);
+            let mut line = Line::begin(out, second);
             record.write(&mut line);
             line.end();
         });
@@ -198,11 +204,11 @@ impl LogRing {
     /// Logs that refused datagrams went unrecorded.
     pub fn skipped(&self, record: &SkippedRecord<'_>) {
         let as_aws = self.shared.flows_as_aws.load(Ordering::Relaxed);
-        self.write(self.lane_of_flows(), |out| {
+        self.write(self.lane_of_flows(), |out, second| {
             if as_aws {
                 return aws::write_skipped(out, record);
             }
-            let mut line = Line::begin(out);
+            let mut line = Line::begin(out, second);
             record.write(&mut line);
             line.end();
         });
@@ -220,16 +226,20 @@ impl LogRing {
         }
     }
 
-    fn write(&self, lane: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+    fn write(&self, lane: usize, fill: impl FnOnce(&mut Vec<u8>, &mut LastSecond)) {
         if !self.is_enabled(lane) {
             return;
         }
-        let Inner { rings, scratch } = &mut *self.inner.borrow_mut();
+        let Inner {
+            rings,
+            scratch,
+            second,
+        } = &mut *self.inner.borrow_mut();
         let Some(ring) = rings.get_mut(lane) else {
             return;
         };
         scratch.clear();
-        fill(scratch);
+        fill(scratch, second);
         match ring.push_entire_slice(scratch) {
             Ok(()) => self.wake_writer(ring),
             Err(_full) => self.counters.of(self.worker).log_dropped.add(1),

@@ -3,17 +3,20 @@
 //! An ID that came is kept; ELB's field gets our own `Self` beside it. Both fields made here name
 //! one trace: ELB's Root is the same 32 digits with two hyphens more.
 
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use conf::Trace;
 use httparse::Header;
+use memchr::memmem::Finder;
 
-use crate::l7::http1::push_display;
+use crate::digits::push_hex;
 
 /// How the line of an X-Amzn-Trace-Id of ours begins, after the line before it.
-const AMZN_LINE: &[u8] = b"\r\nX-Amzn-Trace-Id: ";
+static AMZN_LINE: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(b"\r\nX-Amzn-Trace-Id: "));
 /// The same of a traceparent.
-const PARENT_LINE: &[u8] = b"\r\ntraceparent: ";
+static PARENT_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\ntraceparent: "));
 
 /// A longer X-Amzn-Trace-Id is replaced by a fresh one (ELB).
 const MAX_AMZN: usize = 7 * 1024;
@@ -40,6 +43,30 @@ impl Fresh {
             span: rand::random::<u64>() | 1,
         }
     }
+
+    /// Appends the trace's ID in ELB's form.
+    fn push_root(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"1-");
+        push_hex::<8>(out, self.seconds.into());
+        out.push(b'-');
+        push_hex::<24>(out, self.trace);
+    }
+
+    /// Appends the rest of a traceparent. What is logged here is a record of the trace: sampled
+    /// (section 3.2.2.5.1).
+    fn push_span(self, out: &mut Vec<u8>) {
+        out.push(b'-');
+        push_hex::<16>(out, self.span.into());
+        out.extend_from_slice(b"-01");
+    }
+}
+
+/// Appends an ID in ELB's form that is made of a traceparent's digits.
+fn push_root(out: &mut Vec<u8>, time: &[u8], rest: &[u8]) {
+    out.extend_from_slice(b"1-");
+    out.extend_from_slice(time);
+    out.push(b'-');
+    out.extend_from_slice(rest);
 }
 
 /// Appends what `trace` asks for.
@@ -53,20 +80,17 @@ pub(super) fn write(out: &mut Vec<u8>, fields: &[Header<'_>], trace: Trace, fres
         out.extend_from_slice(b"traceparent: ");
         match (parent, root_digits(fields).filter(|_| trace == Trace::Both)) {
             (Some(parent), _) => out.extend_from_slice(parent),
-            // What is logged here is a record of the trace: sampled (section 3.2.2.5.1).
             (None, Some((time, rest))) => {
-                push_display(out, format_args!("00-{time}{rest}-{:016x}-01", fresh.span));
+                out.extend_from_slice(b"00-");
+                out.extend_from_slice(time.as_bytes());
+                out.extend_from_slice(rest.as_bytes());
+                fresh.push_span(out);
             }
             (None, None) => {
-                let Fresh {
-                    seconds,
-                    trace,
-                    span,
-                } = fresh;
-                push_display(
-                    out,
-                    format_args!("00-{seconds:08x}{trace:024x}-{span:016x}-01"),
-                );
+                out.extend_from_slice(b"00-");
+                push_hex::<8>(out, fresh.seconds.into());
+                push_hex::<24>(out, fresh.trace);
+                fresh.push_span(out);
             }
         }
         out.extend_from_slice(b"\r\n");
@@ -77,30 +101,23 @@ pub(super) fn write(out: &mut Vec<u8>, fields: &[Header<'_>], trace: Trace, fres
 /// traceparent, else one that only the log has. A scan or two of the forwarded head.
 pub(in crate::l7) fn write_trace_id(out: &mut Vec<u8>, forwarded: &[u8], fields: &[Header<'_>]) {
     // Ours, or one that a client wrote in just this way and that is forwarded untouched.
-    let own = value_of_line(forwarded, AMZN_LINE);
+    let own = value_of_line(forwarded, &AMZN_LINE);
     let came = || values(fields, "x-amzn-trace-id").next();
     if let Some(value) = own.or_else(came) {
         return out.extend_from_slice(value);
     }
-    let parent = value_of_line(forwarded, PARENT_LINE).or_else(|| parent_of(fields));
+    let parent = value_of_line(forwarded, &PARENT_LINE).or_else(|| parent_of(fields));
     let root = parent.and_then(|parent| Some((parent.get(3..11)?, parent.get(11..35)?)));
-    out.extend_from_slice(b"Root=1-");
+    out.extend_from_slice(b"Root=");
     match root {
-        Some((time, rest)) => {
-            out.extend_from_slice(time);
-            out.push(b'-');
-            out.extend_from_slice(rest);
-        }
-        None => {
-            let Fresh { seconds, trace, .. } = Fresh::now();
-            push_display(out, format_args!("{seconds:08x}-{trace:024x}"));
-        }
+        Some((time, rest)) => push_root(out, time, rest),
+        None => Fresh::now().push_root(out),
     }
 }
 
-fn value_of_line<'h>(head: &'h [u8], line: &[u8]) -> Option<&'h [u8]> {
-    let at = memchr::memmem::find(head, line)?;
-    let value = head.get(at + line.len()..)?;
+fn value_of_line<'h>(head: &'h [u8], line: &Finder<'_>) -> Option<&'h [u8]> {
+    let at = line.find(head)?;
+    let value = head.get(at + line.needle().len()..)?;
     value.get(..memchr::memchr(b'\r', value)?)
 }
 
@@ -143,28 +160,18 @@ fn is_parent(value: &[u8]) -> bool {
 /// ELB's rules: no field, or too long a one: a new Root. Without Root: one is added. With Root:
 /// our `Self` comes first, and another one goes.
 fn write_amzn(out: &mut Vec<u8>, fields: &[Header<'_>], parent: Option<&[u8]>, fresh: Fresh) {
-    let Fresh {
-        seconds,
-        trace,
-        span: _,
-    } = fresh;
     out.extend_from_slice(b"X-Amzn-Trace-Id: ");
     let came = values(fields, "x-amzn-trace-id").next();
     let came = came.filter(|value| value.len() <= MAX_AMZN);
     let has_root = came.is_some_and(|came| root_of(came).is_some());
-    let id = format_args!("1-{seconds:08x}-{trace:024x}");
     if has_root {
-        push_display(out, format_args!("Self={id}"));
+        out.extend_from_slice(b"Self=");
+        fresh.push_root(out);
     } else {
         out.extend_from_slice(b"Root=");
         match parent.and_then(|parent| Some((parent.get(3..11)?, parent.get(11..35)?))) {
-            Some((time, rest)) => {
-                out.extend_from_slice(b"1-");
-                out.extend_from_slice(time);
-                out.push(b'-');
-                out.extend_from_slice(rest);
-            }
-            None => push_display(out, id),
+            Some((time, rest)) => push_root(out, time, rest),
+            None => fresh.push_root(out),
         }
     }
     for part in came.into_iter().flat_map(parts) {
