@@ -30,10 +30,13 @@ impl WallClock {
 
 /// The time at `moment`, unless it is too far away.
 fn told((read, time): (Instant, SystemTime), moment: Instant) -> Option<SystemTime> {
-    let after = moment.saturating_duration_since(read);
-    let before = read.saturating_duration_since(moment);
-    (after.max(before) < FRESH).then_some(())?;
-    (time + after).checked_sub(before)
+    match moment.checked_duration_since(read) {
+        Some(after) => (after < FRESH).then(|| time + after),
+        None => {
+            let before = read - moment;
+            time.checked_sub(before).filter(|_| before < FRESH)
+        }
+    }
 }
 
 #[cfg(test)]

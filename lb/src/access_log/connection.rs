@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use super::flow::TlsRecord;
-use super::json::Line;
+use super::json::{Line, quoted};
 
 /// What a connection is known by in the logs: `TID_` and 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,18 +45,17 @@ pub struct ConnectionRecord<'a> {
 
 impl ConnectionRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
-        line.time("time", self.time);
-        line.word("type", "connection");
-        line.word("listener", self.listener);
+        line.word(quoted!("type"), "connection");
+        line.word(quoted!("listener"), self.listener);
         let failed = self.tls.is_some_and(|tls| tls.failure.is_some());
-        line.word("action", if failed { "reject" } else { "accept" });
+        line.word(quoted!("action"), if failed { "reject" } else { "accept" });
         line.ends(self.client, self.local);
         if let Some(tls) = &self.tls {
             tls.write(line);
             if let Some(client) = tls.client {
-                line.word("tls_client_validity", client.validity);
+                line.word(quoted!("tls_client_validity"), client.validity);
             }
         }
-        line.display("conn_trace_id", self.trace);
+        line.display(quoted!("conn_trace_id"), self.trace);
     }
 }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::json::Line;
+use super::json::{Line, name, quoted};
 use crate::metrics::RejectReason;
 use crate::target::End;
 use crate::tls::HandshakeReason;
@@ -202,11 +202,10 @@ impl FlowRecord<'_> {
     }
 
     pub(super) fn write(&self, line: &mut Line<'_>) {
-        line.time("time", self.time);
-        line.word("type", self.kind.as_str());
-        line.word("listener", self.listener);
+        line.word(quoted!("type"), self.kind.as_str());
+        line.word(quoted!("listener"), self.listener);
         line.word(
-            "action",
+            quoted!("action"),
             if self.is_refused() {
                 "reject"
             } else {
@@ -214,28 +213,28 @@ impl FlowRecord<'_> {
             },
         );
         if !self.target_group.is_empty() {
-            line.word("target_group", self.target_group);
+            line.word(quoted!("target_group"), self.target_group);
         }
         line.ends(self.client, self.local);
         if let Some(target) = self.target {
-            line.word("target", target);
+            line.word(quoted!("target"), target);
         }
-        line.number("bytes_in", self.bytes_in);
-        line.number("bytes_out", self.bytes_out);
+        line.number(name!("bytes_in"), self.bytes_in);
+        line.number(name!("bytes_out"), self.bytes_out);
         if let Some((inward, outward)) = self.packets {
             let names = match self.kind.is_stream() {
-                true => ("segments_in", "segments_out"),
-                false => ("datagrams_in", "datagrams_out"),
+                true => (name!("segments_in"), name!("segments_out")),
+                false => (name!("datagrams_in"), name!("datagrams_out")),
             };
             line.number(names.0, inward);
             line.number(names.1, outward);
         }
-        line.optional_seconds("connect", self.connect);
-        line.seconds("duration", self.duration);
+        line.optional_seconds(name!("connect"), self.connect);
+        line.seconds(name!("duration"), self.duration);
         if self.retries > 0 {
-            line.number("retries", u64::from(self.retries));
+            line.number(name!("retries"), u64::from(self.retries));
         }
-        line.word("termination", self.termination.as_str());
+        line.word(quoted!("termination"), self.termination.as_str());
         if let Some(tls) = &self.tls {
             tls.write(line);
         }
@@ -244,31 +243,31 @@ impl FlowRecord<'_> {
 
 impl TlsRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
-        line.optional_seconds("tls_handshake", self.handshake);
+        line.optional_seconds(name!("tls_handshake"), self.handshake);
         let texts = [
-            ("tls_alert", self.alert.as_bytes()),
-            ("tls_certificate", self.certificate.as_bytes()),
-            ("tls_cipher", self.cipher.as_bytes()),
-            ("tls_version", self.version.as_bytes()),
-            ("tls_named_group", self.named_group.as_bytes()),
-            ("server_name", self.server_name),
-            ("alpn", self.alpn),
-            ("target_alpn", self.target_alpn),
-            ("client_alpn", self.client_alpn),
+            (quoted!("tls_alert"), self.alert.as_bytes()),
+            (quoted!("tls_certificate"), self.certificate.as_bytes()),
+            (quoted!("tls_cipher"), self.cipher.as_bytes()),
+            (quoted!("tls_version"), self.version.as_bytes()),
+            (quoted!("tls_named_group"), self.named_group.as_bytes()),
+            (quoted!("server_name"), self.server_name),
+            (quoted!("alpn"), self.alpn),
+            (quoted!("target_alpn"), self.target_alpn),
+            (quoted!("client_alpn"), self.client_alpn),
         ];
         for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             line.text(name, text);
         }
         if self.resumed {
-            line.word("tls_session", "resumed");
+            line.word(quoted!("tls_session"), "resumed");
         }
         if let Some(client) = self.client {
-            line.text("tls_client_serial", client.serial.as_bytes());
-            line.text("tls_client_subject", client.subject.as_bytes());
+            line.text(quoted!("tls_client_serial"), client.serial.as_bytes());
+            line.text(quoted!("tls_client_subject"), client.subject.as_bytes());
         }
         if let Some((reason, error)) = self.failure {
-            line.word("tls_reason", reason.as_str());
-            line.text("tls_error", error.as_bytes());
+            line.word(quoted!("tls_reason"), reason.as_str());
+            line.text(quoted!("tls_error"), error.as_bytes());
         }
     }
 }
@@ -290,11 +289,10 @@ pub struct SkippedRecord<'a> {
 
 impl SkippedRecord<'_> {
     pub(super) fn write(&self, line: &mut Line<'_>) {
-        line.time("time", self.time);
-        line.word("type", self.kind.as_str());
-        line.word("listener", self.listener);
-        line.word("action", "reject");
-        line.number("skipped", self.datagrams);
-        line.seconds("duration", self.duration);
+        line.word(quoted!("type"), self.kind.as_str());
+        line.word(quoted!("listener"), self.listener);
+        line.word(quoted!("action"), "reject");
+        line.number(name!("skipped"), self.datagrams);
+        line.seconds(name!("duration"), self.duration);
     }
 }

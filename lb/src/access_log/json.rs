@@ -3,8 +3,8 @@
 //! Names and `word` values are ours, or names that a configuration may give, and need no escaping; `text` values come from the network and
 //! are escaped, with bytes that are not UTF-8 replaced by U+FFFD.
 //!
-//! Cost: copies of a few bytes; names are constants where they are written, so that no call is made
-//! for them. Texts of visible ASCII are copied in one piece.
+//! Cost: copies of a few bytes; names are constants with all that stands around them, so that no call
+//! is made for them. Texts of visible ASCII are copied in one piece.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,75 +17,77 @@ use crate::sockets::is_nowhere;
 /// Longest value of one text field, in bytes; the rest is cut and marked.
 const MAX_TEXT: usize = 4096;
 
+/// The name of a field as it stands before a number.
+macro_rules! name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// The name of a field as it stands before a text.
+macro_rules! quoted {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":\"")
+    };
+}
+
+pub(super) use {name, quoted};
+
 /// A line under way. Finish it with [`Line::end`].
 pub(super) struct Line<'a> {
     out: &'a mut Vec<u8>,
-    second: &'a mut LastSecond,
-    first: bool,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn begin(out: &'a mut Vec<u8>, second: &'a mut LastSecond) -> Self {
+    /// One of what happened at `time`.
+    pub(super) fn begin(out: &'a mut Vec<u8>, second: &mut LastSecond, time: SystemTime) -> Self {
         out.clear();
-        out.push(b'{');
-        Self {
-            out,
-            second,
-            first: true,
-        }
+        out.extend_from_slice(b"{\"time\":\"");
+        second.write_rfc3339(out, time);
+        out.push(b'"');
+        Self { out }
     }
 
     pub(super) fn end(self) {
         self.out.extend_from_slice(b"}\n");
     }
 
-    #[inline(always)]
-    fn name(&mut self, name: &str) {
-        match std::mem::take(&mut self.first) {
-            true => self.out.push(b'"'),
-            false => self.out.extend_from_slice(b",\""),
-        }
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-
     /// A value of ours: nothing in it needs escaping.
     #[inline(always)]
-    pub(super) fn word(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.out.push(b'"');
+    pub(super) fn word(&mut self, quoted: &'static str, value: &str) {
+        self.out.extend_from_slice(quoted.as_bytes());
         self.out.extend_from_slice(value.as_bytes());
         self.out.push(b'"');
     }
 
     /// A value from outside.
     #[inline(always)]
-    pub(super) fn text(&mut self, name: &str, value: &[u8]) {
-        self.name(name);
+    pub(super) fn text(&mut self, quoted: &'static str, value: &[u8]) {
+        self.out.extend_from_slice(quoted.as_bytes());
         push_text(self.out, value);
     }
 
     #[inline(always)]
-    pub(super) fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
+    pub(super) fn number(&mut self, name: &'static str, value: u64) {
+        self.out.extend_from_slice(name.as_bytes());
         push_number(self.out, value);
     }
 
     #[inline(always)]
-    pub(super) fn seconds(&mut self, name: &str, value: Duration) {
-        self.name(name);
+    pub(super) fn seconds(&mut self, name: &'static str, value: Duration) {
+        self.out.extend_from_slice(name.as_bytes());
         push_seconds(self.out, value);
     }
 
     /// What is ours and shown as text: nothing in it needs escaping.
-    pub(super) fn display(&mut self, name: &str, value: impl std::fmt::Display) {
-        self.name(name);
+    pub(super) fn display(&mut self, quoted: &'static str, value: impl std::fmt::Display) {
+        self.out.extend_from_slice(quoted.as_bytes());
         // Writing to a vector cannot fail.
-        let _ = write!(self.out, "\"{value}\"");
+        let _ = write!(self.out, "{value}\"");
     }
 
     #[inline(always)]
-    pub(super) fn optional_seconds(&mut self, name: &str, value: Option<Duration>) {
+    pub(super) fn optional_seconds(&mut self, name: &'static str, value: Option<Duration>) {
         if let Some(value) = value {
             self.seconds(name, value);
         }
@@ -93,33 +95,26 @@ impl<'a> Line<'a> {
 
     /// Both ends of a client's connection; at a Unix socket neither has an address.
     pub(super) fn ends(&mut self, client: SocketAddr, local: SocketAddr) {
-        self.address("client", client);
-        self.address("local", if is_nowhere(client) { client } else { local });
+        self.address(quoted!("client"), client);
+        self.address(
+            quoted!("local"),
+            if is_nowhere(client) { client } else { local },
+        );
     }
 
     #[inline(always)]
-    pub(super) fn address(&mut self, name: &str, value: SocketAddr) {
-        self.name(name);
-        self.out.push(b'"');
+    pub(super) fn address(&mut self, quoted: &'static str, value: SocketAddr) {
+        self.out.extend_from_slice(quoted.as_bytes());
         match is_nowhere(value) {
             true => self.out.extend_from_slice(b"unix:"),
             false => push_address(self.out, value),
         }
         self.out.push(b'"');
     }
-
-    #[inline(always)]
-    pub(super) fn time(&mut self, name: &str, value: SystemTime) {
-        self.name(name);
-        self.out.push(b'"');
-        self.second.write_rfc3339(self.out, value);
-        self.out.push(b'"');
-    }
 }
 
-/// A text in quotes.
+/// A text, and the quotes after it.
 fn push_text(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'"');
     match value.len() <= MAX_TEXT && is_plain(value) {
         true => out.extend_from_slice(value),
         false => push_escaped(out, value),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::connection::ConnectionTrace;
 use super::flow::TlsRecord;
-use super::json::Line;
+use super::json::{Line, name, quoted};
 use crate::l7::desync::Verdict;
 
 /// One HTTP exchange.
@@ -94,64 +94,63 @@ impl ExchangeRecord<'_> {
     }
 
     pub(super) fn write(&self, line: &mut Line<'_>) {
-        line.time("time", self.time);
-        line.word("type", "http");
-        line.word("listener", self.listener);
+        line.word(quoted!("type"), "http");
+        line.word(quoted!("listener"), self.listener);
         if !self.target_group.is_empty() {
-            line.word("target_group", self.target_group);
+            line.word(quoted!("target_group"), self.target_group);
         }
         if let Some(rule) = self.rule {
-            line.word("rule", rule);
+            line.word(quoted!("rule"), rule);
         }
         if let Some(action) = self.action {
-            line.word("action", action);
+            line.word(quoted!("action"), action);
         }
-        line.address("client", self.client);
+        line.address(quoted!("client"), self.client);
         if let Some(target) = self.target {
-            line.word("target", target);
+            line.word(quoted!("target"), target);
         }
-        line.word("protocol", self.protocol);
-        line.text("method", self.method);
-        line.text("host", self.host);
-        line.text("path", self.path);
+        line.word(quoted!("protocol"), self.protocol);
+        line.text(quoted!("method"), self.method);
+        line.text(quoted!("host"), self.host);
+        line.text(quoted!("path"), self.path);
         if !self.trace_id.is_empty() {
-            line.text("trace_id", self.trace_id);
+            line.text(quoted!("trace_id"), self.trace_id);
         }
-        line.number("status", u64::from(self.status));
+        line.number(name!("status"), u64::from(self.status));
         if let Some(status) = self.target_status {
-            line.number("target_status", u64::from(status));
+            line.number(name!("target_status"), u64::from(status));
         }
-        line.number("bytes_in", self.bytes_in);
-        line.number("bytes_out", self.bytes_out);
+        line.number(name!("bytes_in"), self.bytes_in);
+        line.number(name!("bytes_out"), self.bytes_out);
         let texts = [
-            ("rewritten_host", self.rewritten_host),
-            ("rewritten_path", self.rewritten_path),
+            (quoted!("rewritten_host"), self.rewritten_host),
+            (quoted!("rewritten_path"), self.rewritten_path),
         ];
         for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             line.text(name, text);
         }
-        line.optional_seconds("queue", self.queued);
-        line.optional_seconds("connect", self.connect);
-        line.optional_seconds("first_byte", self.first_byte);
-        line.seconds("duration", self.duration);
+        line.optional_seconds(name!("queue"), self.queued);
+        line.optional_seconds(name!("connect"), self.connect);
+        line.optional_seconds(name!("first_byte"), self.first_byte);
+        line.seconds(name!("duration"), self.duration);
         if self.retries > 0 {
-            line.number("retries", u64::from(self.retries));
+            line.number(name!("retries"), u64::from(self.retries));
         }
         if let Some(tls) = self.tls {
             tls.write(line);
         }
         if let Some(verdict) = self.desync {
-            line.word("classification", verdict.tier.as_str());
-            line.word("classification_reason", verdict.reason.as_str());
+            line.word(quoted!("classification"), verdict.tier.as_str());
+            line.word(quoted!("classification_reason"), verdict.reason.as_str());
         }
         if let Some(reason) = self.reason {
-            line.word("reason", reason);
+            line.word(quoted!("reason"), reason);
         }
         if self.over_limit {
-            line.word("rate_limit", "dry-run");
+            line.word(quoted!("rate_limit"), "dry-run");
         }
         if let Some(termination) = self.termination {
-            line.word("termination", termination);
+            line.word(quoted!("termination"), termination);
         }
     }
 }

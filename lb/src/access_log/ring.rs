@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
 use std::thread::Thread;
 
 use super::flow::{FlowRecord, SkippedRecord};
-use super::json::Line;
+use super::json::{Line, quoted};
 use super::record::ExchangeRecord;
 use super::time::LastSecond;
 use super::{ConnectionRecord, alb, aws};
@@ -166,10 +166,10 @@ impl LogRing {
             if as_alb {
                 return alb::write(out, record);
             }
-            let mut line = Line::begin(out, second);
+            let mut line = Line::begin(out, second, record.time);
             record.write(&mut line);
             if shows_connection {
-                line.display("conn_trace_id", record.connection);
+                line.display(quoted!("conn_trace_id"), record.connection);
             }
             line.end();
         });
@@ -182,7 +182,7 @@ impl LogRing {
             if as_aws {
                 return aws::write(out, record);
             }
-            let mut line = Line::begin(out, second);
+            let mut line = Line::begin(out, second, record.time);
             record.write(&mut line);
             line.end();
         });
@@ -195,7 +195,7 @@ impl LogRing {
             if as_aws {
                 return alb::write_connection(out, record);
             }
-            let mut line = Line::begin(out, second);
+            let mut line = Line::begin(out, second, record.time);
             record.write(&mut line);
             line.end();
         });
@@ -208,7 +208,7 @@ impl LogRing {
             if as_aws {
                 return aws::write_skipped(out, record);
             }
-            let mut line = Line::begin(out, second);
+            let mut line = Line::begin(out, second, record.time);
             record.write(&mut line);
             line.end();
         });

@@ -69,7 +69,10 @@ impl LogMarks {
         ];
         let mut marks = Self::default();
         for (mark, text) in marks.0.iter_mut().zip(texts) {
-            out.extend_from_slice(text);
+            // Most of them are, and copying nothing is a call all the same.
+            if !text.is_empty() {
+                out.extend_from_slice(text);
+            }
             *mark = end(out);
         }
         let is_full = detail >= Detail::Full;
