@@ -1,7 +1,7 @@
 //! One JSON object written field by field into a byte buffer.
 //!
-//! Names and `word` values are ours, or names that a configuration may give, and need no escaping; `text` values come from the network and
-//! are escaped, with bytes that are not UTF-8 replaced by U+FFFD.
+//! Names and `word` values are ours, or such as a configuration may give, and need no escaping; `text`
+//! values come from the network and are escaped, with bytes that are not UTF-8 replaced by U+FFFD.
 //!
 //! Cost: copies of a few bytes; names are constants with all that stands around them, so that no call
 //! is made for them. Texts of visible ASCII are copied in one piece.
