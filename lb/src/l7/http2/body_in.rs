@@ -7,12 +7,14 @@
 //! Cost: one copy of the data; per chunk a size line.
 
 use std::io::{self, Write};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use h2::RecvStream;
 use http::HeaderMap;
 
+use super::ended::Ended;
 use super::grpc;
 
 /// A chunk's size line and the line end after it, at most; the room below which none is begun.
@@ -42,10 +44,12 @@ pub(super) struct BodyIn {
     ended: bool,
     /// What the trailers said.
     grpc_status: Option<u16>,
+    /// Streams that the peer has ended, where that is noted.
+    ended_streams: Option<Rc<Ended>>,
 }
 
 impl BodyIn {
-    pub(super) fn new(recv: RecvStream, coding: Coding) -> Self {
+    pub(super) fn new(recv: RecvStream, coding: Coding, ended_streams: Option<Rc<Ended>>) -> Self {
         Self {
             ended: coding == Coding::Counted && recv.is_end_stream(),
             recv,
@@ -54,6 +58,7 @@ impl BodyIn {
             text: Vec::new(),
             at: 0,
             grpc_status: None,
+            ended_streams,
         }
     }
 
@@ -159,7 +164,15 @@ impl BodyIn {
     /// More data, or the end.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         match std::task::ready!(self.recv.poll_data(cx)) {
-            Some(data) => self.data = data?,
+            Some(Ok(data)) => self.data = data,
+            Some(Err(error)) if !self.had_ended(&error) => return Poll::Ready(Err(error)),
+            // Trailers would have been there before the error.
+            Some(Err(_)) => {
+                if self.coding == Coding::Chunked {
+                    write_end(&mut self.text, None);
+                }
+                self.ended = true;
+            }
             None if self.coding == Coding::Chunked => {
                 let trailers = std::task::ready!(self.recv.poll_trailers(cx))?;
                 self.grpc_status = trailers.as_ref().and_then(grpc::status);
@@ -169,6 +182,16 @@ impl BodyIn {
             None => self.ended = true,
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl BodyIn {
+    /// True when the connection failed, and not before the peer had ended a body that has no length.
+    fn had_ended(&self, error: &h2::Error) -> bool {
+        let of_connection = error.is_io() || (error.is_go_away() && error.is_remote());
+        let stream = self.recv.stream_id().as_u32();
+        let noted = || self.ended_streams.as_ref().is_some_and(|e| e.has(stream));
+        of_connection && self.coding != Coding::Counted && noted()
     }
 }
 

@@ -80,7 +80,7 @@ impl ClientStream {
             head,
             taken: 0,
             tunnels: coding == Coding::Raw,
-            body: BodyIn::new(recv, coding),
+            body: BodyIn::new(recv, coding, None),
             respond,
             to_head: parts.method == Method::HEAD,
             is_grpc: grpc::is_call(parts.headers.get(header::CONTENT_TYPE)),

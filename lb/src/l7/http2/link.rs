@@ -18,6 +18,7 @@ use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::ended::Ended;
 use super::target_stream::TargetStream;
 use super::wire::Wire;
 use crate::l7::deadline::Deadline;
@@ -50,6 +51,8 @@ struct State {
     ended: Cell<bool>,
     /// The target's settings are known to the h2 crate.
     settled: Cell<bool>,
+    /// Streams that the target has ended.
+    ended_streams: Rc<Ended>,
     /// Either of them has become true.
     changed: Notify,
 }
@@ -66,6 +69,11 @@ impl State {
 pub(super) struct Occupied(Rc<State>);
 
 impl Occupied {
+    /// The streams of its connection that the target has ended.
+    pub(super) fn ended_streams(&self) -> Rc<Ended> {
+        self.0.ended_streams.clone()
+    }
+
     /// Waits until the target's settings have come, or the connection has ended.
     pub(super) async fn settled(&self) {
         loop {
@@ -92,6 +100,8 @@ impl Link {
     /// The connection is gone already.
     pub(super) async fn begin(stream: Stream, tls: Option<Arc<TargetTls>>) -> io::Result<Self> {
         let wire = Wire::new(stream, Vec::new(), 0);
+        let ended_streams = Rc::<Ended>::default();
+        wire.note_ends(ended_streams.clone());
         let handshake = client::Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW.0)
@@ -106,6 +116,7 @@ impl Link {
             used: Cell::new(Instant::now()),
             ended: Cell::new(false),
             settled: Cell::new(false),
+            ended_streams,
             changed: Notify::new(),
         });
         tokio::task::spawn_local(drive(connection, wire, state.clone()));
@@ -154,9 +165,13 @@ async fn drive(mut connection: client::Connection<Wire, Bytes>, wire: Wire, stat
     let mut deadline = Deadline::new(state.used.get());
     poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
-        let sent = wire.poll_send(cx);
-        if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) || wire.fault().is_some() {
+        if polled.is_ready() || wire.fault().is_some() {
             return Poll::Ready(());
+        }
+        if let Poll::Ready(Err(_)) = wire.poll_send(cx) {
+            // What the target had answered before is still to be read; then the end comes.
+            wire.fall_silent();
+            state.set(&state.ended);
         }
         if !state.settled.get() && wire.has_settings() {
             state.set(&state.settled);
@@ -173,3 +188,6 @@ async fn drive(mut connection: client::Connection<Wire, Bytes>, wire: Wire, stat
     .await;
     state.set(&state.ended);
 }
+
+#[cfg(test)]
+mod tests;

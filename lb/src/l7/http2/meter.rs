@@ -8,7 +8,11 @@
 //!
 //! Cost: one step per frame, nothing per byte.
 
+use std::rc::Rc;
+
 use tokio::time::Instant;
+
+use super::ended::Ended;
 
 /// Frames without use that may come in a row: more than clients send who measure bandwidth by pings.
 const IDLE_FRAMES: u32 = 1000;
@@ -109,6 +113,9 @@ pub struct Meter {
     written: u32,
     /// How many frames began: none, the first, or more.
     begun: u8,
+    /// The stream that the frame ends whose payload is coming; 0 = none.
+    ending: u32,
+    ended: Option<Rc<Ended>>,
 }
 
 impl Meter {
@@ -122,7 +129,14 @@ impl Meter {
             resets: Budget::new(RESETS, RESETS_A_SECOND),
             written: 0,
             begun: 0,
+            ending: 0,
+            ended: None,
         }
+    }
+
+    /// Notes in `ended` which streams the peer ends.
+    pub(super) fn note_ends(&mut self, ended: Rc<Ended>) {
+        self.ended = Some(ended);
     }
 
     /// True once the first frame is whole: the peer's settings (RFC 9113 section 3.4).
@@ -144,6 +158,7 @@ impl Meter {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = bytes.get(skipped..).unwrap_or_default();
+            self.end_stream();
             let wanted = self.header.len() - self.have;
             let (start, rest) = bytes.split_at(wanted.min(bytes.len()));
             if let Some(room) = self.header.get_mut(self.have..self.have + start.len()) {
@@ -154,6 +169,7 @@ impl Meter {
             if self.have == self.header.len() {
                 self.have = 0;
                 self.frame(&mut clock)?;
+                self.end_stream();
             }
         }
         Ok(())
@@ -172,14 +188,29 @@ impl Meter {
         self.resets.earn(1);
     }
 
+    /// Notes the end of a stream once the frame that tells it is whole.
+    fn end_stream(&mut self) {
+        if self.ending == 0 || self.skip > 0 {
+            return;
+        }
+        let stream = std::mem::take(&mut self.ending);
+        if let Some(ended) = &self.ended {
+            ended.add(stream);
+        }
+    }
+
     fn frame(&mut self, clock: &mut impl FnMut() -> Instant) -> Result<(), Fault> {
-        let [a, b, c, kind, flags, ..] = self.header;
+        let [a, b, c, kind, flags, stream @ ..] = self.header;
         self.begun = self.begun.saturating_add(1);
         self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         if !has_its_length(kind, flags, self.skip) {
             return Err(Fault::FrameSize);
         }
         let ends_stream = flags & 1 != 0;
+        // A block that goes on in CONTINUATION ends it later.
+        if ends_stream && (kind == 0 || (kind == 1 && flags & 4 != 0)) {
+            self.ending = u32::from_be_bytes(stream);
+        }
         let excess = match kind {
             0 if self.skip > 0 || ends_stream => {
                 self.idle.earn(1);

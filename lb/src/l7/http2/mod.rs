@@ -9,6 +9,7 @@ mod body_in;
 mod body_out;
 mod client_stream;
 mod connection;
+mod ended;
 mod grpc;
 mod link;
 mod meter;

@@ -167,7 +167,7 @@ impl TargetStream {
             // A tunnel has none (RFC 9110 section 9.3.6).
             parts.headers.remove(header::CONTENT_LENGTH);
             write_head(&mut self.head, &Response::from_parts(parts, ()), UPGRADE);
-            self.incoming = Incoming::Body(BodyIn::new(recv, Coding::Raw));
+            self.incoming = self.body(recv, Coding::Raw);
             return Poll::Ready(Ok(()));
         }
         self.grpc_status = grpc::status(&parts.headers);
@@ -182,8 +182,13 @@ impl TargetStream {
             _ => &[(b"connection", b"close")],
         };
         write_head(&mut self.head, &response, own);
-        self.incoming = Incoming::Body(BodyIn::new(recv, coding));
+        self.incoming = self.body(recv, coding);
         Poll::Ready(Ok(()))
+    }
+
+    fn body(&self, recv: RecvStream, coding: Coding) -> Incoming {
+        let ended_streams = self.place.ended_streams();
+        Incoming::Body(BodyIn::new(recv, coding, Some(ended_streams)))
     }
 
     fn coding(&self, headers: &HeaderMap, recv: &RecvStream) -> Coding {

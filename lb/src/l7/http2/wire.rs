@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::ended::Ended;
 use super::meter::{Fault, Meter};
 use crate::stream::{Side, Stream};
 
@@ -41,6 +42,8 @@ struct Socket {
     written: u64,
     /// The peer has ended its side.
     ended: bool,
+    /// Nothing can be written any more.
+    silent: bool,
 }
 
 impl Wire {
@@ -55,12 +58,23 @@ impl Wire {
             fault: None,
             written: 0,
             ended: false,
+            silent: false,
         })))
     }
 
     /// Writes what has been gathered. To be called whenever the connection's task is about to wait.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.borrow_mut().poll_send(cx)
+    }
+
+    /// Notes in `ended` which streams the peer ends.
+    pub(super) fn note_ends(&self, ended: Rc<Ended>) {
+        self.0.borrow_mut().meter.note_ends(ended);
+    }
+
+    /// Nothing is written any more, and what is handed over is forgotten: for reading on alone.
+    pub(super) fn fall_silent(&self) {
+        self.0.borrow_mut().silent = true;
     }
 
     /// What ends the connection.
@@ -110,6 +124,10 @@ impl Wire {
 
 impl Socket {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.silent {
+            self.out.clear();
+            self.sent = 0;
+        }
         while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
             let count = ready!(self.stream.poll_write(cx, rest, &[]))?;
             if count == 0 {
