@@ -142,6 +142,7 @@ impl Shell {
             if !self.is_to_move(id, from) {
                 return Ok(id);
             }
+            self.take_rest(id, now);
             self.end(id, FlowEnd::TargetUnreachable);
         }
         if !self.held.is_empty() {

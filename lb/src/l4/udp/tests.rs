@@ -513,3 +513,34 @@ async fn what_a_target_said_before_it_was_gone_arrives() {
     });
     test.await;
 }
+
+/// The same for a flow that moves to another target because a third has found its own dead.
+#[tokio::test]
+async fn what_a_target_said_arrives_though_the_flow_moves() {
+    let local = tokio::task::LocalSet::new();
+    let test = local.run_until(async {
+        let (dying, first) = bound("127.0.0.1:0").await;
+        let (living, second) = bound("127.0.0.1:0").await;
+        let rig = Rig::start_here(&config("127.0.0.1:0", &[first, second], "", "")).await;
+        let mut clients = Vec::new();
+        for turn in 0..4 {
+            let client = client(rig.address(0)).await;
+            let target = if turn % 2 == 0 { &dying } else { &living };
+            let from = exchange(&client, target, b"hello").await;
+            clients.push((client, from));
+        }
+        let [(moving, from), (other, _), (finder, _), _] = &clients[..] else {
+            panic!("four clients");
+        };
+        dying.try_send_to(b"answer", *from).unwrap();
+        drop(dying);
+        // Another's between them, so that the second is sent by itself, and finds the target dead.
+        finder.try_send(b"one").unwrap();
+        other.try_send(b"other").unwrap();
+        finder.try_send(b"two").unwrap();
+        moving.try_send(b"more").unwrap();
+        assert_eq!(receive(moving).await.0, b"answer");
+        rig.finish(Duration::ZERO).await;
+    });
+    test.await;
+}
