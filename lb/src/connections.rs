@@ -48,7 +48,7 @@ impl Connections {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends every connection, at its next poll.
+    /// Ends every connection after one more poll, in which it can do what needs no waiting.
     pub(crate) fn end_all(&self) {
         self.0.ended.set(true);
         self.wake_all();
@@ -87,6 +87,7 @@ impl<F: Future<Output = ()>, P> Future for Running<F, P> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         if this.entry.table.ended.get() {
+            let _ = this.connection.poll(cx);
             return Poll::Ready(());
         }
         if !std::mem::replace(this.noted, true) {

@@ -468,6 +468,11 @@ impl WorkerContext {
         generations
     }
 
+    /// Makes all work end when its task is polled next.
+    pub(crate) fn end_work(&self) {
+        self.work.end_all();
+    }
+
     /// Turns [`WorkerContext::is_draining`] on.
     pub(crate) fn start_draining(&self) {
         self.draining.set(true);

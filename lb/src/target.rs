@@ -52,6 +52,8 @@ pub enum End {
     TargetUnhealthy,
     /// The target's deregistration delay has passed.
     TargetDeregistered,
+    /// The process ends, and its grace is over.
+    Shutdown,
 }
 
 impl Fate {

@@ -67,6 +67,13 @@ impl WorkTable {
         }
         told.into_iter().for_each(Waker::wake);
     }
+
+    /// Makes all work end: to be seen when its task is polled next.
+    pub(crate) fn end_all(&self) {
+        for (_, entry) in self.0.borrow_mut().iter_mut() {
+            entry.end.get_or_insert(End::Shutdown);
+        }
+    }
 }
 
 /// An exchange or flow running on a target. Counted as in flight until dropped.

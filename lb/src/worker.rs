@@ -161,6 +161,8 @@ impl Serving {
                 }
             }
         }
+        // Who is cut in the middle must not take the end for a whole one: flows end by resets.
+        self.acceptance.context.end_work();
         connections.end_all();
         connections.emptied().await;
     }
@@ -502,3 +504,6 @@ fn is_exhausted(error: &io::Error) -> bool {
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
 }
+
+#[cfg(test)]
+mod tests;

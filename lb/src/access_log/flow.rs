@@ -23,7 +23,7 @@ pub enum FlowEnd {
     TargetReset,
     /// No byte for the listener's idle timeout.
     IdleTimeout,
-    /// The target's fate ended it.
+    /// The target's fate, or that of all, ended it.
     Target(End),
     /// The target's host said that nobody listens, or the network that there is no way.
     TargetUnreachable,
@@ -59,7 +59,11 @@ impl FlowEnd {
 
     /// Its place among [`FlowEnd::OF_UDP`].
     pub(crate) fn place(self) -> Option<usize> {
-        Self::OF_UDP.iter().position(|end| *end == self)
+        let told = match self {
+            Self::Target(End::Shutdown) => Self::Shutdown,
+            told => told,
+        };
+        Self::OF_UDP.iter().position(|end| *end == told)
     }
 
     /// The name in logs.
@@ -78,7 +82,7 @@ impl FlowEnd {
             Self::ListenerRemoved => "listener-removed",
             Self::Refused(reason) => reason.as_str(),
             Self::Handshake => "tls-handshake",
-            Self::Shutdown => "shutdown",
+            Self::Shutdown | Self::Target(End::Shutdown) => "shutdown",
         }
     }
 }

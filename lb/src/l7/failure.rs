@@ -83,7 +83,7 @@ impl Failure {
     /// `None` when nobody is there to read it.
     pub(super) fn status(self) -> Option<u16> {
         match self {
-            Self::NoChoice(_) => Some(503),
+            Self::NoChoice(_) | Self::TargetEnded(End::Shutdown) => Some(503),
             Self::NoConnection { timed_out: true }
             | Self::NoTls { timed_out: true }
             | Self::RequestTimeout { of_client: false }
@@ -118,6 +118,7 @@ impl Failure {
             Self::ResponseTimeout => "target-timeout",
             Self::TargetEnded(End::TargetUnhealthy) => "target-unhealthy",
             Self::TargetEnded(End::TargetDeregistered) => "target-deregistered",
+            Self::TargetEnded(End::Shutdown) => "shutdown",
             Self::ClientClosed => "client-closed",
             Self::ClientStalled => "client-stalled",
             Self::Request(refusal) => refusal.as_str(),
@@ -147,6 +148,7 @@ impl Failure {
             Self::TargetTruncated => "The target closed its connection within its answer.",
             Self::Response(_) => "The target's answer is not valid HTTP.",
             Self::ResponseTimeout => "The target did not answer in time.",
+            Self::TargetEnded(End::Shutdown) => "The load balancer is shutting down.",
             Self::TargetEnded(_) => "The target was taken out of service.",
             Self::ClientClosed | Self::ClientStalled | Self::SlowClient => "The client is gone.",
             Self::Request(refusal) => refusal.sentence(),
