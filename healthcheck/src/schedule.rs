@@ -190,6 +190,19 @@ impl Schedule {
         }
     }
 
+    /// Moves the grid of a key whose last probe was void by lateness to a second from now at the latest: nothing is
+    /// known after it that was not before, and an interval may be an hour.
+    pub(crate) fn again(&mut self, key: ProbeKey, now: Instant) {
+        let soon = now + LAST_GAP;
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.regular > soon
+        {
+            entry.grid = soon;
+            entry.regular = soon;
+            self.queue(key, now);
+        }
+    }
+
     /// Probes the key as soon as may be, and again at growing gaps until [`Schedule::calm`].
     pub(crate) fn hurry(&mut self, key: ProbeKey, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&key) {

@@ -137,6 +137,9 @@ impl Core {
             ProbeKey::Target(slot) => self.observe_target(slot, observation, &probe, now),
             ProbeKey::Check(id) => self.observe_check(id, observation, &probe, now),
         }
+        if probe.void {
+            self.schedule.again(key, now);
+        }
     }
 
     /// Logs the first of several probes that this process itself could not make.

@@ -353,6 +353,28 @@ async fn a_late_thread_makes_running_probes_void() {
     .await;
 }
 
+/// A target whose first probe was void once stayed `initial` for a whole interval.
+#[tokio::test(start_paused = true)]
+async fn a_void_probe_is_made_again_within_a_second() {
+    started(Script::passing(), async |board, script| {
+        script.take(Duration::from_secs(1));
+        let seldom = ConfigText::group("app", &[A]).interval(Duration::from_secs(3600));
+        board.serve(seldom, 1).await;
+        sleep(Duration::from_millis(500)).await;
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(board.target("app", A).state, TargetState::Initial);
+        let void = Instant::now();
+        board.until("app", A, TargetState::Healthy).await;
+        let took = void.elapsed();
+        assert!(took <= Duration::from_secs(2), "{took:?}");
+        // From then on it is probed once in an interval again.
+        sleep(Duration::from_secs(3000)).await;
+        assert_eq!(script.starts(A).len(), 2);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn news_is_coalesced_under_load_and_published_at_once_when_quiet() {
     started(Script::passing(), async |board, script| {
