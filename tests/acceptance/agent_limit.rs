@@ -2,11 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use super::pointsman::Pointsman;
 use super::probed::{AGENT, script};
-use super::process::{Folder, eventually};
+use super::process::{Folder, PATIENCE, eventually};
 
 /// Sends back what it gets.
 const ECHO: &str = r#"
@@ -24,8 +23,7 @@ server.serve_forever()
 /// A flow that was answered; `None` when it was refused.
 fn flow(listener: SocketAddr) -> Option<TcpStream> {
     let mut flow = TcpStream::connect(listener).unwrap();
-    flow.set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    flow.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut byte = [0];
     let echoed = flow.write_all(b"x").and_then(|()| flow.read(&mut byte));
     matches!(echoed, Ok(1)).then_some(flow)

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use super::pointsman::{NAME, Pointsman, addresses, web};
+use super::pointsman::{NAME, PATIENT, Pointsman, addresses, check, web};
 use super::process::{Folder, PATIENCE, Program, eventually};
 
 /// Answers its health check with what the file `health` holds, everything else with `status`.
@@ -89,7 +89,7 @@ pub(super) fn status_of(listener: SocketAddr) -> u16 {
 }
 
 pub(super) fn config(services: &[Moody], group: &str) -> String {
-    let check = r#"health-check = { protocol = "http", path = "/healthz", interval = "200ms" }"#;
+    let check = check("/healthz", PATIENT);
     let addresses = services.iter().map(|service| service.address);
     web(addresses, &format!("{check}\n{group}")) + NAME
 }
@@ -99,14 +99,24 @@ pub(super) fn octets(pointsman: &Pointsman) -> Vec<u8> {
     found.iter().map(|address| address.octets()[3]).collect()
 }
 
-#[test]
-fn a_target_that_answers_500_is_ejected_and_comes_back() {
+/// Three services, a group of which one is ejected for `time` after three failures.
+fn ejecting(net: u8, time: &str) -> (Vec<Moody>, String) {
     let services: Vec<Moody> = (11..14)
-        .map(|host| Moody::start(&format!("127.41.0.{host}")))
+        .map(|host| Moody::start(&format!("127.{net}.0.{host}")))
         .collect();
-    let passive = "passive-health = { consecutive-failures = 3, base-ejection-time = \"2s\", \
-                   ejection-jitter = \"0s\" }";
-    let mut pointsman = Pointsman::start(&config(&services, passive));
+    let passive = format!(
+        "passive-health = {{ consecutive-failures = 3, base-ejection-time = \"{time}\", \
+         ejection-jitter = \"0s\" }}"
+    );
+    let text = config(&services, &passive);
+    (services, text)
+}
+
+#[test]
+fn a_target_that_answers_500_is_ejected() {
+    // For longer than anything takes.
+    let (services, text) = ejecting(41, "5m");
+    let mut pointsman = Pointsman::start(&text);
     let listener = pointsman.listener("web");
     let ill = services[1].address;
     let path = format!("/api/v1/target-groups/app/targets/{ill}");
@@ -121,7 +131,7 @@ fn a_target_that_answers_500_is_ejected_and_comes_back() {
     let target = pointsman.get(&path);
     assert_eq!(target["reason"], "Target.Ejected", "{target}");
     assert_eq!(target["source"], "passive", "{target}");
-    let said = "Ejected for 2.0 s (ejection 1): 3 failures in a row";
+    let said = "Ejected for 300.0 s (ejection 1): 3 failures in a row";
     assert_eq!(target["description"], said, "{target}");
     let passive = &target["probes"]["passive"];
     assert_eq!(passive["ejection"], 1, "{target}");
@@ -130,6 +140,21 @@ fn a_target_that_answers_500_is_ejected_and_comes_back() {
         (0..6).all(|_| status_of(listener) == 200)
     });
     assert_eq!(pointsman.metric("pointsman_ejections_total"), 1.0);
+    let lines = pointsman.program.output().join("\n");
+    assert!(lines.contains(said), "{lines}");
+}
+
+#[test]
+fn an_ejected_target_comes_back_by_time() {
+    let (services, text) = ejecting(48, "2s");
+    let pointsman = Pointsman::start(&text);
+    let listener = pointsman.listener("web");
+    let ill = services[1].address;
+    services[1].answer(500);
+    eventually("it is ejected", || {
+        status_of(listener);
+        pointsman.metric("pointsman_ejections_total") >= 1.0
+    });
     services[1].answer(200);
     eventually("it is back", || pointsman.state("app", ill) == "healthy");
     eventually("DNS has it again", || octets(&pointsman) == [11, 12, 13]);
@@ -139,14 +164,13 @@ fn a_target_that_answers_500_is_ejected_and_comes_back() {
         pointsman.selected("app", ill) > before
     });
     assert_eq!(pointsman.metric("pointsman_targets_ejected"), 0.0);
-    let lines = pointsman.program.output().join("\n");
-    assert!(lines.contains(said), "{lines}");
 }
 
 #[test]
 fn targets_that_all_answer_500_are_not_ejected_to_the_last() {
     let services = [Moody::start("127.42.0.11"), Moody::start("127.42.0.12")];
-    let passive = "passive-health = { consecutive-failures = 2, max-ejected-percentage = 100 }";
+    let passive = "passive-health = { consecutive-failures = 2, max-ejected-percentage = 100, \
+                   base-ejection-time = \"5m\" }";
     let mut pointsman = Pointsman::start(&config(&services, passive));
     let listener = pointsman.listener("web");
     services.iter().for_each(|service| service.answer(503));

@@ -15,6 +15,7 @@ mod http_failover;
 mod name_server;
 mod node;
 mod pointsman;
+mod ports;
 mod postgresql;
 mod probed;
 mod process;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::process::{Folder, Program, eventually, free_port, output_of};
+use super::ports::free_port;
+use super::process::{Folder, Program, eventually, output_of};
 
 /// A `knotd` for the zone `names.test`.
 pub struct NameServer {
@@ -89,7 +90,7 @@ impl NameServer {
             let ask = [
                 "+short",
                 "+tries=1",
-                "+time=1",
+                "+time=10",
                 "-p",
                 &port,
                 &server,

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use super::http_failover::counts;
-use super::pointsman::{Pointsman, web};
+use super::http_failover::Load;
+use super::pointsman::{PATIENT, Pointsman, check, web};
 use super::process::{Folder, Program, eventually};
 
 /// An application that finishes what it has when it is asked to end.
@@ -58,7 +58,7 @@ impl Node {
 }
 
 fn config(nodes: &[Node], more: &str) -> String {
-    let check = r#"health-check = { protocol = "http", path = "/", interval = "200ms" }"#;
+    let check = check("/", PATIENT);
     let addresses = nodes.iter().map(|node| node.address);
     web(addresses, &format!("{check}\n{more}"))
 }
@@ -74,27 +74,24 @@ fn a_rolling_restart_under_load_with_cookies_fails_nobody() {
     let script = folder.path().join("cookies.lua");
     std::fs::write(&script, WITH_COOKIES).unwrap();
     let url = format!("http://{}/", pointsman.listener("web"));
-    let load = Program::start(
-        Command::new("wrk")
-            .args(["-t3", "-c24", "-d8s", "--timeout", "10s", "-s"])
-            .arg(&script)
-            .arg(&url),
-    );
+    let load = Load::start(&["-t3", "-c24", "-s", &script.display().to_string(), &url]);
+    let await_more = || {
+        let before = pointsman.metric("pointsman_requests_total");
+        eventually("everybody has sessions", || {
+            pointsman.metric("pointsman_requests_total") > before + 100.0
+        });
+    };
     for node in &mut nodes {
         let address = node.address;
-        eventually("everybody has sessions", || {
-            pointsman.metric("pointsman_requests_total") > 100.0
-        });
+        await_more();
         node.restart();
         eventually("it is healthy again", || {
             pointsman.state("app", address) == "healthy"
         });
     }
-    let (requests, failed) = counts(load);
-    assert!(
-        requests > 200 && failed == 0,
-        "{failed} of {requests} failed"
-    );
+    await_more();
+    let (failed, requests) = load.end();
+    assert_eq!(failed, 0, "of {requests}");
     let name = "pointsman_sticky_requests_total{outcome=\"kept\"}";
     assert!(pointsman.metric(name) > 100.0);
 }

@@ -46,16 +46,16 @@ impl Pointsman {
                 .current_dir(folder.path()),
         );
         let mut started = Self { program, folder };
+        let mut runs = true;
         eventually("pointsman is ready", || {
-            assert!(
-                started.program.is_running(),
-                "{}",
-                started.program.output().join("\n")
-            );
-            started
-                .try_request("GET", "/readyz", "")
-                .is_some_and(|(status, _)| status == 200)
+            runs = started.program.is_running();
+            let ready = started.try_request("GET", "/readyz", "");
+            !runs || ready.is_some_and(|(status, _)| status == 200)
         });
+        if !runs {
+            let (status, lines) = started.program.finish();
+            panic!("{status}:\n{}", lines.join("\n"));
+        }
         started
     }
 
@@ -166,6 +166,19 @@ pub fn write(folder: &Folder, config: &str) {
     std::fs::write(folder.path().join("pointsman.toml"), text).expect("write the configuration");
 }
 
+/// Timing of health checks that a machine which stalls cannot fail: two probes in a row would have to
+/// find a service silent for four seconds each. One that is gone refuses, which is found within an
+/// interval.
+pub const PATIENT: &str = r#"interval = "5s", timeout = "4s", fast-interval = "200ms""#;
+
+/// Timing of health checks of which only the first is ever made: what is found out, traffic finds out.
+pub const SELDOM: &str = r#"interval = "1h", timeout = "1m""#;
+
+/// The key of a group whose health is asked for at `path`.
+pub fn check(path: &str, timing: &str) -> String {
+    format!("health-check = {{ protocol = \"http\", path = \"{path}\", {timing} }}")
+}
+
 /// The name app.example.test, which follows the group `app`.
 pub const NAME: &str = r#"
         [dns]
@@ -214,12 +227,17 @@ fn unchunk(mut body: &str) -> Option<String> {
     }
 }
 
-/// Asks a DNS server for the A records of `name` over UDP: addresses, sorted.
+/// Asks a DNS server for the A records of `name` over UDP until it answers: addresses, sorted.
 pub fn addresses(server: SocketAddr, name: &str) -> Vec<Ipv4Addr> {
-    try_addresses(server, name).expect("a DNS answer")
+    let mut found = None;
+    eventually("a DNS answer", || {
+        found = try_addresses(server, name).ok();
+        found.is_some()
+    });
+    found.expect("there is one")
 }
 
-/// [`addresses`], or why there is no answer.
+/// [`addresses`] asked once, or why there is no answer.
 pub fn try_addresses(server: SocketAddr, name: &str) -> std::io::Result<Vec<Ipv4Addr>> {
     let socket = UdpSocket::bind((IpAddr::from([127, 0, 0, 1]), 0)).unwrap();
     socket

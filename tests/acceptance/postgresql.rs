@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::pointsman::Pointsman;
-use super::process::{Folder, Program, eventually, free_port, output_of};
+use super::ports::free_port;
+use super::process::{Folder, Program, eventually, output_of};
 
 /// A database cluster of the test's own on 127.25.0.1.
 struct Database {

@@ -8,13 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::pointsman::Pointsman;
-use super::process::{self, Folder, Program};
+use super::ports;
+use super::process::{Folder, Program};
 
 const IP: &str = "127.36.0.1";
 
 /// A port for a program that cannot choose one and say so.
 pub fn free_port() -> u16 {
-    process::free_port(IP)
+    ports::free_port(IP)
 }
 
 fn address(port: u16) -> SocketAddr {

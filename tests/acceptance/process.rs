@@ -108,32 +108,11 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port of `ip` for a program that cannot choose one and say so: free for TCP and UDP just now.
-///
-/// Ports below those the kernel gives out by itself (32768 and above, as Linux comes) are taken by
-/// nobody by chance, and each is offered once; where they start depends on the process, so that test
-/// runs side by side do not meet.
-pub fn free_port(ip: &str) -> u16 {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static OFFERED: AtomicU32 = AtomicU32::new(0);
-    let (first, count) = (12_000, 20_000);
-    for _ in 0..count {
-        // A prime apart: neighbours in time are not neighbours in port.
-        let number = std::process::id() * 131 + OFFERED.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(first + number % count).expect("a port");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "finds a port for another program"
-        )]
-        let tcp = std::net::TcpListener::bind((ip, port));
-        if tcp.is_ok() && std::net::UdpSocket::bind((ip, port)).is_ok() {
-            return port;
+        if std::thread::panicking() {
+            let pid = self.pid();
+            eprintln!("process {pid} had said:\n{}", self.output().join("\n"));
         }
     }
-    panic!("no port of {ip} is free");
 }
 
 /// Runs a program to its end and returns what it printed on standard output.

@@ -302,13 +302,16 @@ fn headers_come_in_any_pieces_and_bad_ones_are_refused_with_the_reason() {
         "",
     );
     let listener = |name: &str, keys: &str| {
-        let keys = format!("proxy-protocol-timeout = \"300ms\"\n{keys}\n[[target-group]]");
+        // Longer than any stall; only who is to be impatient is.
+        let wait = if name == "impatient" { "300ms" } else { "2m" };
+        let keys = format!("proxy-protocol-timeout = \"{wait}\"\n{keys}\n[[target-group]]");
         served(name, "http", http, "").replace("[[target-group]]", &keys)
     };
     let stranger = "trusted-proxies = \"192.0.2.0/24\"";
     let config = [
         "[logs]\naccess = \"access.log\"\n".to_owned(),
         listener("required", "proxy-protocol-in = \"required\""),
+        listener("impatient", "proxy-protocol-in = \"required\""),
         listener("optional", "proxy-protocol-in = \"optional\""),
         listener(
             "strict",
@@ -368,7 +371,7 @@ fn headers_come_in_any_pieces_and_bad_ones_are_refused_with_the_reason() {
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff",
             "proxy-header-too-large",
         ),
-        ("required", &v2[..20], "proxy-header-timeout"),
+        ("impatient", &v2[..20], "proxy-header-timeout"),
         ("strict", b"", "proxy-header-untrusted"),
         ("wary", v1, "proxy-header-untrusted"),
     ];

@@ -5,7 +5,21 @@ use std::process::Command;
 
 use super::process::{Folder, Program};
 
-/// A `python3 -m http.server`.
+/// `python3 -m http.server`, but for its answers, which are one write each: whoever kills it cuts none
+/// in two.
+const SERVER: &str = r#"
+import functools, http.server, sys
+class Handler(http.server.SimpleHTTPRequestHandler):
+    wbufsize = 1 << 16
+    def log_message(self, *_):
+        pass
+handler = functools.partial(Handler, directory=sys.argv[3])
+server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), handler)
+print("port", server.server_address[1])
+server.serve_forever()
+"#;
+
+/// A service of Python's.
 pub struct HttpService {
     program: Program,
     /// Where it listens.
@@ -48,22 +62,10 @@ impl HttpService {
 fn serve(ip: &str, port: u16, folder: &Folder) -> (Program, SocketAddr) {
     let mut program = Program::start(
         Command::new("python3")
-            .args([
-                "-u",
-                "-m",
-                "http.server",
-                &port.to_string(),
-                "--bind",
-                ip,
-                "--directory",
-            ])
+            .args(["-u", "-c", SERVER, ip, &port.to_string()])
             .arg(folder.path()),
     );
-    let line = program.wait_for_line("its port", |l| l.starts_with("Serving HTTP on"));
-    let port = line
-        .split_whitespace()
-        .nth(5)
-        .and_then(|w| w.parse().ok())
-        .expect("a port");
+    let line = program.wait_for_line("its port", |line| line.starts_with("port "));
+    let port = line.trim_start_matches("port ").parse().expect("a port");
     (program, SocketAddr::new(ip.parse().unwrap(), port))
 }

@@ -2,7 +2,7 @@
 
 use super::ejection::{Moody, config, octets, status_of};
 use super::http_failover::Scene;
-use super::pointsman::Pointsman;
+use super::pointsman::{PATIENT, Pointsman};
 use super::process::eventually;
 
 /// Requests that each of the services got of `count` more.
@@ -67,7 +67,7 @@ fn shares_grow_while_nothing_else_changes() {
 
 #[test]
 fn fail_open_is_told_with_its_numbers_when_it_begins_and_when_it_ends() {
-    let mut scene = Scene::start(45, "200ms");
+    let mut scene = Scene::start(45, PATIENT);
     let gauge = "pointsman_target_group_fail_open";
     assert_eq!(scene.pointsman.metric(gauge), 0.0);
     for service in &mut scene.services {

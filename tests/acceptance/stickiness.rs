@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::pointsman::{Pointsman, web};
+use super::pointsman::{PATIENT, Pointsman, check, web};
 use super::probed::script;
 use super::process::{Folder, eventually, output_of};
 use super::services::HttpService;
@@ -51,7 +51,7 @@ fn await_outcomes(pointsman: &Pointsman, outcome: &str, count: f64) {
 }
 
 fn config(services: &[HttpService], stickiness: &str) -> String {
-    let check = r#"health-check = { protocol = "http", path = "/", interval = "200ms" }"#;
+    let check = check("/", PATIENT);
     let addresses = services.iter().map(|service| service.address);
     web(addresses, &format!("{check}\nstickiness = {stickiness}"))
 }

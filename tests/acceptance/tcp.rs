@@ -216,7 +216,9 @@ fn without_permission_it_says_so_at_start() {
     let folder = Folder::new("acceptance");
     write(
         &folder,
-        &PRESERVING.replace("198.51.100.1:8", "127.0.8.13:1800"),
+        &PRESERVING
+            .replace("198.51.100.1:80", "127.0.8.13:0")
+            .replace("198.51.100.1:81", "127.0.8.13:0"),
     );
     let output = Command::new("setpriv")
         .args([

@@ -77,10 +77,11 @@ fn digest(command: &str) -> String {
 #[test]
 fn a_slow_upload_that_goes_on_moving_is_not_cut() {
     let folder = Folder::new("slow");
-    let listener = "idle-timeout = \"1s\"\nheader-timeout = \"1s\"";
-    let (_server, pointsman) = start(&folder, listener, "response-timeout = \"1s\"");
+    // The body takes longer than each of them, and no stall of the machine does.
+    let listener = "idle-timeout = \"5s\"\nheader-timeout = \"5s\"";
+    let (_server, pointsman) = start(&folder, listener, "response-timeout = \"5s\"");
     let file = folder.path().join("body");
-    std::fs::write(&file, vec![b'x'; 3 << 20]).unwrap();
+    std::fs::write(&file, vec![b'x'; 8 << 20]).unwrap();
     let url = format!("http://{}/", pointsman.listener("web"));
     let file = file.display().to_string();
     let sent = output_of("curl", &["-sS", "--limit-rate", "1M", "-T", &file, &url]);

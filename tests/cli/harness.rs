@@ -12,8 +12,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::ports::free_port;
+
 /// Nothing here takes this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary with arguments.
 pub fn pointsman(arguments: &[&str]) -> Command {
@@ -89,8 +91,9 @@ pub struct Service {
 impl Service {
     pub fn start(name: &str) -> Self {
         let parent = std::process::id().to_string();
-        let any = "127.0.0.1:0";
-        let arguments = ["demo-service", name, any, any, "--with-parent", &parent];
+        // Not any port: once it is killed, nobody else is to be found at its address.
+        let [http, tcp] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port("127.0.0.1")));
+        let arguments = ["demo-service", name, &http, &tcp, "--with-parent", &parent];
         // The kernel ends it when the thread that made it ends, which is the test's own.
         let mut child = pointsman(&arguments)
             .stdout(Stdio::piped())
@@ -257,6 +260,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said: Vec<String> = self.log.try_iter().collect();
+            eprintln!("the process had said:\n{}", said.join("\n"));
+        }
         if self.child.try_wait().unwrap().is_none() {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
@@ -363,7 +370,9 @@ pub fn send(address: SocketAddr, method: &str, path: &str, more: &str, body: &st
     exchange(connect(address), &request)
 }
 
-/// An HTTP listener over the services, probed every 100 ms.
+/// An HTTP listener over the services. Two probes in a row would have to find a service silent for
+/// four seconds each to call it unhealthy: a machine that stalls for a moment does not. One that is
+/// gone refuses, which is found within an interval.
 pub fn http_over(services: &[&Service]) -> String {
     let targets: Vec<String> = services.iter().map(|s| format!("\"{}\"", s.http)).collect();
     format!(
@@ -371,7 +380,7 @@ pub fn http_over(services: &[&Service]) -> String {
          [[listener]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\nprotocol = \"http\"\nforward = \"app\"\n\
          [[target-group]]\nname = \"app\"\nprotocol = \"http\"\ntargets = [{}]\n\
          [target-group.health-check]\nprotocol = \"http\"\npath = \"/healthz\"\n\
-         interval = \"200ms\"\ntimeout = \"100ms\"\n",
+         interval = \"5s\"\ntimeout = \"4s\"\nfast-interval = \"200ms\"\n",
         targets.join(", ")
     )
 }

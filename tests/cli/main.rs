@@ -1,6 +1,6 @@
 //! The real binary, from the outside: commands, serving, changes, shutdown, the admin guard.
 //!
-//! Every port is 0; addresses come from `status --json`. Targets are the binary's own sample
+//! Every port of a listener is 0; addresses come from `status --json`. Targets are the binary's own sample
 //! services. Traffic stays on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -16,6 +16,8 @@ mod health_log;
 mod mutual;
 mod operate;
 mod past_requests;
+#[path = "../acceptance/ports.rs"]
+mod ports;
 mod reload;
 mod rules;
 mod shutdown;

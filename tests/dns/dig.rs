@@ -9,7 +9,7 @@ pub fn dig(server: SocketAddr, words: &str) -> String {
     command
         .arg(format!("@{}", server.ip()))
         .args(["-p", &server.port().to_string()])
-        .args(["+tries=1", "+time=10", "+nostats"])
+        .args(["+tries=1", "+time=20", "+nostats"])
         .args(words.split_ascii_whitespace());
     let output = command.output().unwrap();
     String::from_utf8(output.stdout).unwrap()

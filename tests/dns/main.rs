@@ -14,6 +14,8 @@ mod harness;
 mod hints;
 mod liars;
 mod namespace;
+#[path = "../acceptance/ports.rs"]
+mod ports;
 mod primaries;
 mod private;
 mod recording;

@@ -90,7 +90,7 @@ fn reload(server: &Running) {
 }
 
 pub fn serial(server: SocketAddr, name: &str) -> String {
-    let said = dig(server, &format!("+tries=1 +time=1 +short soa {name}"));
+    let said = dig(server, &format!("+short soa {name}"));
     said.split(' ').nth(2).unwrap_or_default().to_owned()
 }
 

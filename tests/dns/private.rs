@@ -74,7 +74,7 @@ fn inside_and_outside_see_their_own() {
     let folder = Folder::new();
     let file = folder.write("pointsman.toml", CONFIG);
     let _server = namespace.serve(&file);
-    let ask = |from: &str, name: &str| namespace.dig(from, &format!("+tries=1 +time=2 a {name}"));
+    let ask = |from: &str, name: &str| namespace.dig(from, &format!("+tries=1 +time=20 a {name}"));
     let (inside, outside) = ("10.1.0.9", "198.51.100.7");
     eventually("it answers", || {
         ask(outside, "www.example.test")

@@ -1,28 +1,19 @@
 //! NSD and Knot as secondaries: whole zones, changes, notifications, all signed.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::dig::dig;
 use crate::harness::{Folder, Process, eventually};
 use crate::namespace::Running;
+use crate::ports;
 
 pub const SECRET: &str = "MTIzNDU2Nzg5MGFiY2RlZjEyMzQ1Njc4OTBhYmNkZWY=";
 
 /// A port of loopback that is free for both protocols.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "other servers cannot be given port 0"
-)]
 pub fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+    ports::free_port("127.0.0.1")
 }
 
 fn zone(serial: u32, records: &str) -> String {
@@ -108,7 +99,7 @@ fn knot(folder: &Path, port: u16, primary: SocketAddr) -> Running {
 }
 
 fn serial(server: SocketAddr) -> String {
-    let said = dig(server, "+tries=1 +time=1 +short soa example.test");
+    let said = dig(server, "+short soa example.test");
     said.split(' ').nth(2).unwrap_or_default().to_owned()
 }
 

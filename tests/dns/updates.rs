@@ -14,7 +14,8 @@ const KEY: &str = "hmac-sha256:transfer.test:";
 /// What nsupdate says to these commands.
 fn nsupdate(server: SocketAddr, arguments: &[&str], commands: &str) -> String {
     let mut child = Command::new("nsupdate")
-        .args(["-t", "10", "-d"])
+        // Not sent again when the machine stalls: an update that was carried out says other things then.
+        .args(["-t", "120", "-u", "60", "-d"])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
