@@ -12,7 +12,7 @@ use lb::{Lb, Settings};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 
 /// A running balancer; ends when dropped.
 pub struct Balancer {
@@ -134,7 +134,7 @@ impl Balancer {
 
     /// Waits for a counter to show `value`: an exchange is counted just after its answer.
     pub fn expect_metric(&self, name: &str, label: &str, value: f64) {
-        let give_up = std::time::SystemTime::now() + Duration::from_secs(10);
+        let give_up = std::time::SystemTime::now() + PATIENCE;
         loop {
             let now = self.metric(name, label);
             if now == value {
@@ -144,7 +144,7 @@ impl Balancer {
                 std::time::SystemTime::now() < give_up,
                 "{name} {label}: {now}, not {value}"
             );
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 

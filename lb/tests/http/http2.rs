@@ -9,6 +9,7 @@ use h2::{Reason, RecvStream};
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::balancer::{Balancer, Options};
+use crate::client::PATIENCE;
 use crate::target::Target;
 
 /// Runs `test` with a connection to `balancer`.
@@ -25,7 +26,7 @@ pub fn with_client<F: Future<Output = ()>>(
         let (client, connection) = h2::client::handshake(stream).await.unwrap();
         let driving = tokio::task::spawn_local(connection);
         let client = client.ready().await.unwrap();
-        tokio::time::timeout(Duration::from_secs(20), test(client))
+        tokio::time::timeout(2 * PATIENCE, test(client))
             .await
             .unwrap();
         driving.abort();
@@ -287,20 +288,24 @@ fn an_old_http1_connection_ends_with_its_next_answer() {
         ..Options::default()
     };
     let balancer = Balancer::start(&[target.address], &options);
-    let mut client = balancer.connect();
-    let mut answers = 0;
-    loop {
-        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        let head = client.read_until("\r\n\r\n");
-        answers += 1;
-        if head.contains("Connection: close\r\n") {
-            break;
+    let answers = || {
+        let mut client = balancer.connect();
+        let mut answers = 0;
+        loop {
+            client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+            let head = client.read_until("\r\n\r\n");
+            answers += 1;
+            if head.contains("Connection: close\r\n") {
+                break;
+            }
+            client.read_until("X-Forwarded-Port: ");
+            client.read_until("\r\n\r\n");
         }
-        client.read_until("X-Forwarded-Port: ");
-        client.read_until("\r\n\r\n");
-    }
-    client.read_to_end();
-    assert!(answers > 1);
+        client.read_to_end();
+        answers
+    };
+    // One that is old at its first answer tells of a machine that stalled.
+    assert!((0..20).any(|_| answers() > 1));
 }
 
 #[test]

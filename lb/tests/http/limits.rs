@@ -73,6 +73,8 @@ fn a_request_that_waits_in_vain_gets_503_with_the_reason() {
     balancer.expect_metric("pointsman_rejected_total", "queue-timeout", 1.0);
     allowed.store(1, Ordering::SeqCst);
     assert!(first.read_response().0.starts_with("HTTP/1.1 200 OK"));
+    // The place is given back just after the answer; the second waits for it no longer than before.
+    balancer.expect_metric("pointsman_target_in_flight", "app", 0.0);
     second.send(GET);
     assert!(second.read_response().0.starts_with("HTTP/1.1 200 OK"));
 }

@@ -1,8 +1,9 @@
 //! Silence: clients that trickle, clients that stall, targets that do not answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::balancer::{Balancer, Options};
+use crate::client::PATIENCE;
 use crate::target::Target;
 
 #[test]
@@ -18,7 +19,7 @@ fn a_head_that_trickles_in_is_cut_off() {
     client.patience(Duration::from_millis(20));
     // Each byte would reset a timer that counts from the last one; this one counts from the first.
     for n in 0.. {
-        assert!(n < 200, "still open");
+        assert!(n < 3000, "still open");
         let taken = client.try_send("A");
         let (text, closed) = client.read_some();
         if !text.is_empty() {
@@ -89,14 +90,24 @@ fn a_quiet_connection_is_closed_after_the_idle_timeout() {
         ..Options::default()
     };
     let balancer = Balancer::start(&[target.address], &options);
-    let mut client = balancer.connect();
-    for pause in [0, 1300] {
-        client.patience(Duration::from_millis(pause + 1));
-        let (text, closed) = client.read_some();
-        assert!(text.is_empty() && !closed, "closed before its time");
-        client.patience(Duration::from_secs(20));
-        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        client.read_response();
-    }
-    assert_eq!(client.read_to_end(), "");
+    // An attempt in which the machine stalled for what is left of the timeout says nothing.
+    let outlives = |pause: u64| {
+        let begun = SystemTime::now();
+        let mut client = balancer.connect();
+        for pause in [1, pause] {
+            client.patience(Duration::from_millis(pause));
+            let (text, closed) = client.read_some();
+            let sent = !closed && client.try_send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+            client.patience(PATIENCE);
+            if sent && text.is_empty() && client.try_read_until("\r\n\r\n").is_some() {
+                continue;
+            }
+            let took = begun.elapsed().unwrap_or_default();
+            assert!(took > Duration::from_secs(2), "closed after {took:?}");
+            return false;
+        }
+        assert_eq!(client.read_to_end(), "");
+        true
+    };
+    assert!((0..20).any(|_| outlives(1300)));
 }

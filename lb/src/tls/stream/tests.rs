@@ -15,7 +15,7 @@ use crate::stream::Side;
 use crate::tls::Scratch;
 
 /// Longer than it takes when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both sides' configurations, of one certificate.
 fn configurations() -> (ServerConfig, ClientConfig) {
