@@ -23,8 +23,8 @@ use tokio::time::sleep;
 
 /// Set for the process that is stopped: the address it probes.
 const TARGET: &str = "POINTSMAN_TEST_STOPPED_TARGET";
-/// A probe's timeout, and longer.
-const STOPPED: Duration = Duration::from_millis(1500);
+/// A probe's timeout, and longer. No other stall of the machine is as long.
+const STOPPED: Duration = Duration::from_millis(4500);
 
 #[tokio::test]
 async fn a_stopped_process_blames_nobody() {
@@ -54,8 +54,8 @@ async fn probe(target: SocketAddr) {
         targets = ["{target}"]
         [target-group.health-check]
         path = "/"
-        interval = "1100ms"
-        timeout = "1s"
+        interval = "4100ms"
+        timeout = "4s"
         unhealthy-threshold = 1
         "#
     );

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{assert_seen, locally, probed, service};
 
-const AGENT: &str = "protocol = \"agent\"\nsend = \"state?\\n\"\ntimeout = \"300ms\"";
+const AGENT: &str = "protocol = \"agent\"\nsend = \"state?\\n\"\ntimeout = \"50s\"";
 
 /// An agent that says `line` to whom asks for the state; with `stays` it keeps the connection.
 fn agent(line: &'static str, stays: bool) -> SocketAddr {
@@ -60,7 +60,7 @@ async fn what_is_no_agents_line_fails() {
         let seen = "not an agent's line: HTTP/1.1 400 Bad Request";
         assert_seen(&found, Unhealthy, seen);
         assert_seen(&says("").await, Unhealthy, "an empty line");
-        let silent = probed(AGENT, agent("u", true)).await;
+        let silent = probed(&AGENT.replace("50s", "300ms"), agent("u", true)).await;
         assert_seen(&silent, Unhealthy, "no line within 300ms");
         let endless =
             service(

@@ -12,7 +12,7 @@ fn script(name: &str, text: &str) -> String {
     let path = file(name, &format!("#!/bin/sh\n{text}\n"));
     let runnable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&path, runnable).unwrap();
-    format!("protocol = \"exec\"\ncommand = [\"{path}\", \"$HOME\", \"a b\"]\ntimeout = \"2s\"")
+    format!("protocol = \"exec\"\ncommand = [\"{path}\", \"$HOME\", \"a b\"]\ntimeout = \"50s\"")
 }
 
 #[tokio::test]
@@ -41,8 +41,8 @@ async fn programs_pass_by_their_exit_code() {
                 .starts_with("exit status: 0: xxx")
         );
         let found = probed(&orphan, address).await;
+        // It was not waited for: that would have taken longer than the timeout.
         assert_seen(&found, Healthy, "exit status: 0: started");
-        assert!(found.observations[0].took_ms < 2000.0, "{found:?}");
     })
     .await;
 }
@@ -52,11 +52,20 @@ async fn a_timeout_kills_the_children_too() {
     let (_listener, address) = listener();
     let pids = file("pids", "");
     let text = format!("sleep 60 & echo $! $$ > {pids}; wait");
-    let check = script("stuck", &text).replace("2s", "500ms");
+    let check = script("stuck", &text);
     locally(async {
-        let found = probed(&check, address).await;
-        assert_seen(&found, Unhealthy, "no exit within 500ms");
-        let pids = std::fs::read_to_string(&pids).unwrap();
+        let mut limits = ["500ms", "3s", "20s"].into_iter();
+        let pids = loop {
+            let limit = limits
+                .next()
+                .expect("the script never came to its second line");
+            let found = probed(&check.replace("50s", limit), address).await;
+            assert_seen(&found, Unhealthy, &format!("no exit within {limit}"));
+            let said = std::fs::read_to_string(&pids).unwrap();
+            if said.ends_with('\n') {
+                break said;
+            }
+        };
         let running = |pid: &str| {
             let status = Path::new("/proc").join(pid).join("stat");
             let stat = std::fs::read_to_string(status).unwrap_or_default();

@@ -9,10 +9,12 @@ use crate::harness::{answering, checked_until, listener, locally};
 
 const GOOD: &str = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"0.5"]}}"#;
 
+const PATIENT: &str = "interval = \"1m\"\ntimeout = \"50s\"\n";
+
 async fn found(server: SocketAddr, more: &str) -> CheckDetails {
     let check = format!(
         "type = \"metric\"\nurl = \"http://{server}/prom/\"\nquery = \"up\"\ncomparison = \"<\"\n\
-         threshold = 0.75\ntimeout = \"500ms\"\n{more}"
+         threshold = 0.75\n{more}"
     );
     checked_until(&check, |seen| seen != "no data yet").await.0
 }
@@ -26,16 +28,16 @@ fn with_body(status: &str, body: &str) -> String {
 async fn answers_are_compared() {
     locally(async {
         let good = answering(with_body("200 OK", GOOD));
-        let up = found(good, "").await;
+        let up = found(good, PATIENT).await;
         assert_eq!((up.healthy, up.description.as_str()), (true, "0.5 < 0.75"));
         assert_eq!(up.address, Some(good.to_string()));
         let chunked = format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{GOOD}\r\n0\r\n\r\n",
             GOOD.len()
         );
-        assert!(found(answering(chunked), "").await.healthy);
+        assert!(found(answering(chunked), PATIENT).await.healthy);
         let down = GOOD.replace("0.5", "0.75");
-        let down = found(answering(with_body("200 OK", &down)), "").await;
+        let down = found(answering(with_body("200 OK", &down)), PATIENT).await;
         let shown = (down.healthy, down.description.as_str());
         assert_eq!(shown, (false, "0.75 is not < 0.75"));
     })
@@ -76,7 +78,12 @@ async fn what_says_nothing_counts_as_the_check_wants() {
                 ("unhealthy", false, "no data: "),
                 ("last-known", true, "no data, so as it was: "),
             ] {
-                let shown = found(server, &format!("insufficient-data = \"{word}\"")).await;
+                let timing = match why.contains("500ms") {
+                    true => "timeout = \"500ms\"\n",
+                    false => PATIENT,
+                };
+                let more = format!("{timing}insufficient-data = \"{word}\"");
+                let shown = found(server, &more).await;
                 let wanted = format!("{before}{why}");
                 assert!(
                     shown.description.starts_with(&wanted),

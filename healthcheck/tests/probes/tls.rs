@@ -199,16 +199,17 @@ async fn wrong_certificates_say_what_is_wrong_and_pass_when_nobody_minds() {
 
 #[tokio::test]
 async fn what_is_not_tls_is_told() {
-    let tls = "protocol = \"tls\"\ninsecure = true\ntimeout = \"100ms\"";
+    let tls = "protocol = \"tls\"\ninsecure = true";
     locally(async {
         let clear = answering(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]);
-        let found = probed(tls, clear).await;
+        let brief = format!("{tls}\ntimeout = \"100ms\"");
+        let found = probed(&brief, clear).await;
         assert_eq!(found.state, Unhealthy, "{found:?}");
         let silent = service(|mut stream| async move {
             let _gone = stream.read(&mut [0; 16]).await;
             std::future::pending::<()>().await;
         });
-        let found = probed(tls, silent).await;
+        let found = probed(&brief, silent).await;
         assert_seen(&found, Unhealthy, "no TLS within 100ms");
         let garbage = service(|mut stream| async move {
             let _written = tokio::io::AsyncWriteExt::write_all(&mut stream, &[7; 64]).await;

@@ -31,7 +31,10 @@ async fn unreachable() -> SocketAddr {
     socket.local_addr().unwrap()
 }
 
-const UDP: &str = "protocol = \"udp\"\ntimeout = \"150ms\"";
+/// For sockets that answer, or cannot: longer than anything takes.
+const UDP: &str = "protocol = \"udp\"\ntimeout = \"50s\"";
+/// For those that are silent.
+const BRIEF: &str = "protocol = \"udp\"\ntimeout = \"150ms\"";
 
 #[tokio::test]
 async fn an_unreachable_port_fails_and_silence_passes() {
@@ -40,11 +43,11 @@ async fn an_unreachable_port_fails_and_silence_passes() {
             let found = probed(&check, unreachable().await).await;
             assert_seen(&found, Unhealthy, "port unreachable");
             assert!(
-                found.observations[0].took_ms < 100.0,
-                "known at once: {found:?}"
+                found.observations[0].took_ms < 40_000.0,
+                "known before the timeout: {found:?}"
             );
         }
-        let found = probed(UDP, socket(false).await).await;
+        let found = probed(BRIEF, socket(false).await).await;
         assert_seen(&found, Healthy, "not unreachable within 150ms");
         let found = probed(UDP, socket(true).await).await;
         assert_seen(&found, Healthy, "answered 2 bytes: <>");
@@ -58,7 +61,8 @@ async fn whoever_is_asked_must_answer_as_expected() {
     let right = format!("{UDP}\nsend = \"hex:70696e67\"\nreceive = \"<pin\"");
     let wrong = format!("{UDP}\nsend = \"ping\"\nreceive = \"pong\"");
     locally(async {
-        let found = probed(&any, socket(false).await).await;
+        let brief = any.replace(UDP, BRIEF);
+        let found = probed(&brief, socket(false).await).await;
         assert_seen(&found, Unhealthy, "no answer within 150ms");
         assert_eq!(found.description, "Request timed out");
         for check in [any, right] {
