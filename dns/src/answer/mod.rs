@@ -6,6 +6,7 @@
 //! Cost: one pass over the query, one table lookup, one copy of the answer; no allocation, no
 //! lock, no syscall, no clock.
 
+mod ahead;
 mod chaos;
 mod resolve;
 mod signed;
@@ -24,12 +25,10 @@ use crate::secondary::Notified;
 use crate::snapshot::Snapshot;
 use crate::transfer::is_transfer;
 use crate::wire::{
-    Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse, read_name,
+    Edns, Header, LowerName, Options, Rcode, Response, Transport, Verdict, limit, parse_rest,
 };
+use ahead::{Ahead, Foreseen};
 use resolve::{Asked, Resolver};
-
-/// Queries of a batch that are looked ahead at, at most.
-const BATCH: usize = 32;
 
 /// What was answered, for counting.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +57,16 @@ pub struct Moment {
 /// Answers queries; one for each thread.
 #[derive(Debug)]
 pub struct Answerer {
-    draw: SmallRng,
+    core: Core,
+    /// The name of a query that nobody looked at before its turn.
     name: LowerName,
+    ahead: Ahead,
+}
+
+/// What answering needs besides the name.
+#[derive(Debug)]
+struct Core {
+    draw: SmallRng,
     now: Moment,
     /// Who is told of notifications.
     notified: Option<mpsc::Sender<Notified>>,
@@ -88,44 +95,36 @@ impl Answerer {
     /// An answerer whose draws follow from `seed`.
     pub fn new(seed: u64) -> Self {
         Self {
-            draw: SmallRng::seed_from_u64(seed),
+            core: Core {
+                draw: SmallRng::seed_from_u64(seed),
+                now: Moment::default(),
+                notified: None,
+            },
             name: LowerName::new(),
-            now: Moment::default(),
-            notified: None,
+            ahead: Ahead::default(),
         }
     }
 
     /// Tells `notified` of zones that changed elsewhere.
     pub(crate) fn telling(mut self, notified: mpsc::Sender<Notified>) -> Self {
-        self.notified = Some(notified);
+        self.core.notified = Some(notified);
         self
     }
 
     /// Has fetched what the answers to a batch of queries will be read from, of all queries at once: one
-    /// by one each would wait for memory several times. `each` shows the queries by their places.
+    /// by one each would wait for memory several times. `each` shows the queries by their places, by
+    /// which [`Answerer::answer_foreseen`] answers them.
     pub(crate) fn foresee(
         &mut self,
         snapshot: &Snapshot,
         each: impl FnOnce(&mut dyn FnMut(usize, &[u8])),
     ) {
-        let mut hashes = [0; BATCH];
-        let mut seen = 0;
-        each(&mut |place, query| {
-            if let Some(hash) = hashes.get_mut(place)
-                && read_name(query, &mut self.name)
-            {
-                *hash = snapshot.zones.foresee(self.name.wire());
-                seen = place + 1;
-            }
-        });
-        for hash in hashes.iter().take(seen) {
-            snapshot.zones.foresee_node(*hash);
-        }
+        self.ahead.look(&snapshot.zones, each);
     }
 
     /// Tells the time of the answers that follow.
     pub fn set_now(&mut self, now: Moment) {
-        self.now = now;
+        self.core.now = now;
     }
 
     /// Answers `packet`, sent by `source`, from `snapshot` into `out`, which should hold 1,232 bytes for UDP and
@@ -151,13 +150,50 @@ impl Answerer {
         transport: Transport,
         out: &mut [u8],
     ) -> Option<Answered> {
+        let came = (packet, source, transport);
+        let asked = (&mut self.name, None);
+        self.core.answer(witness, snapshot, came, asked, out)
+    }
+
+    /// Answers a datagram that stood at `place` when [`Answerer::foresee`] looked last, with this
+    /// `snapshot`, if it did look.
+    pub(crate) fn answer_foreseen(
+        &mut self,
+        place: usize,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        source: IpAddr,
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let came = (packet, source, Transport::Udp);
+        let asked = match self.ahead.get(place) {
+            Some((name, foreseen)) => (name, Some(foreseen)),
+            None => (&mut self.name, None),
+        };
+        self.core.answer(&mut (), snapshot, came, asked, out)
+    }
+}
+
+/// A packet, its sender, and the way it came.
+type Came<'p> = (&'p [u8], IpAddr, Transport);
+
+impl Core {
+    /// `name` has the question's name in it if it was `foreseen`, and is scratch space.
+    fn answer(
+        &mut self,
+        witness: &mut impl Witness,
+        snapshot: &Snapshot,
+        (packet, source, transport): Came<'_>,
+        (name, foreseen): (&mut LowerName, Option<Foreseen>),
+        out: &mut [u8],
+    ) -> Option<Answered> {
         let mut options = Options::NONE;
         let mut sender = Sender {
             address: source,
             transport,
             proven: transport == Transport::Tcp,
         };
-        match parse(packet, &mut self.name) {
+        match parse_rest(packet, name, foreseen.map(|foreseen| foreseen.end)) {
             Verdict::Drop => None,
             Verdict::Notify => self.heed(snapshot, packet, source, out),
             Verdict::Reject(mut rejection) => {
@@ -175,9 +211,11 @@ impl Answerer {
                     options: &options,
                 };
                 let answered = frame.bare(rejection.rcode, false, out)?;
-                self.limit(snapshot, sender, frame, answered, out)
+                self.limit(snapshot, (name, sender), frame, answered, out)
             }
-            Verdict::Ask(question) if question.signed => self.signed(snapshot, packet, sender, out),
+            Verdict::Ask(question) if question.signed => {
+                self.signed(snapshot, packet, (name, sender), out)
+            }
             Verdict::Ask(mut question) => {
                 let client = client(snapshot, source, &mut question.edns);
                 let edns = question.edns.as_ref();
@@ -190,11 +228,21 @@ impl Answerer {
                     options: &options,
                 };
                 let answered = if question.chaos {
-                    chaos::answer(&snapshot.guard, frame, &self.name, out)?
+                    chaos::answer(&snapshot.guard, frame, name, out)?
                 } else {
-                    self.look_up(witness, snapshot, frame, (client, sender), out)?
+                    {
+                        let hash = foreseen.map(|foreseen| foreseen.hash);
+                        self.look_up(
+                            witness,
+                            snapshot,
+                            frame,
+                            (client, sender),
+                            (name, hash),
+                            out,
+                        )?
+                    }
                 };
-                self.limit(snapshot, sender, frame, answered, out)
+                self.limit(snapshot, (name, sender), frame, answered, out)
             }
         }
     }
@@ -205,6 +253,7 @@ impl Answerer {
         snapshot: &Snapshot,
         frame: Frame<'_>,
         (client, sender): (Client, Sender),
+        (name, hash): (&mut LowerName, Option<u64>),
         out: &mut [u8],
     ) -> Option<Answered> {
         let response = frame.begin(limit(sender.transport, frame.edns), out)?;
@@ -215,7 +264,7 @@ impl Answerer {
             now: self.now.unix,
         };
         let mut resolver = Resolver::new(snapshot, response, asked, &mut self.draw, witness);
-        let rcode = resolver.resolve(&mut self.name);
+        let rcode = resolver.resolve(name, hash);
         let (zone, decided) = (resolver.zone_label, resolver.decided);
         Some(Answered {
             len: resolver.response.finish(frame.header, rcode),
@@ -256,7 +305,7 @@ impl Answerer {
     fn limit(
         &mut self,
         snapshot: &Snapshot,
-        sender: Sender,
+        (lower, sender): (&mut LowerName, Sender),
         frame: Frame<'_>,
         answered: Answered,
         out: &mut [u8],
@@ -266,9 +315,9 @@ impl Answerer {
             _ => return Some(answered),
         };
         let name = frame.wire.len().saturating_sub(4);
-        self.name.fill(frame.wire.get(..name).unwrap_or_default());
+        lower.fill(frame.wire.get(..name).unwrap_or_default());
         let kind = match answered.rcode {
-            Rcode::NoError => Kind::Answer(self.name.wire(), frame.qtype),
+            Rcode::NoError => Kind::Answer(lower.wire(), frame.qtype),
             Rcode::NxDomain => Kind::Missing(answered.zone.0),
             _ => Kind::Error,
         };

@@ -98,9 +98,10 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         }
     }
 
-    /// Answers the question about `name`, which is the scratch space of the chain.
-    pub(super) fn resolve(&mut self, name: &mut LowerName) -> Rcode {
-        match self.follow(name) {
+    /// Answers the question about `name`, which is the scratch space of the chain. `hash` is the name's, if
+    /// it is known.
+    pub(super) fn resolve(&mut self, name: &mut LowerName, hash: Option<u64>) -> Rcode {
+        match self.follow(name, hash) {
             Ok(rcode) => rcode,
             Err(Full) => {
                 self.response.truncate();
@@ -109,10 +110,10 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         }
     }
 
-    fn follow(&mut self, name: &mut LowerName) -> Result<Rcode, Full> {
+    fn follow(&mut self, name: &mut LowerName, mut hash: Option<u64>) -> Result<Rcode, Full> {
         let mut seen = [NAME_AT; MAX_CHAIN];
         for hop in 0..=MAX_CHAIN {
-            let target = match self.step(name)? {
+            let target = match self.step(name, hash.take())? {
                 Step::End(rcode) => return Ok(rcode),
                 Step::Follow(target) => target,
             };
@@ -132,10 +133,10 @@ impl<'s, 'b, W: Witness> Resolver<'s, 'b, W> {
         Ok(Rcode::NoError)
     }
 
-    fn step(&mut self, name: &LowerName) -> Result<Step, Full> {
+    fn step(&mut self, name: &LowerName, hash: Option<u64>) -> Result<Step, Full> {
         let first = self.owner == NAME_AT;
         let zones = &self.snapshot.zones;
-        let place = zones.look_up_for(self.source, name.wire(), self.qtype);
+        let place = zones.look_up_for(self.source, name.wire(), hash, self.qtype);
         let node = match place {
             Place::Elsewhere => {
                 self.response.error = first.then_some(ExtendedError::NotAuthoritative);

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use conf::RecordType;
 
-use super::{Answered, Answerer, Sender};
+use super::{Answered, Answerer, Core, Sender};
 use crate::forward::{Asked, Rule};
 use crate::metrics::ZoneLabel;
 use crate::snapshot::Snapshot;
 use crate::transfer::tsig::{Signature, check};
 use crate::transfer::{Begin, answer_bad, begin, heard};
-use crate::wire::{Rcode, Transport, Verdict, parse};
+use crate::wire::{LowerName, Rcode, Transport, Verdict, parse};
 use crate::zone::Place;
 
 /// The least a datagram may be limited to, signature included.
@@ -25,38 +25,6 @@ const PLAIN_MAX: usize = 512;
 const FLAG_RECURSE: u16 = 0x0100;
 
 impl Answerer {
-    /// Answers a question that has a TSIG record.
-    pub(super) fn signed(
-        &mut self,
-        snapshot: &Snapshot,
-        packet: &[u8],
-        sender: Sender,
-        out: &mut [u8],
-    ) -> Option<Answered> {
-        let keys = &snapshot.transfers.keys;
-        let now = self.now.unix;
-        let (mut signer, question) = match check(packet, keys, now)? {
-            (Signature::Good(signer), question) => (signer, question),
-            (Signature::Bad(bad), question) => {
-                let message = answer_bad(bad, keys, &question, now)?;
-                return reply(&message, Rcode::NotAuth, out);
-            }
-            (Signature::None, _) => return None,
-        };
-        let room = match sender.transport {
-            Transport::Udp => out.len().max(PLAIN_MAX).saturating_sub(signer.room(keys)),
-            Transport::Tcp => out.len().saturating_sub(signer.room(keys)),
-        };
-        let short = out.get_mut(..room)?;
-        let mut answered =
-            self.answer(snapshot, &question, sender.address, sender.transport, short)?;
-        let mut message = out.get(..answered.len)?.to_vec();
-        signer.sign(keys, &mut message, now);
-        out.get_mut(..message.len())?.copy_from_slice(&message);
-        answered.len = message.len();
-        Some(answered)
-    }
-
     /// The rule by which a question is for other servers, and the question; `None` when it is answered
     /// here. Of the domains of rules and the zones around a name the longest counts, and of one name the
     /// rule, as in Route 53; without the wish for recursion nobody else is asked.
@@ -75,13 +43,50 @@ impl Answerer {
         }
         let (rule, length) = snapshot.rules.find(source, self.name.wire())?;
         let qtype = RecordType(question.qtype);
-        let zone = match snapshot.zones.look_up_for(source, self.name.wire(), qtype) {
+        let zone = match snapshot
+            .zones
+            .look_up_for(source, self.name.wire(), None, qtype)
+        {
             Place::Elsewhere => 0,
             Place::At(node) | Place::Missing(node) => node.zone().apex_len,
             Place::Delegated(node, ..) | Place::Renamed(node, ..) => node.zone().apex_len,
         };
         let asked = Asked::new(question.header, question.wire, question.edns);
         (zone <= length).then(|| (rule.clone(), asked))
+    }
+}
+
+impl Core {
+    /// Answers a question that has a TSIG record; the name is scratch space.
+    pub(super) fn signed(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        (name, sender): (&mut LowerName, Sender),
+        out: &mut [u8],
+    ) -> Option<Answered> {
+        let keys = &snapshot.transfers.keys;
+        let now = self.now.unix;
+        let (mut signer, question) = match check(packet, keys, now)? {
+            (Signature::Good(signer), question) => (signer, question),
+            (Signature::Bad(bad), question) => {
+                let message = answer_bad(bad, keys, &question, now)?;
+                return reply(&message, Rcode::NotAuth, out);
+            }
+            (Signature::None, _) => return None,
+        };
+        let room = match sender.transport {
+            Transport::Udp => out.len().max(PLAIN_MAX).saturating_sub(signer.room(keys)),
+            Transport::Tcp => out.len().saturating_sub(signer.room(keys)),
+        };
+        let short = out.get_mut(..room)?;
+        let came = (&question[..], sender.address, sender.transport);
+        let mut answered = self.answer(&mut (), snapshot, came, (name, None), short)?;
+        let mut message = out.get(..answered.len)?.to_vec();
+        signer.sign(keys, &mut message, now);
+        out.get_mut(..message.len())?.copy_from_slice(&message);
+        answered.len = message.len();
+        Some(answered)
     }
 
     /// Answers a notification, and passes on what it says.

@@ -119,11 +119,11 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// Hands every received query, its sender and its answer's buffer to `answer`, which says how long the
-    /// answer is or that there is none. Queries cut off or from port 0 are left out.
+    /// Hands every received query with its place, its sender and its answer's buffer to `answer`, which
+    /// says how long the answer is or that there is none. Queries cut off or from port 0 are left out.
     pub(super) fn each(
         &mut self,
-        mut answer: impl FnMut(&[u8], IpAddr, &mut [u8], &dyn Fn() -> Origin) -> Option<usize>,
+        mut answer: impl FnMut((usize, &[u8]), IpAddr, &mut [u8], &dyn Fn() -> Origin) -> Option<usize>,
     ) {
         for index in 0..self.received {
             // SAFETY: `index` is below WIDTH; the kernel is done with these buffers; query and
@@ -139,7 +139,7 @@ impl Batch {
                 continue;
             }
             let origin = || self.origin(index);
-            if let Some(len) = answer(query, self.sender(index), out, &origin) {
+            if let Some(len) = answer((index, query), self.sender(index), out, &origin) {
                 self.queue(index, len.min(ANSWER_LEN));
             }
         }

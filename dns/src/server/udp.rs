@@ -140,7 +140,7 @@ impl Server {
             answerer.set_now(now);
             let mut answers = 0;
             answerer.foresee(snapshot, |see| batch.look(see));
-            batch.each(|query, source, out, origin| {
+            batch.each(|(place, query), source, out, origin| {
                 if is_update(query) {
                     let noted = || Noted::new(self.tap.hub(), Kind::Update, query, source);
                     let to = || ReplyTo::Datagram(self.later.clone(), Box::new(origin()), noted());
@@ -177,7 +177,7 @@ impl Server {
                     });
                     return None;
                 }
-                let answered = answerer.answer(snapshot, query, source, Transport::Udp, out)?;
+                let answered = answerer.answer_foreseen(place, snapshot, query, source, out)?;
                 self.counters.count(&answered);
                 let answer = out.get(..answered.len).unwrap_or_default();
                 let asked = Query {

@@ -50,7 +50,7 @@ pub(super) fn line(
     let rtype = RecordType(qtype);
     let zone = match snapshot
         .zones
-        .look_up_for(recorded.source, lower.wire(), rtype)
+        .look_up_for(recorded.source, lower.wire(), None, rtype)
     {
         _ if recorded.kind == Kind::Forwarded => "-",
         Place::Elsewhere => "-",

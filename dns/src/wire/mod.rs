@@ -12,7 +12,7 @@ mod subnet;
 pub(crate) use blob::{Blob, BlobView, push_record};
 pub(crate) use lower::LowerName;
 pub(crate) use options::{CLIENT_COOKIE, Cookie, Options, SERVER_COOKIE};
-pub(crate) use question::{Edns, HEADER_LEN, Header, Verdict, parse, read_name};
+pub(crate) use question::{Edns, HEADER_LEN, Header, Verdict, parse, parse_rest, read_name};
 pub(crate) use response::{ExtendedError, Full, NAME_AT, Response, Section, limit};
 
 /// Response codes (RFC 1035 section 4.1.1, RFC 6891, RFC 6672), as they stand in the header and,

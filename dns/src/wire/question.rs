@@ -12,6 +12,8 @@ use crate::name::MAX_NAME;
 
 /// Length of the message header.
 pub(crate) const HEADER_LEN: usize = 12;
+/// Length of a question's type and class.
+const TYPE_AND_CLASS: usize = 4;
 /// Length of type, class, TTL and RDATA length of a record.
 const RECORD_FIXED_LEN: usize = 10;
 const OPCODE_NOTIFY: u16 = 4 << 11;
@@ -98,6 +100,15 @@ pub(crate) enum Verdict<'p> {
 
 /// Reads a packet; the question's name goes into `name` in lower case.
 pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
+    parse_rest(packet, name, None)
+}
+
+/// The same for a packet whose name may be in `name` already: `end` is what [`read_name`] said of it.
+pub(crate) fn parse_rest<'p>(
+    packet: &'p [u8],
+    name: &mut LowerName,
+    end: Option<usize>,
+) -> Verdict<'p> {
     let Some(head) = packet.first_chunk::<HEADER_LEN>() else {
         return Verdict::Drop;
     };
@@ -133,7 +144,8 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     if word(4) != 1 || word(6) != 0 {
         return bare(Rcode::FormErr);
     }
-    let Some((wire, qtype, qclass)) = read_question(packet, name) else {
+    let end = end.or_else(|| read_name(packet, name));
+    let Some((wire, qtype, qclass)) = end.and_then(|end| question(packet, end)) else {
         return bare(Rcode::FormErr);
     };
     let reject = |rcode, edns| {
@@ -166,11 +178,6 @@ pub(crate) fn parse<'p>(packet: &'p [u8], name: &mut LowerName) -> Verdict<'p> {
     }
 }
 
-/// The question's name alone, in lower case; false when it cannot be read.
-pub(crate) fn read_name(packet: &[u8], name: &mut LowerName) -> bool {
-    read_question(packet, name).is_some()
-}
-
 /// A query with a cookie may come without a question, to get a server cookie (RFC 7873 section
 /// 5.4).
 fn without_question(packet: &[u8], header: Header, authority: u16, additional: u16) -> Verdict<'_> {
@@ -200,9 +207,10 @@ fn refusal(qtype: u16, qclass: u16) -> Option<Rcode> {
     }
 }
 
-/// The question: its bytes, type and class. `None` for a name that is too long, runs out of the
-/// packet, or holds a compression pointer or an extended label.
-fn read_question<'p>(packet: &'p [u8], name: &mut LowerName) -> Option<(&'p [u8], u16, u16)> {
+/// Reads the question's name, in lower case: the length of the question. `None` for a name that is too
+/// long or holds a compression pointer or an extended label, and for a question that runs out of the
+/// packet.
+pub(crate) fn read_name(packet: &[u8], name: &mut LowerName) -> Option<usize> {
     let rest = packet.get(HEADER_LEN..)?;
     let mut at = 0;
     loop {
@@ -216,12 +224,16 @@ fn read_question<'p>(packet: &'p [u8], name: &mut LowerName) -> Option<(&'p [u8]
         }
     }
     let end = at + 1;
-    let &[type_high, type_low, class_high, class_low] = rest.get(end..end + 4)? else {
-        return None;
-    };
     name.fill(rest.get(..end)?);
+    (end + TYPE_AND_CLASS <= rest.len()).then_some(end + TYPE_AND_CLASS)
+}
+
+/// A question that has this length: its bytes, type and class.
+fn question(packet: &[u8], length: usize) -> Option<(&[u8], u16, u16)> {
+    let wire = packet.get(HEADER_LEN..HEADER_LEN + length)?;
+    let &[type_high, type_low, class_high, class_low] = wire.last_chunk::<TYPE_AND_CLASS>()?;
     Some((
-        rest.get(..end + 4)?,
+        wire,
         u16::from_be_bytes([type_high, type_low]),
         u16::from_be_bytes([class_high, class_low]),
     ))

@@ -236,21 +236,28 @@ impl ZoneTable {
         Some(outward(zone as u32, served.first_routed, *found))
     }
 
-    /// What is at `name` (lower case) for a question of `qtype` by `source`.
-    pub(crate) fn look_up_for(&self, source: IpAddr, name: &[u8], qtype: RecordType) -> Place<'_> {
+    /// What is at `name` (lower case) for a question of `qtype` by `source`; `hash` is what
+    /// [`ZoneTable::foresee`] said of the name, if it was asked.
+    pub(crate) fn look_up_for(
+        &self,
+        source: IpAddr,
+        name: &[u8],
+        hash: Option<u64>,
+        qtype: RecordType,
+    ) -> Place<'_> {
         if self.private.is_empty() {
-            return self.look_up(name, qtype);
+            return self.look_up_in(&self.names, name, hash, qtype);
         }
         self.private.look_up(self, source, name, qtype)
     }
 
     /// The same for somebody who gets no private zone.
     pub(crate) fn look_up(&self, name: &[u8], qtype: RecordType) -> Place<'_> {
-        self.look_up_in(&self.names, name, qtype)
+        self.look_up_in(&self.names, name, None, qtype)
     }
 
-    /// Has the memory that a look-up of `name` begins with fetched; what
-    /// [`ZoneTable::foresee_node`] goes on by once that is there.
+    /// Has the memory that a look-up of `name` begins with fetched; its hash, which
+    /// [`ZoneTable::foresee_node`] goes on by once that is there, and a look-up in these zones.
     pub(crate) fn foresee(&self, name: &[u8]) -> u64 {
         self.names.foresee(name)
     }
@@ -269,8 +276,14 @@ impl ZoneTable {
         }
     }
 
-    fn look_up_in(&self, names: &Tables, name: &[u8], qtype: RecordType) -> Place<'_> {
-        match names.find(&self.zones, name) {
+    fn look_up_in(
+        &self,
+        names: &Tables,
+        name: &[u8],
+        hash: Option<u64>,
+        qtype: RecordType,
+    ) -> Place<'_> {
+        match names.find(&self.zones, name, hash) {
             Found::Nothing => Place::Elsewhere,
             Found::Exact(spot) => {
                 let Some(node) = self.zones.node(spot) else {

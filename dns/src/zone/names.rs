@@ -99,10 +99,10 @@ impl Tables {
         self.layer = (!nodes.is_empty()).then(layer);
     }
 
-    /// Looks up a lower-case name.
-    pub(super) fn find(&self, names: &impl Names, name: &[u8]) -> Found {
+    /// Looks up a lower-case name, with its hash if [`Tables::foresee`] told it.
+    pub(super) fn find(&self, names: &impl Names, name: &[u8], hash: Option<u64>) -> Found {
         match &self.layer {
-            None => self.compiled.find(names, name),
+            None => self.compiled.find(names, name, hash),
             Some(layer) => self.find_over(layer, names, name),
         }
     }
@@ -163,8 +163,9 @@ impl NameTable {
         table
     }
 
-    fn find(&self, names: &impl Names, name: &[u8]) -> Found {
-        match self.probe(names, name) {
+    fn find(&self, names: &impl Names, name: &[u8], hash: Option<u64>) -> Found {
+        let hash = hash.unwrap_or_else(|| self.hash(name));
+        match self.probe_hashed(names, name, hash) {
             Some(node) => Found::Exact(node),
             None => self.find_above(names, name),
         }
@@ -179,7 +180,10 @@ impl NameTable {
     }
 
     fn probe(&self, names: &impl Names, name: &[u8]) -> Option<Spot> {
-        let hash = self.hash(name);
+        self.probe_hashed(names, name, self.hash(name))
+    }
+
+    fn probe_hashed(&self, names: &impl Names, name: &[u8], hash: u64) -> Option<Spot> {
         let mask = self.buckets.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -314,7 +318,7 @@ mod tests {
         ];
         let names = Listed(texts.map(wire).into());
         let table = NameTable::new(&names, &[0, 1, 2].map(spot));
-        let find = |text| table.find(&names, &wire(text));
+        let find = |text| table.find(&names, &wire(text), None);
         assert_eq!(find("www.example."), Found::Exact(spot(1)));
         assert_eq!(find("x.y.z.a.b.example."), Found::Below(spot(2)));
         assert_eq!(find("x.b.example."), Found::Below(spot(0)));
@@ -330,7 +334,7 @@ mod tests {
         let texts = ["example.", "gone.example.", "b.example.", "new.b.example."];
         let names = Listed(texts.map(wire).into());
         let mut tables = Tables::new(&names, &[0, 1, 2].map(spot));
-        let find = |tables: &Tables, text| tables.find(&names, &wire(text));
+        let find = |tables: &Tables, text| tables.find(&names, &wire(text), None);
         assert_eq!(find(&tables, "gone.example."), Found::Exact(spot(1)));
         tables.lay(&names, &[1, 3].map(spot));
         assert_eq!(find(&tables, "gone.example."), Found::Below(spot(0)));
@@ -345,7 +349,10 @@ mod tests {
     fn the_root_is_above_everything_once_it_is_served() {
         let names = Listed(vec![wire(".")]);
         let table = NameTable::new(&names, &[spot(0)]);
-        assert_eq!(table.find(&names, &wire("a.b.c.")), Found::Below(spot(0)));
-        assert_eq!(table.find(&names, &wire(".")), Found::Exact(spot(0)));
+        assert_eq!(
+            table.find(&names, &wire("a.b.c."), None),
+            Found::Below(spot(0))
+        );
+        assert_eq!(table.find(&names, &wire("."), None), Found::Exact(spot(0)));
     }
 }

@@ -78,7 +78,7 @@ impl Private {
                 // Nobody further has it: the first zone's "no" stands.
                 return refused.unwrap_or_else(|| table.look_up(name, qtype));
             };
-            let place = table.look_up_in(&zone.names, name, qtype);
+            let place = table.look_up_in(&zone.names, name, None, qtype);
             if !lacks(place, qtype) {
                 return place;
             }

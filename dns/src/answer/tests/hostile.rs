@@ -1,4 +1,5 @@
-//! Any bytes in: no panic, and what comes out is a response within its limit.
+//! Any bytes in: no panic, and what comes out is a response within its limit, the same in a batch as
+//! alone.
 
 use std::cell::RefCell;
 
@@ -25,11 +26,16 @@ thread_local! {
     static SNAPSHOT: RefCell<Option<Snapshot>> = const { RefCell::new(None) };
 }
 
-/// Checks one packet over both transports.
-fn check(packet: &[u8]) {
+fn with_snapshot<T>(check: impl FnOnce(&Snapshot) -> T) -> T {
     SNAPSHOT.with_borrow_mut(|snapshot| {
         let made = || Scene::of_zones(&[("example.test.", ZONE)]).snapshot();
-        let snapshot = snapshot.get_or_insert_with(made);
+        check(snapshot.get_or_insert_with(made))
+    })
+}
+
+/// Checks one packet over both transports.
+fn check(packet: &[u8]) {
+    with_snapshot(|snapshot| {
         for transport in [Transport::Udp, Transport::Tcp] {
             let mut out = vec![0; 65_535];
             let answered = Answerer::new(5).answer(snapshot, packet, SOURCE, transport, &mut out);
@@ -43,6 +49,30 @@ fn check(packet: &[u8]) {
                 (Transport::Udp, Some(_)) => 1232,
             };
             assert!(answered.len <= limit, "{} bytes", answered.len);
+        }
+    });
+}
+
+/// Checks that batches are answered as their packets are one by one, by an answerer that remembers the
+/// batch before.
+fn check_batches(batches: &[Vec<Vec<u8>>]) {
+    with_snapshot(|snapshot| {
+        let (mut ahead, mut alone) = (Answerer::new(5), Answerer::new(5));
+        for batch in batches {
+            ahead.foresee(snapshot, |see| {
+                // One that came alone is not looked at.
+                for (place, packet) in batch.iter().enumerate().filter(|_| batch.len() > 1) {
+                    see(place, packet);
+                }
+            });
+            for (place, packet) in batch.iter().enumerate() {
+                let (mut out, mut expected) = (vec![0; 1232], vec![0; 1232]);
+                let got = ahead.answer_foreseen(place, snapshot, packet, SOURCE, &mut out);
+                let udp = Transport::Udp;
+                let wanted = alone.answer(snapshot, packet, SOURCE, udp, &mut expected);
+                assert_eq!(got.map(|got| got.len), wanted.map(|wanted| wanted.len));
+                assert_eq!(out, expected, "at {place} of {batch:?}");
+            }
         }
     });
 }
@@ -67,7 +97,35 @@ fn queries() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Queries as they are, with a byte changed, or cut.
+fn packets() -> impl Strategy<Value = Vec<u8>> {
+    let change = any::<(prop::sample::Index, u8)>();
+    let cut = any::<prop::sample::Index>();
+    let part = (
+        queries(),
+        prop::option::weighted(0.2, change),
+        prop::option::weighted(0.1, cut),
+    );
+    part.prop_map(|(mut packet, change, cut)| {
+        if let Some((place, byte)) = change {
+            let place = place.index(packet.len());
+            packet[place] = byte;
+        }
+        if let Some(cut) = cut {
+            packet.truncate(cut.index(packet.len()));
+        }
+        packet
+    })
+}
+
 proptest! {
+    #[test]
+    fn batches_are_answered_as_packets_alone_are(
+        batches in prop::collection::vec(prop::collection::vec(packets(), 1..40), 1..4),
+    ) {
+        check_batches(&batches);
+    }
+
     #[test]
     fn arbitrary_bytes(packet in prop::collection::vec(any::<u8>(), 0..600)) {
         check(&packet);

@@ -33,7 +33,7 @@ fn many_queries_go_through_in_order_with_their_own_answers() {
     let mut received = 0;
     while received < total {
         received += batch.receive(&server).unwrap();
-        batch.each(|query, sender, out, _| {
+        batch.each(|(_, query), sender, out, _| {
             assert_eq!(sender, client.local_addr().unwrap().ip());
             let odd = query[6] % 2 == 1;
             out[..query.len()].copy_from_slice(query);
@@ -63,7 +63,7 @@ fn long_queries_are_left_out_and_long_answers_cut() {
     let mut received = 0;
     while received < 2 {
         received += batch.receive(&server).unwrap();
-        batch.each(|query, _, _, _| {
+        batch.each(|(_, query), _, _, _| {
             seen.push(query.len());
             Some(usize::MAX)
         });
@@ -119,7 +119,7 @@ fn an_answer_the_kernel_refuses_does_not_hold_up_the_next() {
         batch.receive(&server).unwrap();
         assert_eq!(before, 0, "both were sent before");
     }
-    batch.each(|query, _, out, _| {
+    batch.each(|(_, query), _, out, _| {
         out[0] = query[0];
         Some(1)
     });
