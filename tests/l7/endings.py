@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from frames import DATA, END_HEADERS, HEADERS, RST_STREAM, FrameClient, block, frame
 from stage import Stage, free_port
 
 # Only a failure waits so long.
@@ -108,6 +109,36 @@ def whole(target: socket.socket) -> None:
     target.shutdown(socket.SHUT_WR)
 
 
+UPGRADE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+TUNNEL = (
+    (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/"),
+    (":authority", "a.example"), ("sec-websocket-version", "13"),
+)
+
+
+def last_words(pid: int, port: int, next_target: Callable[[], socket.socket]) -> None:
+    """What a target says before it resets a tunnel goes before the reset over HTTP/2 too (RFC 8441)."""
+    with FrameClient(port, PATIENCE) as client:
+        client.send(frame(HEADERS, END_HEADERS, 1, block(TUNNEL)))
+        target = next_target()
+        target.sendall(UPGRADE)
+        while (got := client.read()) is not None and got[0] != HEADERS:
+            pass
+        if got is None:
+            raise AssertionError("no tunnel was opened")
+        with Paused(pid):
+            target.sendall(b"last words")
+            reset(target)
+        said = b""
+        while (got := client.read()) is not None and got[0] != RST_STREAM:
+            said += got[3] if got[0] == DATA else b""
+        if got is None or said != b"last words":
+            raise AssertionError(f"of a tunnel came {said!r}, then {got!r}")
+
+
 def endings(stage: Stage) -> str:
     """The target's end and more of the request are both there when Pointsman looks."""
     listening = socket.create_server(("127.0.0.1", 0))
@@ -121,6 +152,11 @@ def endings(stage: Stage) -> str:
         f'targets = ["127.0.0.1:{listening.getsockname()[1]}"]\n'
         f'[target-group.health-check]\nprotocol = "tcp"\n'
     ))
+    def next_target() -> socket.socket:
+        if not came.acquire(timeout=PATIENCE):
+            raise AssertionError("no request came to the target")
+        return found[-1]
+
     cases: list[tuple[Callable[[socket.socket], None], bytes, bytes, bool]] = [
         (cut, b"HTTP/1.1 200 OK", b"half", True),
         (early, b"HTTP/1.1 413 Content Too Large", b"big", False),
@@ -129,15 +165,16 @@ def endings(stage: Stage) -> str:
     for act, begins, ends, is_reset in cases * 3:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
             client.sendall(REQUEST)
-            if not came.acquire(timeout=PATIENCE):
-                raise AssertionError("no request came to the target")
+            target = next_target()
             with Paused(child.process.pid):
-                act(found[-1])
+                act(target)
                 client.sendall(b"more of it")
             said, was_reset = read(client)
             if was_reset != is_reset or not (said.startswith(begins) or was_reset):
                 raise AssertionError(f"{act.__name__}: {said!r}, reset: {was_reset}")
             if not was_reset and not said.endswith(ends):
                 raise AssertionError(f"{act.__name__}: {said!r}")
+    for _ in range(3):
+        last_words(child.process.pid, port, next_target)
     listening.close()
-    return f"{len(cases)} ends of a target's connection while the request was still coming"
+    return f"{len(cases)} ends of a target's connection while the request was still coming, and of tunnels"

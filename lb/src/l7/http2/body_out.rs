@@ -86,6 +86,15 @@ impl BodyOut {
         self.send.send_reset(reason);
     }
 
+    /// Gives the stream up when its connection's task, which has been woken for what was written, has had
+    /// its turn: a reset takes back what is still queued, a side's last words.
+    pub(super) fn reset_behind(mut self, reason: h2::Reason) {
+        tokio::task::spawn_local(async move {
+            tokio::task::yield_now().await;
+            self.reset(reason);
+        });
+    }
+
     /// Writes some of `bytes`: how many were taken.
     ///
     /// # Errors

@@ -113,9 +113,13 @@ impl ClientStream {
         }
     }
 
-    /// Gives the stream up.
+    /// Gives the stream up, once what was written is on its way.
     pub(crate) fn reset(&mut self) {
-        self.give_up(Reason::CANCEL);
+        match std::mem::replace(&mut self.out, Out::Done) {
+            Out::Body(body) => body.reset_behind(Reason::CANCEL),
+            Out::Head(_) => self.respond.send_reset(Reason::CANCEL),
+            Out::Done => {}
+        }
     }
 
     fn give_up(&mut self, reason: Reason) {

@@ -111,10 +111,10 @@ impl TargetStream {
         self.tunnels
     }
 
-    /// Gives the stream up.
+    /// Gives the stream up, once what was written is on its way.
     pub(crate) fn reset(&mut self) {
-        if let Some(out) = &mut self.out {
-            out.reset(Reason::CANCEL);
+        if let Some(out) = self.out.take() {
+            out.reset_behind(Reason::CANCEL);
         }
     }
 
