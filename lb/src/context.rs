@@ -36,6 +36,8 @@ use crate::work::{Work, WorkTable};
 /// A held request looks again this often even when no snapshot came: a suspect mark can be cleared
 /// without any state changing.
 const HOLD_RECHECK: Duration = Duration::from_millis(100);
+/// How many times in a row work leaves alone a place that other work was told of: a second in all.
+const MOST_PATIENT: u32 = 10;
 
 /// What one worker's tasks share.
 #[derive(Debug)]
@@ -224,25 +226,41 @@ impl WorkerContext {
     ) -> Result<Option<Choice>, RejectReason> {
         let _waiting = queue.enter();
         let mut freed = pin!(queue.freed());
+        let mut is_told = false;
         let until = Instant::now() + patience;
         let until = *attempts.queue_until.get_or_insert(until);
         let until = attempts.until.map_or(until, |whole| whole.min(until));
+        let mut patient = 0;
         loop {
-            match self.look(route, &attempts.origin, &attempts.tried, true) {
-                Ok(choice) => return Ok(Some(choice)),
-                Err(NoChoice::Full(..)) => {}
-                Err(_) => return Ok(None),
+            // Who looks without having been told does not overtake who has, unless that one is lost.
+            patient = match queue.is_promised() {
+                true => patient + 1,
+                false => 0,
+            };
+            if is_told || patient == 0 || patient > MOST_PATIENT {
+                let looked = self.look(route, &attempts.origin, &attempts.tried, true);
+                if is_told {
+                    queue.heard();
+                }
+                match looked {
+                    Ok(choice) => return Ok(Some(choice)),
+                    Err(NoChoice::Full(..)) => {}
+                    Err(_) => return Ok(None),
+                }
             }
             let now = Instant::now();
             if now >= until {
                 return Err(RejectReason::QueueTimeout);
             }
-            tokio::select! {
+            is_told = tokio::select! {
                 biased;
-                () = &mut freed => freed.set(queue.freed()),
+                () = &mut freed => {
+                    freed.set(queue.freed());
+                    true
+                }
                 // Limits that were raised free places without telling.
-                () = tokio::time::sleep_until(until.min(now + HOLD_RECHECK)) => {}
-            }
+                () = tokio::time::sleep_until(until.min(now + HOLD_RECHECK)) => false,
+            };
         }
     }
 

@@ -16,6 +16,8 @@ use tokio::sync::futures::{Notified, OwnedNotified};
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: AtomicUsize,
+    /// Places told of that nobody has looked for yet.
+    told: AtomicUsize,
     freed: Arc<Notify>,
 }
 
@@ -49,13 +51,56 @@ impl Queue {
     /// Tells that a place became free.
     pub(crate) fn free(&self) {
         if self.waiting() > 0 {
+            self.told.fetch_add(1, Ordering::SeqCst);
             self.freed.notify_one();
         }
+    }
+
+    /// Whose turn it is has been told, and has looked.
+    pub(crate) fn heard(&self) {
+        let less = |told: usize| told.checked_sub(1);
+        // None is left where the last one that waited has gone meanwhile.
+        let _ = self
+            .told
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+    }
+
+    /// True while whose turn it is has been told and has not looked yet: on a busy machine that takes
+    /// a while, in which nobody else is to take its place.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.told.load(Ordering::SeqCst) > 0
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        if self.0.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.told.store(0, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_promised_until_who_was_told_of_it_has_looked() {
+        let queue = Arc::<Queue>::default();
+        queue.free();
+        assert!(!queue.is_promised(), "nobody waits");
+        let waiting = [queue.enter(), queue.enter()];
+        queue.free();
+        queue.free();
+        queue.heard();
+        assert!(queue.is_promised());
+        queue.heard();
+        assert!(!queue.is_promised());
+        // One that was told of is given up with those who waited.
+        queue.free();
+        drop(waiting);
+        assert!(!queue.is_promised());
+        queue.heard();
+        assert!(!queue.is_promised());
     }
 }

@@ -59,6 +59,7 @@ impl Queued {
         let polled = place.freed.as_mut().poll(cx);
         if polled.is_ready() {
             place.freed.set(place.queue.freed_owned());
+            place.queue.heard();
         }
         polled
     }
