@@ -2,8 +2,8 @@
 //!
 //! Called by the client connection after the 101 was relayed; nothing is tunnelled before. What
 //! either side sent ahead goes first. Ends when both sides have finished, one fails, neither says
-//! a byte for the idle timeout, or the target's fate ends its flows. After a failure the other side
-//! is reset (RFC 8441 section 5: with CANCEL on a stream of HTTP/2).
+//! a byte for the idle timeout, or the target's fate ends its flows. But for the first of these both
+//! are reset, as flows are (RFC 8441 section 5: with CANCEL on a stream of HTTP/2).
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -40,10 +40,7 @@ pub(super) async fn tunnel(
     record.termination = poll_fn(|cx| {
         match copy.poll(side, &mut target, cx, context.copy_room()) {
             Poll::Ready(Ok(())) => return Poll::Ready(None),
-            Poll::Ready(Err(_)) => {
-                copy.reset(side, &mut target);
-                return Poll::Ready(Some("reset"));
-            }
+            Poll::Ready(Err(_)) => return Poll::Ready(Some("reset")),
             Poll::Pending => {}
         }
         if let Poll::Ready(end) = work.poll_end(cx) {
@@ -59,6 +56,9 @@ pub(super) async fn tunnel(
         }
     })
     .await;
+    if record.termination.is_some() {
+        copy.reset(side, &mut target);
+    }
     let (inward, outward) = copy.bytes();
     record.bytes_in += inward.saturating_sub(ahead);
     record.bytes_out += outward;
