@@ -49,9 +49,9 @@ impl Ahead {
             });
             *seen = place + 1;
         });
-        for (_, foreseen) in names.iter().take(*seen) {
+        for (name, foreseen) in names.iter().take(*seen) {
             if let Some(Foreseen { hash, .. }) = foreseen {
-                zones.foresee_node(*hash);
+                zones.foresee_node(*hash, name.wire().len());
             }
         }
     }

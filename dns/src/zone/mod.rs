@@ -32,6 +32,9 @@ use crate::name::Name;
 use crate::server::batch::prefetch;
 use crate::wire::{Blob, BlobView};
 
+/// Bytes of a record with an address, without its name.
+const RECORD_LEN: usize = 16;
+
 /// Number of a routed record: its index among the decisions.
 pub(crate) type RoutedIdx = u32;
 
@@ -262,16 +265,18 @@ impl ZoneTable {
         self.names.foresee(name)
     }
 
-    /// Has fetched what a look-up goes on with.
-    pub(crate) fn foresee_node(&self, hash: u64) {
+    /// Has fetched what a look-up goes on with, of a name of `len` bytes.
+    pub(crate) fn foresee_node(&self, hash: u64, len: usize) {
         let found = self.names.foresee_node(hash);
         if let Some((spot, start)) = found
             && let Some(zone) = self.zones.0.get(spot.zone as usize)
             && let Some(node) = zone.data.nodes.get(spot.node as usize)
         {
             prefetch(node);
-            if let Some(name) = zone.data.arena.bytes(start, 1).first() {
-                prefetch(name);
+            // An address behind it may be in the next line.
+            if let [first, .., last] = zone.data.arena.bytes(start, len + RECORD_LEN) {
+                prefetch(first);
+                prefetch(last);
             }
         }
     }
