@@ -190,8 +190,8 @@ impl Schedule {
         }
     }
 
-    /// Moves the grid of a key whose last probe was void by lateness to a second from now at the latest: nothing is
-    /// known after it that was not before, and an interval may be an hour.
+    /// Moves the grid of a key whose last probe was void by lateness to a second from now at the latest:
+    /// nothing is known after it that was not before, and an interval may be an hour.
     pub(crate) fn again(&mut self, key: ProbeKey, now: Instant) {
         let soon = now + LAST_GAP;
         if let Some(entry) = self.entries.get_mut(&key)

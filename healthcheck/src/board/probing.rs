@@ -17,7 +17,9 @@ use crate::log::Line;
 use crate::machine::MarkChange;
 use crate::probe::ProbePlan;
 use crate::schedule::{ProbeKey, Start};
-use crate::{Observation, Outcome, PassiveEvent, PassiveReport, SlotId, Source, TargetHealth};
+use crate::{
+    Observation, Outcome, PassiveEvent, PassiveReport, SlotId, Source, TargetHealth, TargetState,
+};
 
 /// How often the board looks at the clock while probes run.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
@@ -137,9 +139,19 @@ impl Core {
             ProbeKey::Target(slot) => self.observe_target(slot, observation, &probe, now),
             ProbeKey::Check(id) => self.observe_check(id, observation, &probe, now),
         }
-        if probe.void {
+        // Elsewhere health stays as it is, and more probes would keep a machine busy that is already.
+        if probe.void && self.waits_for_first(key) {
             self.schedule.again(key, now);
         }
+    }
+
+    /// True for a target of which nothing is known, so that it gets no work.
+    fn waits_for_first(&self, key: ProbeKey) -> bool {
+        let ProbeKey::Target(slot) = key else {
+            return false;
+        };
+        let entry = self.targets.get(&slot);
+        entry.is_some_and(|entry| entry.shown.state == TargetState::Initial)
     }
 
     /// Logs the first of several probes that this process itself could not make.

@@ -375,6 +375,26 @@ async fn a_void_probe_is_made_again_within_a_second() {
     .await;
 }
 
+/// On a machine that is always late they would only make it later.
+#[tokio::test(start_paused = true)]
+async fn a_void_probe_of_a_target_that_is_known_waits_for_its_turn() {
+    started(Script::passing(), async |board, script| {
+        let seldom = ConfigText::group("app", &[A]).interval(Duration::from_secs(3600));
+        board.serve(seldom, 1).await;
+        board.until("app", A, TargetState::Healthy).await;
+        script.take(Duration::from_secs(1));
+        while script.starts(A).len() < 2 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        sleep(Duration::from_secs(3000)).await;
+        let details = board.handle.details("app", address(A)).await.unwrap();
+        assert_eq!(details.observations[0].result, "void");
+        assert_eq!(script.starts(A).len(), 2);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn news_is_coalesced_under_load_and_published_at_once_when_quiet() {
     started(Script::passing(), async |board, script| {
