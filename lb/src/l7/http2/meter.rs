@@ -209,7 +209,8 @@ impl Meter {
         let ends_stream = flags & 1 != 0;
         // A block that goes on in CONTINUATION ends it later.
         if ends_stream && (kind == 0 || (kind == 1 && flags & 4 != 0)) {
-            self.ending = u32::from_be_bytes(stream);
+            // The first bit is reserved (RFC 9113 section 4.1).
+            self.ending = u32::from_be_bytes(stream) & (u32::MAX >> 1);
         }
         let excess = match kind {
             0 if self.skip > 0 || ends_stream => {
